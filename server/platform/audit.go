@@ -1,0 +1,102 @@
+package platform
+
+import (
+	"context"
+	"time"
+)
+
+// AuditRecord is one line of the audit log (rest.md §1.9, §6.8).
+type AuditRecord struct {
+	ID       ID // given by the store
+	Tenant   TenantID
+	At       time.Time
+	Type     string // "TenantCertificateAuthority", "TrustedCertificates", "User", …
+	Activity string
+	Text     string
+	User     string // who did it; empty: the server
+	Severity string // "information" if empty
+	Source   string // what it was done to: an object's ID, a fingerprint, a user name
+}
+
+// AuditFilter selects audit records. Zero fields select all.
+type AuditFilter struct {
+	Type   string
+	User   string
+	Source string
+	From   time.Time // inclusive
+	To     time.Time // exclusive
+	// OldestFirst orders by ID ascending; the default is newest first.
+	OldestFirst bool
+}
+
+// Audits keeps the audit log. Rows that belong to a command are written by
+// that command; AppendAudit is for those that stand alone.
+type Audits interface {
+	AppendAudit(ctx context.Context, records ...AuditRecord) error
+	AuditRecord(ctx context.Context, tenant TenantID, id ID) (AuditRecord, error)
+	AuditRecords(ctx context.Context, tenant TenantID, f AuditFilter, page Page) (List[AuditRecord], error)
+}
+
+// Refusals keeps the reasons why somebody was refused.
+type Refusals interface {
+	// SaveRefusals keeps at most perCN newest for each (tenant, CN).
+	SaveRefusals(ctx context.Context, refusals []Refusal, perCN int) error
+	// Refusals lists those of a CN, newest first; all CNs if it is empty.
+	Refusals(ctx context.Context, tenant TenantID, cn string, page Page) (List[Refusal], error)
+}
+
+// ChangeKind says what a change row is about.
+type ChangeKind string
+
+// The kinds, each with what its Key holds.
+const (
+	ChangeTenant     ChangeKind = "tenant"     // empty
+	ChangeUser       ChangeKind = "user"       // user name
+	ChangeOption     ChangeKind = "option"     // "category/key"
+	ChangeTrust      ChangeKind = "trust"      // fingerprint of a trusted certificate
+	ChangeRevocation ChangeKind = "revocation" // serial in hex; empty: many
+	ChangeDeviceUser ChangeKind = "deviceuser" // external ID
+	ChangeObject     ChangeKind = "object"     // ID
+)
+
+// Change is one row of the change log, by which nodes and front ends learn
+// what to forget. It is written in the transaction of what it reports.
+type Change struct {
+	Number int64 // ascending; may have gaps
+	Tenant TenantID
+	Kind   ChangeKind
+	Key    string
+}
+
+// Changes is the change log.
+type Changes interface {
+	// ChangesAfter lists at most limit changes with Number > after. It never
+	// skips a number that a running transaction may still fill.
+	ChangesAfter(ctx context.Context, after int64, limit int) ([]Change, error)
+	// LastChange is the newest number, zero if there is none.
+	LastChange(ctx context.Context) (int64, error)
+}
+
+// Store is everything a store plays, for those who open, wire or test one.
+// Services ask for the roles they need.
+type Store interface {
+	Tenants
+	Users
+	Options
+	DeviceUsers
+	Registrations
+	TrustedCertificates
+	Revocations
+	Issuers
+	SealedKeys
+	Inventory
+	IDs
+	Telemetry
+	Audits
+	Refusals
+	Changes
+	// SetMeta and Meta keep single facts about the instance, e.g. the "dev" stamp.
+	SetMeta(ctx context.Context, key, value string) error
+	Meta(ctx context.Context, key string) (string, error)
+	Close() error
+}

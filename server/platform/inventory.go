@@ -1,0 +1,117 @@
+package platform
+
+import (
+	"context"
+	"time"
+)
+
+// Fragment names that the server itself reads or writes.
+const (
+	FragmentIsDevice             = "c8y_IsDevice"
+	FragmentAgent                = "com_cumulocity_model_Agent"
+	FragmentIsDeviceGroup        = "c8y_IsDeviceGroup"
+	FragmentSupportedOperations  = "c8y_SupportedOperations"
+	FragmentRequiredAvailability = "c8y_RequiredAvailability"
+)
+
+// SerialType is the type of the external ID under which a device connects.
+const SerialType = "c8y_Serial"
+
+// ExternalID is a device's own name with the type of that name.
+type ExternalID struct{ Type, Value string }
+
+// ManagedObject is a device's (or group's, or service's) record in the inventory.
+type ManagedObject struct {
+	ID        ID
+	Tenant    TenantID
+	Name      string // empty: absent on the wire
+	Type      string // empty: absent on the wire
+	Owner     string // user name, "device_dev1"
+	Created   time.Time
+	Updated   time.Time
+	Fragments Fragments
+}
+
+// ChildKind is one of the three hierarchies (rest.md §6.2).
+type ChildKind string
+
+// The kinds, by their name in paths.
+const (
+	ChildDevices   ChildKind = "childDevices"
+	ChildAssets    ChildKind = "childAssets"
+	ChildAdditions ChildKind = "childAdditions"
+)
+
+// ChildLink places Child under Parent.
+type ChildLink struct {
+	Parent ID
+	Kind   ChildKind
+	Child  ID
+}
+
+// CreateObject is the command that adds an object, with its names and place.
+type CreateObject struct {
+	Object      ManagedObject
+	ExternalIDs []ExternalID // Conflict if one is bound already
+	Parent      *ChildLink   // Child is ignored: it is the new object
+}
+
+// UpdateObject changes the parts of an object that are set. Fragments are
+// replaced one by one as a whole; those in Remove are removed; fragments in
+// IfAbsent are set only if the object has none of that name.
+type UpdateObject struct {
+	ID       ID
+	At       time.Time
+	Name     *string
+	Type     *string
+	Owner    *string
+	Set      Fragments
+	IfAbsent Fragments
+	Remove   []string
+}
+
+// ObjectFilter selects managed objects. Set fields are combined with "and";
+// the zero value selects all.
+type ObjectFilter struct {
+	IDs          []ID
+	Type         string
+	Owner        string
+	FragmentType string
+	Name         string
+	Text         string // substring of name or type, any case
+	ParentID     ID     // direct children of this object, of kind ParentKind
+	ParentKind   ChildKind
+	OnlyRoots    bool
+}
+
+// Inventory keeps managed objects, their external IDs and hierarchies.
+// Change: ChangeObject, key = ID.
+type Inventory interface {
+	CreateObject(ctx context.Context, tenant TenantID, cmd CreateObject, audit ...AuditRecord) error
+	UpdateObject(ctx context.Context, tenant TenantID, cmd UpdateObject, audit ...AuditRecord) (ManagedObject, error)
+	// DeleteObject removes the object, its external IDs and links; with cascade also its child devices and additions. Telemetry stays until retention.
+	DeleteObject(ctx context.Context, tenant TenantID, id ID, cascade bool, audit ...AuditRecord) error
+	Object(ctx context.Context, tenant TenantID, id ID) (ManagedObject, error)
+	// Objects lists in the order of IDs.
+	Objects(ctx context.Context, tenant TenantID, filter ObjectFilter, page Page) (List[ManagedObject], error)
+
+	// ObjectByExternalID resolves a name.
+	ObjectByExternalID(ctx context.Context, tenant TenantID, xid ExternalID) (ID, error)
+	ExternalIDs(ctx context.Context, tenant TenantID, id ID) ([]ExternalID, error)
+	// BindExternalID is NotFound if the object is missing, Conflict if the name is bound to another object.
+	BindExternalID(ctx context.Context, tenant TenantID, id ID, xid ExternalID) error
+	UnbindExternalID(ctx context.Context, tenant TenantID, xid ExternalID) error
+
+	// AddChild is NotFound if one of the two is missing; adding twice is fine.
+	AddChild(ctx context.Context, tenant TenantID, link ChildLink) error
+	RemoveChild(ctx context.Context, tenant TenantID, link ChildLink) error
+	// Children lists the direct children of a kind; Parents the direct parents.
+	Children(ctx context.Context, tenant TenantID, parent ID, kind ChildKind, page Page) (List[ManagedObject], error)
+	Parents(ctx context.Context, tenant TenantID, child ID, kind ChildKind) ([]ManagedObject, error)
+}
+
+// IDs hands out identifiers. A store reserves them from the instance's
+// sequence in blocks of 1,000, so that NewID rarely touches the database.
+type IDs interface {
+	NewID(ctx context.Context) (ID, error)
+}

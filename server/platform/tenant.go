@@ -1,0 +1,167 @@
+package platform
+
+import (
+	"context"
+	"time"
+)
+
+// Tenant is an isolated customer space.
+type Tenant struct {
+	ID      TenantID
+	Domain  string // host name under which its clients reach it, "t1000.example.com"
+	Created time.Time
+}
+
+// Role is a permission, written as on the wire: "ROLE_TENANT_ADMIN".
+type Role string
+
+// Roles of the contract (rest.md §0.3, §2, §3, §6).
+const (
+	RoleTenantAdmin           Role = "ROLE_TENANT_ADMIN"
+	RoleTenantManagementAdmin Role = "ROLE_TENANT_MANAGEMENT_ADMIN"
+	RoleTenantManagementRead  Role = "ROLE_TENANT_MANAGEMENT_READ"
+	RoleDevice                Role = "ROLE_DEVICE"
+	RoleDeviceBootstrap       Role = "ROLE_DEVICE_BOOTSTRAP"
+	RoleDeviceControlAdmin    Role = "ROLE_DEVICE_CONTROL_ADMIN"
+	RoleDeviceControlRead     Role = "ROLE_DEVICE_CONTROL_READ"
+	RoleInventoryAdmin        Role = "ROLE_INVENTORY_ADMIN"
+	RoleInventoryRead         Role = "ROLE_INVENTORY_READ"
+	RoleInventoryCreate       Role = "ROLE_INVENTORY_CREATE"
+	RoleIdentityAdmin         Role = "ROLE_IDENTITY_ADMIN"
+	RoleIdentityRead          Role = "ROLE_IDENTITY_READ"
+	RoleMeasurementAdmin      Role = "ROLE_MEASUREMENT_ADMIN"
+	RoleMeasurementRead       Role = "ROLE_MEASUREMENT_READ"
+	RoleEventAdmin            Role = "ROLE_EVENT_ADMIN"
+	RoleEventRead             Role = "ROLE_EVENT_READ"
+	RoleAlarmAdmin            Role = "ROLE_ALARM_ADMIN"
+	RoleAlarmRead             Role = "ROLE_ALARM_READ"
+	RoleAuditAdmin            Role = "ROLE_AUDIT_ADMIN"
+	RoleAuditRead             Role = "ROLE_AUDIT_READ"
+	RoleOptionAdmin           Role = "ROLE_OPTION_MANAGEMENT_ADMIN"
+	RoleOptionRead            Role = "ROLE_OPTION_MANAGEMENT_READ"
+	RoleUserAdmin             Role = "ROLE_USER_MANAGEMENT_ADMIN"
+	RoleUserRead              Role = "ROLE_USER_MANAGEMENT_READ"
+	RoleUserOwnRead           Role = "ROLE_USER_MANAGEMENT_OWN_READ"
+)
+
+// AdminRoles is what the initial administrator of a tenant may do: everything
+// within the tenant.
+var AdminRoles = []Role{
+	RoleTenantAdmin, RoleTenantManagementAdmin, RoleTenantManagementRead,
+	RoleDeviceControlAdmin, RoleDeviceControlRead, RoleInventoryAdmin, RoleInventoryRead, RoleInventoryCreate,
+	RoleIdentityAdmin, RoleIdentityRead, RoleMeasurementAdmin, RoleMeasurementRead, RoleEventAdmin, RoleEventRead,
+	RoleAlarmAdmin, RoleAlarmRead, RoleAuditAdmin, RoleAuditRead, RoleOptionAdmin, RoleOptionRead,
+	RoleUserAdmin, RoleUserRead, RoleUserOwnRead,
+}
+
+// DeviceRoles is what a device user may do. Everything else it may do follows
+// from owning its managed object.
+var DeviceRoles = []Role{RoleDevice, RoleUserOwnRead, RoleInventoryCreate}
+
+// User is a person or a program of a tenant. Device users are DeviceUser.
+type User struct {
+	Tenant       TenantID
+	Name         string
+	PasswordHash string // argon2id in PHC form; empty: no password login
+	Roles        []Role
+	Enabled      bool
+	Email        string
+	FirstName    string
+	LastName     string
+	Created      time.Time
+	PasswordSet  time.Time
+}
+
+// Principal is who is calling, after authentication.
+type Principal struct {
+	Tenant TenantID
+	User   string // "admin", "device_dev1"
+	Device string // external ID if the caller is a device, else empty
+	Roles  []Role
+	Method AuthMethod
+	Serial string // serial of the certificate behind the session (lower-case hex), if any
+}
+
+// AuthMethod is how a principal proved who it is.
+type AuthMethod string
+
+// The methods.
+const (
+	ByPassword    AuthMethod = "password"
+	ByToken       AuthMethod = "token"
+	ByCertificate AuthMethod = "certificate"
+	ByAdminSocket AuthMethod = "admin-socket" // owner of the data directory
+)
+
+// Has reports whether p holds role.
+func (p Principal) Has(role Role) bool {
+	for _, r := range p.Roles {
+		if r == role {
+			return true
+		}
+	}
+	return false
+}
+
+// HasAny reports whether p holds one of roles.
+func (p Principal) HasAny(roles ...Role) bool {
+	for _, r := range roles {
+		if p.Has(r) {
+			return true
+		}
+	}
+	return false
+}
+
+// IsDevice reports whether p acts for one device.
+func (p Principal) IsDevice() bool { return p.Device != "" }
+
+// OptionKey names a tenant option, "configuration"/"crl.offline.check.enabled".
+type OptionKey struct{ Category, Key string }
+
+// Option is a tenant option. Values are text on the wire and in the store.
+type Option struct {
+	OptionKey
+	Value string
+}
+
+// Options that the server itself reads.
+var (
+	OptionOfflineCheck  = OptionKey{"configuration", "crl.offline.check.enabled"}
+	OptionOnlineCheck   = OptionKey{"configuration", "crl.online.check.enabled"}
+	OptionTokenLifespan = OptionKey{"oauth.internal", "device-token.lifespan.seconds"}
+)
+
+// FeatureCertificateAuthority switches the tenant certificate authority
+// (rest.md §2.2). Overrides of a feature are tenant options of category
+// FeatureCategory with "true" or "false".
+const (
+	FeatureCertificateAuthority = "certificate-authority"
+	FeatureCategory             = "features"
+)
+
+// Tenants keeps tenants.
+type Tenants interface {
+	// CreateTenant adds the tenant and its first user together. Conflict if the ID or the domain is taken.
+	CreateTenant(ctx context.Context, t Tenant, admin User, audit ...AuditRecord) error
+	Tenant(ctx context.Context, id TenantID) (Tenant, error)
+	// Tenants lists all tenants in the order of their creation.
+	Tenants(ctx context.Context) ([]Tenant, error)
+}
+
+// Users keeps the users that are not device users.
+type Users interface {
+	User(ctx context.Context, tenant TenantID, name string) (User, error)
+	Users(ctx context.Context, tenant TenantID, page Page) (List[User], error)
+	// PutUser creates or replaces a user. Change: ChangeUser.
+	PutUser(ctx context.Context, u User, audit ...AuditRecord) error
+}
+
+// Options keeps tenant options. Change: ChangeOption, key "category/key".
+type Options interface {
+	Option(ctx context.Context, tenant TenantID, key OptionKey) (Option, error)
+	// Options lists the options of a category in key order; all categories if it is empty.
+	Options(ctx context.Context, tenant TenantID, category string) ([]Option, error)
+	SetOptions(ctx context.Context, tenant TenantID, options []Option, audit ...AuditRecord) error
+	DeleteOption(ctx context.Context, tenant TenantID, key OptionKey, audit ...AuditRecord) error
+}
