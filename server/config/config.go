@@ -1,0 +1,212 @@
+// Package config reads and checks the server's configuration. The documented
+// structs are its manual.
+//
+// A value comes from the flag, else the file, else the default. An unknown key
+// is an error; a key that is absent keeps its default.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// Config is everything an operator can set.
+type Config struct {
+	// Data is the directory with the databases, keys and the admin socket. It is
+	// made if absent and locked while served. Set by --data, not in the file.
+	Data string `toml:"-"`
+	// Dev serves on loopback with a development root and the tenant t1000, and
+	// stamps the data directory. Set by --dev, not in the file.
+	Dev bool `toml:"-"`
+
+	Listeners Listeners `toml:"listeners"`
+	Names     Names     `toml:"names"`
+	Store     Store     `toml:"store"`
+	TLS       TLS       `toml:"tls"`
+	Keys      Keys      `toml:"keys"`
+	Limits    Limits    `toml:"limits"`
+}
+
+// Listeners are addresses "host:port"; an empty one is not opened.
+type Listeners struct {
+	HTTPS string `toml:"https"` // REST, EST; no client certificate
+	MTLS  string `toml:"mtls"`  // the same with client certificate
+	MQTTS string `toml:"mqtts"` // MQTT, mutual TLS or password
+	HTTP  string `toml:"http"`  // plain: /crl only
+	Admin string `toml:"admin"` // /metrics /healthz /readyz; loopback
+}
+
+// Names are the host names clients use.
+type Names struct {
+	// Public is the base URL of the https listener as clients reach it, without
+	// trailing slash; it is written into certificates as the start of the CRL's
+	// address. Empty: no CRL address is written.
+	Public string `toml:"public"`
+	// CRL is the base URL for /crl if it differs from Public, for example of the
+	// plain http listener.
+	CRL string `toml:"crl"`
+	// Domain is the instance's domain: tenant t1000 answers as t1000.<Domain>.
+	Domain string `toml:"domain"`
+}
+
+// Store says where data lives.
+type Store struct {
+	// Postgres is the data source name of a PostgreSQL database, or "file:PATH" of
+	// a file that holds it. Empty: SQLite in the data directory.
+	Postgres string `toml:"postgres"`
+}
+
+// TLS is the server's own certificate. With --dev it is made.
+type TLS struct {
+	Certificate string `toml:"certificate"` // PEM file, leaf first
+	Key         string `toml:"key"`         // PEM file
+}
+
+// Keys says where the key-encryption key is.
+type Keys struct {
+	// Encryption is the URI of the key-encryption key. Empty: file:DATA/keys/kek.
+	Encryption string `toml:"encryption"`
+}
+
+// Limits bound what strangers can make the server do.
+type Limits struct {
+	Handshakes    int           `toml:"handshakes"`     // TLS handshakes at once; default 256
+	Connections   int           `toml:"connections"`    // MQTT connections; default 20,000
+	ConnectWithin time.Duration `toml:"connect_within"` // from accept to CONNECT; default 10 s
+	StopWithin    time.Duration `toml:"stop_within"`    // graceful stop; default 10 s
+}
+
+// Default is the configuration with nothing set. Its Data is empty.
+func Default() Config {
+	return Config{
+		Listeners: Listeners{HTTPS: ":443", MTLS: ":8443", MQTTS: ":8883", Admin: "127.0.0.1:9090"},
+		Limits:    Limits{Handshakes: 256, Connections: 20_000, ConnectWithin: 10 * time.Second, StopWithin: 10 * time.Second},
+	}
+}
+
+// DefaultDev is Default for --dev: loopback and ports that need no privilege.
+func DefaultDev() Config {
+	c := Default()
+	c.Dev = true
+	c.Listeners.HTTPS, c.Listeners.MTLS, c.Listeners.MQTTS = "127.0.0.1:9443", "127.0.0.1:8443", "127.0.0.1:8883"
+	return c
+}
+
+// maxConfigBytes bounds a configuration file.
+const maxConfigBytes = 1 << 20
+
+// Load reads the file over base. Unknown keys are errors.
+func Load(path string, base Config) (Config, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return Config{}, fmt.Errorf("read configuration: %w", err)
+	}
+	if info.Size() > maxConfigBytes {
+		return Config{}, fmt.Errorf("configuration %s is larger than %d bytes", path, maxConfigBytes)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return Config{}, fmt.Errorf("read configuration: %w", err)
+	}
+	decoder := toml.NewDecoder(strings.NewReader(string(text))).DisallowUnknownFields()
+	if err := decoder.Decode(&base); err != nil {
+		var strict *toml.StrictMissingError
+		if errors.As(err, &strict) {
+			return Config{}, fmt.Errorf("configuration %s: unknown key:\n%s", path, strict.String())
+		}
+		return Config{}, fmt.Errorf("configuration %s: %w", path, err)
+	}
+	return base, nil
+}
+
+// Validate reports the first thing that cannot work.
+func (c Config) Validate() error {
+	if c.Data == "" {
+		return errors.New("no data directory: give --data DIR")
+	}
+	if c.Listeners.HTTPS == "" && c.Listeners.MTLS == "" && c.Listeners.MQTTS == "" {
+		return errors.New("every listener is off")
+	}
+	for name, addr := range c.Listeners.all() {
+		if err := c.checkAddress(name, addr); err != nil {
+			return err
+		}
+	}
+	if !c.Dev && (c.TLS.Certificate == "" || c.TLS.Key == "") {
+		return errors.New("tls.certificate and tls.key are needed: set them, or use --dev on a laptop")
+	}
+	if c.Limits.Handshakes < 1 || c.Limits.Connections < 1 || c.Limits.ConnectWithin < time.Second || c.Limits.StopWithin < time.Second {
+		return errors.New("limits: each must be at least 1, times at least 1s")
+	}
+	for name, base := range map[string]string{"names.public": c.Names.Public, "names.crl": c.Names.CRL} {
+		if base != "" && !strings.HasPrefix(base, "http://") && !strings.HasPrefix(base, "https://") {
+			return fmt.Errorf("%s: %q is no http or https URL", name, base)
+		}
+	}
+	return nil
+}
+
+func (l Listeners) all() map[string]string {
+	return map[string]string{"https": l.HTTPS, "mtls": l.MTLS, "mqtts": l.MQTTS, "http": l.HTTP, "admin": l.Admin}
+}
+
+// checkAddress refuses what is no address and, for --dev and the admin
+// listener, what strangers could reach (design decision 20).
+func (c Config) checkAddress(name, addr string) error {
+	if addr == "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("listeners.%s: %w", name, err)
+	}
+	if !c.Dev && name != "admin" {
+		return nil
+	}
+	ip, err := netip.ParseAddr(host)
+	if host == "localhost" || err == nil && ip.IsLoopback() {
+		return nil
+	}
+	if name == "admin" {
+		return fmt.Errorf("listeners.admin: %q is no loopback address", addr)
+	}
+	return fmt.Errorf("listeners.%s: --dev serves loopback addresses only, not %q", name, addr)
+}
+
+// Encryption is the URI of the key-encryption key with its default.
+func (c Config) Encryption() string {
+	if c.Keys.Encryption != "" {
+		return c.Keys.Encryption
+	}
+	return "file:" + filepath.Join(c.Data, "keys", "kek")
+}
+
+// CRLBase is the URL under which /crl/<tenant>.crl is reached; empty: none.
+func (c Config) CRLBase() string {
+	if c.Names.CRL != "" {
+		return strings.TrimSuffix(c.Names.CRL, "/")
+	}
+	return strings.TrimSuffix(c.Names.Public, "/")
+}
+
+// PostgresDSN resolves Store.Postgres; a file keeps the password off command
+// lines and out of copies of the configuration.
+func (c Config) PostgresDSN() (string, error) {
+	path, ok := strings.CutPrefix(c.Store.Postgres, "file:")
+	if !ok {
+		return c.Store.Postgres, nil
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return "", fmt.Errorf("read store.postgres: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}
