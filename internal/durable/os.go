@@ -1,0 +1,53 @@
+package durable
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// OS is the file system of the operating system.
+var OS FS = osFS{}
+
+type osFS struct{}
+
+// Create fails for an existing path, links included, and sets perm whatever
+// the umask is.
+func (osFS) Create(path string, perm fs.FileMode) (File, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Chmod(perm); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func (osFS) Rename(oldPath, newPath string) error       { return os.Rename(oldPath, newPath) }
+func (osFS) Remove(path string) error                   { return os.Remove(path) }
+func (osFS) Mkdir(path string, perm fs.FileMode) error  { return os.Mkdir(path, perm) }
+func (osFS) Symlink(target, link string) error          { return os.Symlink(target, link) }
+func (osFS) ReadFile(path string) ([]byte, error)       { return os.ReadFile(path) }
+func (osFS) ReadDir(path string) ([]fs.DirEntry, error) { return os.ReadDir(path) }
+func (osFS) ReadLink(path string) (string, error)       { return os.Readlink(path) }
+func (osFS) Lstat(path string) (fs.FileInfo, error)     { return os.Lstat(path) }
+
+// SyncDir counts EINVAL as done: some file systems (FUSE, network shares) sync
+// entries by themselves and refuse to be asked.
+func (osFS) SyncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	if errors.Is(err, syscall.EINVAL) {
+		err = nil
+	}
+	if closeErr := d.Close(); err == nil {
+		err = closeErr
+	}
+	return err
+}
