@@ -1,0 +1,106 @@
+// Package key is the seam between what needs a private key and where it lives.
+//
+// A Store creates keys and opens them again by their Ref; elsewhere a key is a
+// crypto.Signer and nothing more. A Sealer encrypts small secrets under a key
+// that never leaves its place. Implementations are in the packages beside this
+// one; package hsm opens them by URI, package hsmtest holds them to these
+// contracts.
+package key
+
+import (
+	"context"
+	"crypto"
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrNotFound says that the store has no key of that name.
+	ErrNotFound = errors.New("no such key")
+	// ErrSealed says that sealed data cannot be opened: it was sealed by
+	// another key or for other associated data, or somebody changed it.
+	ErrSealed = errors.New("sealed data cannot be opened with this key")
+)
+
+// MaxPlaintext and MaxAAD bound what a Sealer takes: keys and passwords, no
+// documents.
+const (
+	MaxPlaintext = 64 << 10
+	MaxAAD       = 4 << 10
+)
+
+// MaxLabelBytes bounds Spec.Label. TPM and PKCS#11 backends store it.
+const MaxLabelBytes = 64
+
+// Algorithm is a kind of key.
+type Algorithm int
+
+// The algorithms. The zero value is what a device uses unless told otherwise.
+const (
+	ECDSAP256 Algorithm = iota
+	ECDSAP384
+	RSA2048
+	RSA3072
+	RSA4096
+)
+
+var algorithmNames = [...]string{"ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096"}
+
+// String names the algorithm as configuration does.
+func (a Algorithm) String() string {
+	if a < 0 || int(a) >= len(algorithmNames) {
+		return fmt.Sprintf("algorithm %d", int(a))
+	}
+	return algorithmNames[a]
+}
+
+// ParseAlgorithm is the inverse of String. The empty text is the zero value.
+func ParseAlgorithm(s string) (Algorithm, error) {
+	if s == "" {
+		return ECDSAP256, nil
+	}
+	for i, name := range algorithmNames {
+		if s == name {
+			return Algorithm(i), nil
+		}
+	}
+	return 0, fmt.Errorf("unknown key algorithm %q; known are %v", s, algorithmNames)
+}
+
+// Spec says what key to create. The zero value is an unlabelled P-256 key.
+type Spec struct {
+	Algorithm Algorithm
+	Label     string // for people and tools; need not be unique
+}
+
+// Ref is how a store names one key. It is printable, holds no secret, means
+// something to its store alone and stays the same for the life of the key; it
+// is kept in the metadata of an identity.
+type Ref string
+
+// Store keeps private keys. It may be used by several goroutines at once, and
+// so may the signers it returns. Signers work until Close.
+type Store interface {
+	// Create makes a new key. When it returns, the key survives a power cut.
+	Create(ctx context.Context, spec Spec) (Ref, crypto.Signer, error)
+	// Open returns an existing key, or ErrNotFound.
+	Open(ctx context.Context, ref Ref) (crypto.Signer, error)
+	// List returns the keys that Open would find, sorted.
+	List(ctx context.Context) ([]Ref, error)
+	// Destroy removes a key for good, or returns ErrNotFound.
+	Destroy(ctx context.Context, ref Ref) error
+	Close() error
+}
+
+// Sealer encrypts under a key that never leaves its place. Associated data is
+// not in the result, but must be the same again. It may be used by several
+// goroutines at once.
+type Sealer interface {
+	// Seal encrypts at most MaxPlaintext bytes. Sealing the same twice gives
+	// different results.
+	Seal(ctx context.Context, plaintext, aad []byte) ([]byte, error)
+	// Unseal is the inverse of Seal, or ErrSealed.
+	Unseal(ctx context.Context, sealed, aad []byte) ([]byte, error)
+	// SealerID names the key, so that sealed data can say which one it needs.
+	SealerID() string
+}
