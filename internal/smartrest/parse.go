@@ -85,7 +85,7 @@ func (p *parser) line() Line {
 	l := Line{TemplateID: p.fields[first], Raw: trimEnd(p.text[start:p.pos])}
 	l.Fields = p.fields[first+1 : len(p.fields) : len(p.fields)]
 	if e := p.check(l); e != nil {
-		l.Err, l.Fields = e, nil
+		l.TemplateID, l.Fields, l.Err = e.TemplateID, nil, e
 	}
 	return l
 }

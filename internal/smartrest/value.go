@@ -23,6 +23,9 @@ func ParseNumber(s string) (Number, bool) {
 	if s == "" || len(s) > maxNumberBytes {
 		return "", false
 	}
+	if plain(s) {
+		return Number(s), true
+	}
 	rest, sign := s, ""
 	if rest[0] == '-' || rest[0] == '+' {
 		if rest[0] == '-' {
@@ -52,16 +55,23 @@ func ParseNumber(s string) (Number, bool) {
 	if fraction != "" {
 		n += "." + fraction
 	}
-	return shared(n+exponent, s), true
+	return Number(n + exponent), true
 }
 
-// shared returns s as the number if nothing had to be changed, so that n can be
-// collected.
-func shared(n, s string) Number {
-	if n == s {
-		return Number(s)
+// plain reports whether s is what nearly every device sends, an optional minus
+// sign, digits without a superfluous zero and an optional fraction: nothing needs
+// to be copied then.
+func plain(s string) bool {
+	s = strings.TrimPrefix(s, "-")
+	whole, rest := digits(s)
+	if whole == "" || whole[0] == '0' && len(whole) > 1 || rest == "" {
+		return whole != "" && rest == "" && (whole[0] != '0' || len(whole) == 1)
 	}
-	return Number(n)
+	if rest[0] != '.' {
+		return false
+	}
+	fraction, rest := digits(rest[1:])
+	return fraction != "" && rest == ""
 }
 
 // parseExponent reads "", or an E with an optional sign and at most three digits.
