@@ -1,0 +1,72 @@
+// Package hsm opens key stores and sealers by URI. It is the only package that
+// knows every backend; all others see hsm/key.
+//
+//	file:/path/to/directory   a directory of key files (hsm/filekey)
+//	file:/path/to/file        for a sealer: a file of 32 random bytes
+package hsm
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"mooring/hsm/filekey"
+	"mooring/hsm/key"
+	"mooring/internal/durable"
+	"mooring/internal/problem"
+)
+
+// Open opens the key store that uri names. A URI that is malformed or names a
+// backend this build does not have is problem.Unprocessable.
+func Open(ctx context.Context, uri string) (key.Store, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	path, err := filePath(uri)
+	if err != nil {
+		return nil, err
+	}
+	return filekey.Open(durable.OS, path)
+}
+
+// OpenSealer opens the sealer that uri names, under the same rules.
+func OpenSealer(ctx context.Context, uri string) (key.Sealer, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	path, err := filePath(uri)
+	if err != nil {
+		return nil, err
+	}
+	return filekey.OpenSealer(durable.OS, path)
+}
+
+// backends names what a scheme stands for, for the text of a refusal.
+var backends = map[string]string{"tpm": "TPM 2.0", "pkcs11": "PKCS#11"}
+
+// filePath returns the absolute path of a file: URI (RFC 8089 without a host).
+// The URI is not repeated in errors, because a pkcs11: URI may hold a PIN.
+func filePath(uri string) (string, error) {
+	scheme, rest, found := strings.Cut(uri, ":")
+	if !found {
+		return "", refuse("a key URI starts with file:, tpm: or pkcs11:")
+	}
+	scheme = strings.ToLower(scheme)
+	if backend, ok := backends[scheme]; ok {
+		return "", refuse(fmt.Sprintf("this build has no %s key store", backend))
+	}
+	if scheme != "file" {
+		return "", refuse("a key URI starts with file:, tpm: or pkcs11:")
+	}
+	if !strings.HasPrefix(rest, "/") {
+		return "", refuse("a file: URI needs an absolute path, as in file:/var/lib/mooring/keys")
+	}
+	u, err := url.Parse("file:" + rest)
+	if err != nil || u.Host != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || u.Path == "" {
+		return "", refuse("a file: URI is a path alone, without host, query or fragment")
+	}
+	return u.Path, nil
+}
+
+func refuse(detail string) error { return problem.New(problem.Unprocessable, detail, nil) }
