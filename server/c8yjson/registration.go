@@ -1,0 +1,56 @@
+package c8yjson
+
+import (
+	"net/url"
+
+	"mooring/internal/secret"
+	"mooring/server/platform"
+)
+
+// PathNewDeviceRequests is where registrations live.
+const PathNewDeviceRequests = "/devicecontrol/newDeviceRequests/"
+
+// NewDeviceRequest writes r (rest.md §5.1), never its one-time password.
+func NewDeviceRequest(w *Writer, base string, r platform.Registration) {
+	w.Open('{')
+	w.Text("id", r.ExternalID)
+	w.Text("status", string(r.Status))
+	w.TextIf("owner", r.Owner)
+	w.Text("tenantId", string(r.Tenant))
+	w.TextIf("type", r.Type)
+	if r.GroupID != 0 {
+		w.ID("groupId", r.GroupID)
+	}
+	w.Time("creationTime", r.Created)
+	w.Text("self", base+PathNewDeviceRequests+url.PathEscape(r.ExternalID))
+	w.Close('}')
+}
+
+// RegistrationInput is a registration as a client sends it.
+type RegistrationInput struct {
+	ID              string
+	Type            string
+	TenantID        string
+	GroupID         platform.ID
+	EnrolmentOTP    secret.String // enrollmentToken
+	Status          string        // of an update
+	SecurityToken   secret.String
+	HasEnrolmentOTP bool
+}
+
+// ParseNewDeviceRequest reads the body of a registration or of its update.
+func ParseNewDeviceRequest(o Object) (RegistrationInput, error) {
+	var in RegistrationInput
+	var otp, token string
+	for name, into := range map[string]*string{"id": &in.ID, "type": &in.Type, "tenantId": &in.TenantID,
+		"status": &in.Status, "enrollmentToken": &otp, "securityToken": &token} {
+		var err error
+		if *into, err = o.Text(name); err != nil {
+			return in, err
+		}
+	}
+	in.EnrolmentOTP, in.SecurityToken, in.HasEnrolmentOTP = secret.New(otp), secret.New(token), otp != ""
+	var err error
+	in.GroupID, err = o.ID("groupId")
+	return in, err
+}

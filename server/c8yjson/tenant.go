@@ -1,0 +1,113 @@
+package c8yjson
+
+import (
+	"encoding/json"
+	"maps"
+	"net/url"
+	"slices"
+
+	"mooring/server/platform"
+)
+
+// CurrentTenant writes t as its own users see it. name is the tenant's ID
+// (rest.md §4.5).
+func CurrentTenant(w *Writer, base string, t platform.Tenant) {
+	w.Open('{')
+	w.Text("name", string(t.ID))
+	w.Text("domainName", t.Domain)
+	w.Bool("allowCreateTenants", false)
+	w.Key("customProperties")
+	w.Raw(json.RawMessage("{}"))
+	w.Key("applications")
+	w.Raw(json.RawMessage(`{"references":[]}`))
+	w.Link("self", base, "/tenant/currentTenant")
+	w.Close('}')
+}
+
+// Option writes a tenant option (rest.md §4.7).
+func Option(w *Writer, base string, o platform.Option) {
+	w.Open('{')
+	w.Text("category", o.Category)
+	w.Text("key", o.Key)
+	w.Text("value", o.Value)
+	w.Text("self", base+"/tenant/options/"+url.PathEscape(o.Category)+"/"+url.PathEscape(o.Key))
+	w.Close('}')
+}
+
+// OptionMap writes the options of one category as a flat map.
+func OptionMap(w *Writer, options []platform.Option) {
+	w.Open('{')
+	for _, o := range options {
+		w.Text(o.Key, o.Value)
+	}
+	w.Close('}')
+}
+
+// ParseOption reads {category, key, value}.
+func ParseOption(o Object) (platform.Option, error) {
+	if err := o.require("category", "key", "value"); err != nil {
+		return platform.Option{}, err
+	}
+	var out platform.Option
+	var err error
+	if out.Category, err = o.Text("category"); err != nil {
+		return out, err
+	}
+	if out.Key, err = o.Text("key"); err != nil {
+		return out, err
+	}
+	out.Value, err = o.Text("value")
+	return out, err
+}
+
+// ParseOptionMap reads a flat map, in the order of its keys.
+func ParseOptionMap(category string, o Object) ([]platform.Option, error) {
+	var options []platform.Option
+	for _, key := range slices.Sorted(maps.Keys(o)) {
+		value, err := o.Text(key)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, platform.Option{OptionKey: platform.OptionKey{Category: category, Key: key}, Value: value})
+	}
+	return options, nil
+}
+
+// ParseValue reads the mandatory member "value" of an option.
+func ParseValue(o Object) (string, error) {
+	if err := o.require("value"); err != nil {
+		return "", err
+	}
+	return o.Text("value")
+}
+
+// Feature is a toggle as a tenant sees it (rest.md §2.2).
+type Feature struct {
+	Key      string
+	Phase    string // "GENERALLY_AVAILABLE"
+	Active   bool
+	Override bool // the tenant has a setting of its own
+}
+
+// FeatureToggle writes f.
+func FeatureToggle(w *Writer, f Feature) {
+	strategy := "DEFAULT"
+	if f.Override {
+		strategy = "TENANT"
+	}
+	w.Open('{')
+	w.Text("key", f.Key)
+	w.Text("phase", f.Phase)
+	w.Bool("active", f.Active)
+	w.Text("strategy", strategy)
+	w.Close('}')
+}
+
+// ParseActive reads the mandatory member "active" of a toggle.
+func ParseActive(o Object) (bool, error) {
+	active, set, err := o.Bool("active")
+	if err == nil && !set {
+		err = Missing("active")
+	}
+	return active, err
+}
