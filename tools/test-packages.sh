@@ -9,6 +9,7 @@ set -euo pipefail
 needs() {
 	cat <<-'END'
 		openssl                                         openssl
+		jq                                              jq
 		curl                                            curl ca-certificates
 		mosquitto_pub                                   mosquitto-clients
 		mosquitto_sub                                   mosquitto-clients

@@ -1,0 +1,151 @@
+# Guards nothing itself: what the scripts beside it share. They run in an empty
+# folder with these addresses of a fresh server in the environment:
+#   MOORING_HTTPS, MOORING_MTLS, MOORING_MQTTS   host:port of the listeners
+#   MOORING_ROOT                                 PEM file with the root of the server's certificate
+#   MOORING_TENANT, MOORING_USER, MOORING_PASSWORD_FILE   a tenant and its administrator
+set -euo pipefail
+set -o errtrace
+
+: "${MOORING_HTTPS:?}" "${MOORING_MTLS:?}" "${MOORING_MQTTS:?}" "${MOORING_ROOT:?}"
+: "${MOORING_TENANT:?}" "${MOORING_USER:?}" "${MOORING_PASSWORD_FILE:?}"
+
+# deadline bounds every call to the server, in seconds.
+deadline=30
+mqtt_host=${MOORING_MQTTS%:*}
+mqtt_port=${MOORING_MQTTS##*:}
+
+fail() {
+	echo "FAIL: $*" >&2
+	exit 1
+}
+
+# Without this a failing command ends the script without a word.
+trap 'echo "FAIL: ${BASH_SOURCE[0]##*/} line $LINENO: $BASH_COMMAND" >&2' ERR
+
+step() { echo "== $*"; }
+
+# same GOT WANT WHAT
+same() {
+	[[ $1 == "$2" ]] || fail "$3: got '$1', want '$2'"
+}
+
+# request STATUS METHOD URL [CURL ARGUMENT...] prints the body of the answer,
+# which must have STATUS.
+request() {
+	local want=$1 method=$2 url=$3 got
+	shift 3
+	got=$(curl -sS --max-time "$deadline" --cacert "$MOORING_ROOT" -X "$method" -o answer -w '%{http_code}' "$@" "$url")
+	[[ $got == "$want" ]] || fail "$method $url: status $got, want $want: $(head -c 2000 answer)"
+	cat answer
+}
+
+# api STATUS METHOD PATH [CURL ARGUMENT...] is request as the administrator.
+api() {
+	local want=$1 method=$2 path=$3
+	shift 3
+	request "$want" "$method" "https://$MOORING_HTTPS$path" -u "$MOORING_USER:$(<"$MOORING_PASSWORD_FILE")" "$@"
+}
+
+# trust FILE [NAME] uploads a certificate as the guide does: one line of PEM, and
+# "true" as a string.
+trust() {
+	local pem
+	pem=$(openssl x509 -in "$1" | tr -d '\n')
+	api 201 POST "/tenant/tenants/$MOORING_TENANT/trusted-certificates" -H 'Content-Type: application/json' -d '{
+		"status" :  "ENABLED",
+		"name" : "'"${2:-certificateName}"'",
+		"autoRegistrationEnabled" : "true",
+		"certInPemFormat" : "'"$pem"'"
+	}'
+}
+
+# mqtt PROGRAM DEVICE CHAIN KEY [ARGUMENT...] runs a mosquitto client with the
+# device's certificate.
+mqtt() {
+	local program=$1 device=$2 chain=$3 key=$4
+	shift 4
+	timeout "$deadline" "$program" -h "$mqtt_host" -p "$mqtt_port" --cafile "$MOORING_ROOT" \
+		--cert "$chain" --key "$key" -i "$device" "$@"
+}
+
+# publish DEVICE CHAIN KEY LINE sends one SmartREST line and waits for its PUBACK.
+publish() {
+	mqtt mosquitto_pub "$1" "$2" "$3" -q 1 -t s/us -m "$4"
+}
+
+# refused DEVICE CHAIN KEY: the connection is refused as not authorised (MQTT
+# 3.1.1 §3.2.2.3, code 5), which is what mosquitto ends with, and leaves nothing.
+refused() {
+	local status=0
+	publish "$@" '100,Intruder,c8y_Intruder' >refusal 2>&1 || status=$?
+	[[ $status == 5 ]] && grep -qi 'not authorised' refusal || fail "$1: status $status, want 5, not authorised: $(<refusal)"
+	unknown "$1"
+}
+
+# unknown DEVICE: the server has no object for this device.
+unknown() {
+	api 404 GET "/identity/externalIds/c8y_Serial/$1" >/dev/null
+}
+
+# object DEVICE prints the ID of the device's managed object.
+object() {
+	api 200 GET "/identity/externalIds/c8y_Serial/$1" | jq -er .managedObject.id
+}
+
+# claims TOKEN prints the claims of a JWT.
+claims() {
+	local part
+	part=$(cut -d. -f2 <<<"$1" | tr '_-' '/+')
+	while ((${#part} % 4)); do part+='='; done
+	base64 -d <<<"$part"
+}
+
+# register CSV uploads a file of bulk registrations, all of which must succeed.
+register() {
+	api 201 POST /devicecontrol/bulkNewDeviceRequests -F "file=@$1" >registered
+	jq -e '.numberOfAll > 0 and .numberOfSuccessful == .numberOfAll' registered >/dev/null || fail "registration: $(<registered)"
+}
+
+# authority creates the tenant's certificate authority as the guide does.
+authority() {
+	api 200 PUT /features/certificate-authority/by-tenant -H 'Content-Type: application/json' -d '{"active": true}' >/dev/null
+	api 201 POST /certificate-authority -H 'Content-Type: application/json' |
+		jq -e '.tenantCertificateAuthority and .autoRegistrationEnabled and .status == "ENABLED"' >/dev/null
+}
+
+# token DEVICE CHAIN KEY prints the device's token, asked for by s/uat, s/dat.
+token() {
+	local answer
+	answer=$(mqtt mosquitto_rr "$@" -t s/uat -e s/dat -n -W "$deadline")
+	[[ $answer == 71,* ]] || fail "s/dat: got '$answer', want 71,<token>"
+	echo "${answer#71,}"
+}
+
+# report DEVICE CHAIN KEY: a registered device reports, asks for its token and
+# uses it; what it sent can be read back.
+report() {
+	local device=$1 id jwt
+	step "$device: measure"
+	publish "$@" '200,c8y_Temperature,T,25.5,C'
+	id=$(object "$device")
+	same "$(api 200 GET "/measurement/measurements?source=$id" | jq -c '[.measurements[].c8y_Temperature.T]')" \
+		'[{"value":25.5,"unit":"C"}]' measurements
+
+	step "$device: subscribe"
+	mqtt mosquitto_sub "$@" -q 1 -t s/ds -t s/e -E
+
+	step "$device: token"
+	jwt=$(token "$@")
+	same "$(claims "$jwt" | jq -r '.ten + "/" + .sub')" "$MOORING_TENANT/device_$device" 'claims of the token'
+	same "$(request 200 GET "https://$MOORING_HTTPS/identity/externalIds/c8y_Serial/$device" -H "Authorization: Bearer $jwt" |
+		jq -r .managedObject.id)" "$id" 'object read with the token'
+}
+
+# life DEVICE CHAIN KEY is report by a device that registers itself first.
+life() {
+	step "$1: create"
+	publish "$@" "100,Device $1,c8y_MQTTDevice"
+	same "$(api 200 GET "/inventory/managedObjects/$(object "$1")" | jq -r '.name + " " + .type')" \
+		"Device $1 c8y_MQTTDevice" 'managed object'
+	report "$@"
+}
