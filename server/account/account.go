@@ -1,0 +1,102 @@
+// Package account keeps tenants, their people, their options and features.
+//
+// People prove themselves by password. Passwords are hashed with argon2id; at
+// most GOMAXPROCS hashes run at once, who waits too long gets problem.TooMany,
+// and who was verified a moment ago is not hashed again (design decision 9).
+// Devices are no business of this package: their user names begin with
+// "device_" and server/deviceauth knows them.
+//
+// What is read on each request is cached: tenants (all, bounded by their
+// number; ChangeTenant), verified passwords (MaxVerified; ChangeUser), options
+// (maxOptionCache; ChangeOption). Apply forgets what a change names; a node
+// hears of another's change within 5 s.
+package account
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"mooring/server/platform"
+)
+
+// Config says what a Service works on.
+type Config struct {
+	Tenants platform.Tenants
+	Users   platform.Users
+	Options platform.Options
+
+	// Verifications is how many password hashes run at once; zero is GOMAXPROCS.
+	Verifications int
+	// MaxWait is how long a login waits for its turn; zero is DefaultMaxWait.
+	MaxWait time.Duration
+	Now     func() time.Time // nil is time.Now
+	Log     *slog.Logger     // nil discards
+}
+
+// DefaultMaxWait bounds the wait for a password hash. A hash takes about 30 ms,
+// so this is a queue of some 60 a processor.
+const DefaultMaxWait = 2 * time.Second
+
+// Service is the accounts of an instance.
+type Service struct {
+	tenants platform.Tenants
+	users   platform.Users
+	options platform.Options
+	now     func() time.Time
+	log     *slog.Logger
+
+	maxWait  time.Duration
+	turns    chan struct{} // holds one element a running hash
+	verified *verified
+	settings *memo[settingKey, setting]
+
+	mu     sync.Mutex // guards known
+	known  *directory // nil: to be read
+	forgot uint64     // counts how often known was dropped; guarded by mu
+}
+
+// New returns a Service on the stores of c.
+func New(c Config) *Service {
+	if c.Verifications <= 0 {
+		c.Verifications = runtime.GOMAXPROCS(0)
+	}
+	if c.MaxWait <= 0 {
+		c.MaxWait = DefaultMaxWait
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // never fails (crypto/rand)
+	return &Service{
+		tenants:  c.Tenants,
+		users:    c.Users,
+		options:  c.Options,
+		now:      c.Now,
+		log:      c.Log,
+		maxWait:  c.MaxWait,
+		turns:    make(chan struct{}, c.Verifications),
+		verified: newVerified(key),
+		settings: newMemo[settingKey, setting](maxOptionCache),
+	}
+}
+
+// Apply forgets what c says has changed. It is idempotent.
+func (s *Service) Apply(_ context.Context, c platform.Change) error {
+	switch c.Kind {
+	case platform.ChangeTenant:
+		s.forgetTenants()
+	case platform.ChangeUser:
+		s.verified.forget(c.Tenant, c.Key)
+	case platform.ChangeOption:
+		s.forgetOption(c.Tenant, c.Key)
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+package account
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"golang.org/x/crypto/argon2"
+
+	"mooring/internal/problem"
+	"mooring/internal/secret"
+)
+
+// Parameters of argon2id: OWASP's password storage cheat sheet, second choice
+// (19 MiB, two passes, one lane).
+const (
+	argonMemoryKiB = 19 << 10
+	argonPasses    = 2
+	argonLanes     = 1
+	argonSalt      = 16
+	argonKey       = 32
+)
+
+// Bounds of what a stored hash may ask for, so that a damaged row cannot take
+// the machine's memory.
+const (
+	maxArgonMemoryKiB = 256 << 10
+	maxArgonPasses    = 16
+	maxArgonLanes     = 16
+	maxHashBytes      = 512
+)
+
+// Bounds of a person's password. The upper one keeps a request from buying
+// hash time with length.
+const (
+	MinPasswordBytes = 8
+	MaxPasswordBytes = 256
+)
+
+// HashPassword returns the argon2id hash of p in PHC form:
+//
+//	$argon2id$v=19$m=19456,t=2,p=1$<salt>$<key>     base64 without padding
+//
+// A password that is too short or too long is problem.Unprocessable.
+func HashPassword(p secret.String) (string, error) {
+	text := p.Reveal()
+	if len(text) < MinPasswordBytes || len(text) > MaxPasswordBytes {
+		return "", problem.WithCode(problem.Unprocessable, "users/Invalid Data",
+			fmt.Sprintf("A password has %d to %d bytes.", MinPasswordBytes, MaxPasswordBytes), nil)
+	}
+	salt := make([]byte, argonSalt)
+	_, _ = rand.Read(salt) // never fails (crypto/rand)
+	key := argon2.IDKey([]byte(text), salt, argonPasses, argonMemoryKiB, argonLanes, argonKey)
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, argonMemoryKiB, argonPasses, argonLanes,
+		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(key)), nil
+}
+
+// phc is a parsed hash.
+type phc struct {
+	memoryKiB, passes uint32
+	lanes             uint8
+	salt, key         []byte
+}
+
+// dummy costs what a real hash costs, so that an unknown user takes as long to
+// refuse as a wrong password.
+var dummy = phc{memoryKiB: argonMemoryKiB, passes: argonPasses, lanes: argonLanes,
+	salt: make([]byte, argonSalt), key: make([]byte, argonKey)}
+
+func (h phc) matches(p secret.String) bool {
+	key := argon2.IDKey([]byte(p.Reveal()), h.salt, h.passes, h.memoryKiB, h.lanes, uint32(len(h.key)))
+	return subtle.ConstantTimeCompare(key, h.key) == 1
+}
+
+func parsePHC(s string) (phc, error) {
+	var h phc
+	parts := strings.Split(s, "$")
+	if len(s) > maxHashBytes || len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" ||
+		parts[2] != "v="+strconv.Itoa(argon2.Version) {
+		return h, fmt.Errorf("password hash is not argon2id of version %d", argon2.Version)
+	}
+	memory, passes, lanes, err := parseCost(parts[3])
+	if err != nil {
+		return h, err
+	}
+	h.memoryKiB, h.passes, h.lanes = uint32(memory), uint32(passes), uint8(lanes)
+	if h.salt, err = base64.RawStdEncoding.DecodeString(parts[4]); err != nil {
+		return h, fmt.Errorf("salt of password hash: %w", err)
+	}
+	if h.key, err = base64.RawStdEncoding.DecodeString(parts[5]); err != nil {
+		return h, fmt.Errorf("key of password hash: %w", err)
+	}
+	if len(h.salt) < 8 || len(h.key) < 16 {
+		return h, fmt.Errorf("password hash is too short")
+	}
+	return h, nil
+}
+
+func parseCost(s string) (memory, passes, lanes uint64, err error) {
+	fields := strings.Split(s, ",")
+	if len(fields) != 3 {
+		return 0, 0, 0, fmt.Errorf("password hash has cost %q", s)
+	}
+	if memory, err = cost(fields[0], "m=", maxArgonMemoryKiB); err != nil {
+		return
+	}
+	if passes, err = cost(fields[1], "t=", maxArgonPasses); err != nil {
+		return
+	}
+	lanes, err = cost(fields[2], "p=", maxArgonLanes)
+	return
+}
+
+func cost(s, prefix string, limit uint64) (uint64, error) {
+	digits, ok := strings.CutPrefix(s, prefix)
+	n, err := strconv.ParseUint(digits, 10, 32)
+	if !ok || err != nil || n == 0 || n > limit {
+		return 0, fmt.Errorf("password hash has cost %q, want %s1 to %d", s, prefix, limit)
+	}
+	return n, nil
+}

@@ -1,0 +1,62 @@
+// Package audit lists the audit log and appends what clients add to it.
+//
+// Rows that belong to a command are written by that command, in its own
+// transaction; this package is for those that stand alone.
+package audit
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"mooring/internal/problem"
+	"mooring/server/platform"
+)
+
+// MaxTextBytes bounds each text of a record. The server's own longest names a
+// certificate's subject.
+const MaxTextBytes = 16 << 10
+
+// Service is the audit log.
+type Service struct {
+	store platform.Audits
+	now   func() time.Time
+}
+
+// New returns a Service on store; a nil now is time.Now.
+func New(store platform.Audits, now func() time.Time) *Service {
+	if now == nil {
+		now = time.Now
+	}
+	return &Service{store: store, now: now}
+}
+
+// Append adds a record by actor to the log of its own tenant. An empty time is
+// now.
+func (s *Service) Append(ctx context.Context, actor platform.Principal, r platform.AuditRecord) error {
+	for _, text := range []string{r.Type, r.Activity, r.Text, r.Severity, r.Source} {
+		if len(text) > MaxTextBytes {
+			return problem.New(problem.Unprocessable, "A text of the audit record is longer than 16384 bytes.", nil)
+		}
+	}
+	r.Tenant, r.User = actor.Tenant, actor.User
+	if r.At.IsZero() {
+		r.At = s.now()
+	}
+	r.At = platform.Millis(r.At)
+	return s.store.AppendAudit(ctx, r)
+}
+
+// Record returns one record.
+func (s *Service) Record(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.AuditRecord, error) {
+	r, err := s.store.AuditRecord(ctx, tenant, id)
+	if errors.Is(err, problem.NotFound) {
+		return r, problem.WithCode(problem.NotFound, "audit/Not Found", "Finding audit data from database failed : No auditRecord for id '"+id.String()+"'!", err)
+	}
+	return r, err
+}
+
+// List lists records, newest first unless f says otherwise.
+func (s *Service) List(ctx context.Context, tenant platform.TenantID, f platform.AuditFilter, page platform.Page) (platform.List[platform.AuditRecord], error) {
+	return s.store.AuditRecords(ctx, tenant, f, page)
+}
