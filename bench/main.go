@@ -1,0 +1,116 @@
+// Command bench measures the real mooring-server process and prints each
+// figure as a ratio to a yardstick of the same run.
+//
+// The unit is operations per CPU-second (user+system) of the process named;
+// wall time is never used, because test machines are shared. Yardsticks run as
+// processes of their own: a loop that checks a CSR and signs a certificate, a
+// TLS server that only accepts, and a bare mochi broker.
+//
+//	bench -server bin/mooring-server [-agent bin/mooring-agent] [-only enrol,connect,memory,ingest,agent] [-devices 2000]
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	status := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(status)
+}
+
+// settings are what the flags say.
+type settings struct {
+	server, agent string
+	devices       int // connections held at once for the memory figure
+	enrolments    int
+	connects      int
+	publishes     int
+}
+
+// figure is one line of the result.
+type figure struct {
+	what  string
+	got   string
+	ratio string
+	bound string // of design §6
+	ok    bool
+}
+
+// section is one measurement.
+type section struct {
+	name string
+	run  func(ctx context.Context, s settings) ([]figure, error)
+}
+
+var sections = []section{
+	{"enrol", benchEnrol},
+	{"connect", benchConnect},
+	{"memory", benchMemory},
+	{"ingest", benchIngest},
+	{"agent", benchAgent},
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	var s settings
+	role := fs.String("role", "", "internal: be a yardstick process")
+	only := fs.String("only", "", "sections to run, comma separated; default all")
+	fs.StringVar(&s.server, "server", "bin/mooring-server", "the server's program")
+	fs.StringVar(&s.agent, "agent", "bin/mooring-agent", "the agent's program")
+	fs.IntVar(&s.devices, "devices", 2000, "idle connections for the memory figure")
+	fs.IntVar(&s.enrolments, "enrolments", 3000, "enrolments")
+	fs.IntVar(&s.connects, "connects", 3000, "MQTT connects")
+	fs.IntVar(&s.publishes, "publishes", 200_000, "QoS 1 publishes")
+	if err := fs.Parse(args); err != nil {
+		return 2
+	}
+	if *role != "" {
+		if err := yardstick(ctx, *role, os.Stdin, stdout); err != nil {
+			fmt.Fprintln(stderr, "bench:", err)
+			return 1
+		}
+		return 0
+	}
+	status := 0
+	fmt.Fprintf(stdout, "| what | measured | ratio | bound | |\n| --- | --- | --- | --- | --- |\n")
+	for _, sec := range sections {
+		if *only != "" && !slices.Contains(strings.Split(*only, ","), sec.name) {
+			continue
+		}
+		figures, err := sec.run(ctx, s)
+		if err != nil {
+			fmt.Fprintf(stderr, "bench: %s: %v\n", sec.name, err)
+			status = 1
+			continue
+		}
+		for _, f := range figures {
+			mark := "meets"
+			if !f.ok {
+				mark = "**misses**"
+			}
+			if f.bound == "" {
+				mark = ""
+			}
+			fmt.Fprintf(stdout, "| %s | %s | %s | %s | %s |\n", f.what, f.got, f.ratio, f.bound, mark)
+		}
+	}
+	return status
+}
+
+// atLeast is a figure that must reach bound times the yardstick.
+func atLeast(what string, got, yardstick, bound float64, unit string) figure {
+	return figure{
+		what: what, got: fmt.Sprintf("%.0f %s, yardstick %.0f", got, unit, yardstick),
+		ratio: fmt.Sprintf("%.2f", got/yardstick), bound: fmt.Sprintf("≥ %.2f", bound), ok: got/yardstick >= bound,
+	}
+}
