@@ -73,6 +73,13 @@ publish() {
 	mqtt mosquitto_pub "$1" "$2" "$3" -q 1 -t s/us -m "$4"
 }
 
+# subscribe DEVICE CHAIN KEY -t TOPIC... must be granted all; mosquitto_sub ends
+# with status 0 also when the server denies.
+subscribe() {
+	mqtt mosquitto_sub "$@" -q 1 -E >subscription 2>&1 || fail "subscribe: $(<subscription)"
+	! grep -i denied subscription || fail "subscribe: $*"
+}
+
 # refused DEVICE CHAIN KEY: the connection is refused as not authorised (MQTT
 # 3.1.1 §3.2.2.3, code 5), which is what mosquitto ends with, and leaves nothing.
 refused() {
@@ -116,7 +123,7 @@ authority() {
 # token DEVICE CHAIN KEY prints the device's token, asked for by s/uat, s/dat.
 token() {
 	local answer
-	answer=$(mqtt mosquitto_rr "$@" -t s/uat -e s/dat -n -W "$deadline")
+	answer=$(mqtt mosquitto_rr "$@" -V mqttv311 -t s/uat -e s/dat -n -W "$deadline")
 	[[ $answer == 71,* ]] || fail "s/dat: got '$answer', want 71,<token>"
 	echo "${answer#71,}"
 }
@@ -132,7 +139,7 @@ report() {
 		'[{"value":25.5,"unit":"C"}]' measurements
 
 	step "$device: subscribe"
-	mqtt mosquitto_sub "$@" -q 1 -t s/ds -t s/e -E
+	subscribe "$@" -t s/ds -t s/e
 
 	step "$device: token"
 	jwt=$(token "$@")
