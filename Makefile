@@ -8,11 +8,11 @@ MAKEFLAGS += --no-print-directory
 
 GO        ?= go
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
-LDFLAGS   := -s -w -X main.version=$(VERSION)
+LDFLAGS   := -s -w -X main.buildVersion=$(VERSION)
 BUILD     := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
 TESTFLAGS ?=
 FUZZTIME  ?= 10s
-BENCHTIME ?= 1s
+BENCHFLAGS ?=
 # KEEP=1 leaves the demo's server and device running.
 KEEP      ?=
 
@@ -44,8 +44,8 @@ check: go-version ## format, vet, staticcheck, architecture, modules and generat
 fuzz: go-version ## every fuzz target for FUZZTIME (10s) each
 	@tools/fuzz.sh '$(FUZZTIME)'
 
-bench: go-version ## the benchmarks, BENCHTIME (1s) each
-	$(GO) test -run '^$$' -bench . -benchmem -benchtime '$(BENCHTIME)' -timeout 60m ./...
+bench: build ## the figures of BENCHMARKS.md, as ratios to yardsticks of the same run (BENCHFLAGS)
+	$(GO) run ./bench -server bin/mooring-server -agent bin/mooring-agent $(BENCHFLAGS)
 
 dist: go-version ## static programs for every target in cross/targets, with checksums, in dist/
 	@VERSION='$(VERSION)' LDFLAGS='$(LDFLAGS)' tools/dist.sh dist

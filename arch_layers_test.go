@@ -23,7 +23,7 @@ const (
 	frontEnd      layer = "front end"
 	serverWhole   layer = "server"
 	rig           layer = "test rig"
-	outside       layer = "interop" // clients that know no code of ours
+	outside       layer = "outside" // interop and bench, which know the programs by what they serve
 	noLayer       layer = ""
 )
 
@@ -60,7 +60,7 @@ var mayImport = map[layer][]layer{
 	frontEnd:      {internalLayer, keyLayer, platformLeaf, service, shared, frontEnd},
 	serverWhole:   {internalLayer, keyLayer, platformLeaf, service, store, shared, frontEnd, serverWhole},
 	rig:           {internalLayer, keyLayer, keyBackend, platformLeaf, service, store, shared, frontEnd, serverWhole, rig},
-	outside:       {},
+	outside:       {internalLayer},
 }
 
 // layerOf places the package at p, relative to the module root. group is what
@@ -81,7 +81,7 @@ func layerOf(p string) (l layer, group string) {
 	}
 	return map[string]layer{
 		"internal": internalLayer, "hsm": keyLayer, "agent": agentLayer, "firmware-sim": firmware,
-		"interop": outside, ".": outside,
+		"interop": outside, "bench": outside, ".": outside,
 	}[first], group
 }
 
@@ -125,7 +125,7 @@ func isProgram(p string) bool {
 // checkedElsewhere names who may use a program from tests, as checkFrontDoors
 // says.
 func checkedElsewhere(p string) bool {
-	return slices.Contains([]string{"agent", "firmware-sim", "interop", "."}, program(p))
+	return slices.Contains([]string{"agent", "firmware-sim", "interop", "bench", "."}, program(p))
 }
 
 // checkFrontDoors judges tests of one program that use another.

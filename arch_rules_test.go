@@ -35,6 +35,8 @@ func TestRulesBite(t *testing.T) {
 			files: map[string]string{"server/estapi/a.go": `package estapi; import _ "mooring/server/sqlstore"`}},
 		{rule: "dependencies point one way", name: "a program links the rig", want: 1,
 			files: map[string]string{"server/a.go": `package server; import _ "mooring/server/servertest"`}},
+		{rule: "dependencies point one way", name: "a benchmark knows the server", want: 1,
+			files: map[string]string{"bench/main.go": `package main; import _ "mooring/server"`}},
 		{rule: "dependencies point one way", name: "as it should be", want: 0,
 			files: map[string]string{
 				"agent/a.go":           `package agent; import (_ "mooring/hsm"; _ "mooring/internal/pki")`,
@@ -104,6 +106,7 @@ func TestRulesBite(t *testing.T) {
 		{rule: "a library is imported in one place", name: "there and in tests", want: 0, guide: "github.com/mochi-mqtt/server/v2 is the broker",
 			files: map[string]string{
 				"server/mqttapi/a.go":      `package mqttapi; import (_ "github.com/mochi-mqtt/server/v2"; _ "golang.org/x/sync/errgroup")`,
+				"bench/main.go":            `package main; import _ "github.com/mochi-mqtt/server/v2"`,
 				"server/estapi/a_test.go":  `package estapi_test; import _ "github.com/mochi-mqtt/server/v2"`,
 				"server/servertest/a.go":   `package servertest; import _ "github.com/mochi-mqtt/server/v2"`,
 				"server/sqlstore/store.go": `package sqlstore; import _ "database/sql"`}},

@@ -110,6 +110,9 @@ func TestArchitecture(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, b := range module.broken {
+		t.Errorf("go list: %s", b)
+	}
 	for _, r := range rules {
 		t.Run(r.name, func(t *testing.T) {
 			for _, problem := range r.verdict(module) {

@@ -46,6 +46,7 @@ type sourcePackage struct {
 type tree struct {
 	packages []*sourcePackage
 	graph    map[string][]string // import path to import paths, tests left out
+	broken   []string            // what the go command could not load, so that the graph has holes
 	goMod    string
 	guide    string // ARCHITECTURE.md, empty while there is none
 }
@@ -90,7 +91,7 @@ func loadTree(root string) (*tree, error) {
 		}
 		*to = string(text)
 	}
-	t.graph, err = loadGraph(root)
+	t.graph, t.broken, err = loadGraph(root)
 	return t, err
 }
 
@@ -136,8 +137,9 @@ func parseSource(name string, text []byte) (*sourceFile, error) {
 	return f, nil
 }
 
-// loadGraph asks the go command what the packages of the module link.
-func loadGraph(root string) (map[string][]string, error) {
+// loadGraph asks the go command what the packages of the module link, and
+// tells what it could not load.
+func loadGraph(root string) (graph map[string][]string, broken []string, err error) {
 	cmd := exec.Command("go", "list", "-e", "-deps", "-json=ImportPath,Imports,Error", "./...")
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOFLAGS=-mod=readonly", "GOWORK=off")
@@ -145,9 +147,9 @@ func loadGraph(root string) (map[string][]string, error) {
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("go list: %w\n%s", err, &stderr)
+		return nil, nil, fmt.Errorf("go list: %w\n%s", err, &stderr)
 	}
-	graph := map[string][]string{}
+	graph = map[string][]string{}
 	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
 		var p struct {
 			ImportPath string
@@ -155,14 +157,14 @@ func loadGraph(root string) (map[string][]string, error) {
 			Error      *struct{ Err string }
 		}
 		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
-			return graph, nil
+			return graph, broken, nil
 		} else if err != nil {
-			return nil, fmt.Errorf("go list: %w", err)
+			return nil, nil, fmt.Errorf("go list: %w", err)
 		}
 		// A folder that has only tests, or only files for cgo, links nothing.
 		if p.Error != nil && !strings.Contains(p.Error.Err, "no non-test Go files") &&
 			!strings.Contains(p.Error.Err, "build constraints exclude all Go files") {
-			return nil, fmt.Errorf("go list %s: %s", p.ImportPath, p.Error.Err)
+			broken = append(broken, fmt.Sprintf("%s: %s", p.ImportPath, p.Error.Err))
 		}
 		graph[p.ImportPath] = p.Imports
 	}
