@@ -113,7 +113,9 @@ func (v *verified) add(epoch uint64, p platform.Principal, user string, password
 		proof{mac: v.mac(p.Tenant, user, password), until: now.Add(VerifiedTime), principal: p})
 }
 
-func (v *verified) forget(tenant platform.TenantID, user string) { v.memo.forget(userKey{tenant, user}) }
+func (v *verified) forget(tenant platform.TenantID, user string) {
+	v.memo.forget(userKey{tenant, user})
+}
 
 // mac covers each part with its length before it.
 func (v *verified) mac(tenant platform.TenantID, user string, password secret.String) (sum [sha256.Size]byte) {

@@ -77,7 +77,9 @@ func (s *Service) Tenant(ctx context.Context, id platform.TenantID) (platform.Te
 }
 
 // Tenants lists all tenants in the order of their creation.
-func (s *Service) Tenants(ctx context.Context) ([]platform.Tenant, error) { return s.tenants.Tenants(ctx) }
+func (s *Service) Tenants(ctx context.Context) ([]platform.Tenant, error) {
+	return s.tenants.Tenants(ctx)
+}
 
 // TenantForHost returns the tenant that a client means by the host it used:
 // the one with that domain, else the only one besides management.
