@@ -23,9 +23,10 @@ func TestFileURI(t *testing.T) {
 		}
 		return store
 	})
+	keys := t.TempDir()
 	sealer := func(name string) func(testing.TB) key.Sealer {
 		return func(t testing.TB) key.Sealer {
-			s, err := hsm.OpenSealer(t.Context(), "FILE:"+t.TempDir()+"/../"+name)
+			s, err := hsm.OpenSealer(t.Context(), "FILE:"+filepath.Join(keys, name))
 			if err != nil {
 				t.Fatal(err)
 			}
