@@ -13,21 +13,6 @@ ID;TYPE;NAME;ICCID;IDTYPE;PATH;SHELL;AUTH_TYPE;ENROLLMENT_OTP
 END
 register devices.csv
 
-# csr NAME CN makes NAME.key and NAME.csr, the request as the guide prints it:
-# base64 in lines, without armour.
-csr() {
-	openssl ecparam -name prime256v1 -genkey -noout -out "$1.key"
-	openssl req -new -key "$1.key" -subj "/CN=$2" -outform DER | openssl base64 >"$1.csr"
-}
-
-# est STATUS OPERATION CSR [CURL ARGUMENT...]
-est() {
-	local want=$1 operation=$2 file=$3
-	shift 3
-	request "$want" POST "https://$MOORING_HTTPS/.well-known/est/$operation" -H 'Content-Type: application/pkcs10' \
-		-H 'Content-Transfer-Encoding: base64' --data-binary "@$file" -D headers "$@"
-}
-
 csr device 006064ce800a
 csr other 006064ce800a
 csr stranger 006064ce8099
@@ -46,12 +31,12 @@ est 413 simpleenroll oversized -u 006064ce800a:somePassword@123 >/dev/null
 step 'enrol: PKCS#7 by default'
 est 200 simpleenroll device.csr -u 006064ce800a:somePassword@123 >device.p7.b64
 grep -qi '^content-type: application/pkcs7-mime; *smime-type=certs-only' headers || fail "$(<headers)"
-openssl base64 -d <device.p7.b64 | openssl pkcs7 -inform DER -print_certs | openssl x509 -out device.pem
+unwrap <device.p7.b64 >device.pem
 openssl x509 -in device.pem -noout -subject -dates
 same "$(openssl x509 -in device.pem -noout -pubkey)" "$(openssl pkey -in device.key -pubout)" 'key of the certificate'
 
 step 'a lost answer: the same key gets the same certificate, another key gets none'
-est 200 simpleenroll device.csr -u 006064ce800a:somePassword@123 | openssl base64 -d | openssl pkcs7 -inform DER -print_certs | openssl x509 -out again.pem
+est 200 simpleenroll device.csr -u 006064ce800a:somePassword@123 | unwrap >again.pem
 same "$(<again.pem)" "$(<device.pem)" 'certificate given again'
 est 401 simpleenroll other.csr -u 006064ce800a:somePassword@123 | grep -q 'It may already be registered' || fail "$(<answer)"
 
@@ -66,7 +51,7 @@ report 006064ce800a device.pem device.key
 
 step 're-enrol with the token and a new key'
 est 200 simplereenroll other.csr -H "Authorization: Bearer $(token 006064ce800a device.pem device.key)" |
-	openssl base64 -d | openssl pkcs7 -inform DER -print_certs | openssl x509 -out renewed.pem
+	unwrap >renewed.pem
 same "$(openssl x509 -in renewed.pem -noout -pubkey)" "$(openssl pkey -in other.key -pubout)" 'key of the renewed certificate'
 publish 006064ce800a renewed.pem other.key '200,c8y_Temperature,T,26,C'
 
@@ -77,10 +62,8 @@ step 'what the audit log says'
 api 200 GET '/audit/auditRecords?type=TenantCertificateAuthority&pageSize=100' >audit.json
 # said TEXT CERTIFICATE
 said() {
-	local serial
-	serial=$(openssl x509 -in "$2" -noout -serial | sed 's/serial=0*//' | tr A-F a-f)
-	jq -e --arg activity "$1" --arg text "Certificate serial number hex: '$serial'" \
-		'.auditRecords | any(.activity == $activity and .text == $text)' audit.json >/dev/null || fail "no record '$1' of $serial: $(<audit.json)"
+	jq -e --arg activity "$1" --arg text "Certificate serial number hex: '$(serial "$2")'" \
+		'.auditRecords | any(.activity == $activity and .text == $text)' audit.json >/dev/null || fail "no record '$1' of $2: $(<audit.json)"
 }
 said 'Tenant certificate authority(CA) signed certificate for device: 006064ce800a.' device.pem
 said 'Tenant certificate authority(CA) re-signed certificate for device: 006064ce800a.' renewed.pem

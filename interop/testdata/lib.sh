@@ -64,7 +64,7 @@ trust() {
 mqtt() {
 	local program=$1 device=$2 chain=$3 key=$4
 	shift 4
-	timeout "$deadline" "$program" -h "$mqtt_host" -p "$mqtt_port" --cafile "$MOORING_ROOT" \
+	timeout "$deadline" stdbuf -oL "$program" -h "$mqtt_host" -p "$mqtt_port" --cafile "$MOORING_ROOT" \
 		--cert "$chain" --key "$key" -i "$device" "$@"
 }
 
@@ -106,6 +106,34 @@ claims() {
 	while ((${#part} % 4)); do part+='='; done
 	base64 -d <<<"$part"
 }
+
+# csr NAME CN makes NAME.key, P-256, and NAME.csr, the request as the guide
+# prints it: base64 in lines, without armour.
+csr() {
+	openssl ecparam -name prime256v1 -genkey -noout -out "$1.key"
+	openssl req -new -key "$1.key" -subj "/CN=$2" -outform DER | openssl base64 >"$1.csr"
+}
+
+# est STATUS OPERATION CSR [CURL ARGUMENT...] leaves the headers of the answer in
+# the file headers.
+est() {
+	local want=$1 operation=$2 file=$3
+	shift 3
+	request "$want" POST "https://$MOORING_HTTPS/.well-known/est/$operation" -H 'Content-Type: application/pkcs10' \
+		-H 'Content-Transfer-Encoding: base64' --data-binary "@$file" -D headers "$@"
+}
+
+# enrol NAME DEVICE OTP makes NAME.key and NAME.pem.
+enrol() {
+	csr "$1" "$2"
+	est 200 simpleenroll "$1.csr" -u "$2:$3" | unwrap >"$1.pem"
+}
+
+# unwrap turns an EST answer into PEM.
+unwrap() { openssl base64 -d | openssl pkcs7 -inform DER -print_certs | openssl x509; }
+
+# serial FILE prints a certificate's serial as the platform shows it.
+serial() { openssl x509 -in "$1" -noout -serial | sed 's/serial=0*//' | tr A-F a-f; }
 
 # register CSV uploads a file of bulk registrations, all of which must succeed.
 register() {
