@@ -1,0 +1,134 @@
+// Package ca is the certificate authority of a tenant: it creates the issuer,
+// signs leaves at enrolment and re-enrolment, and signs revocation lists.
+//
+// An enrolment passes its gates in this order, the cheap ones first: rate
+// limit, registration and one-time password, the request itself, issuing. The
+// one-time password is spent in the transaction that records the leaf, so a
+// request that fails any gate leaves it unspent.
+package ca
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"mooring/internal/problem"
+	"mooring/internal/secret"
+	"mooring/server/platform"
+)
+
+// Store is what the certificate authority keeps.
+type Store interface {
+	platform.Issuers
+	Registration(ctx context.Context, tenant platform.TenantID, externalID string) (platform.Registration, error)
+	Revocations(ctx context.Context, tenant platform.TenantID) ([]platform.Revocation, error)
+	AppendAudit(ctx context.Context, records ...platform.AuditRecord) error
+}
+
+// Vault seals issuer keys and checks one-time passwords.
+type Vault interface {
+	Seal(ctx context.Context, tenant platform.TenantID, purpose, keyID string, plaintext []byte) (platform.SealedKey, error)
+	Open(ctx context.Context, k platform.SealedKey) ([]byte, error)
+	Current(ctx context.Context, tenant platform.TenantID, purpose string, makeKey func() ([]byte, error)) (keyID string, key []byte, err error)
+	CheckMAC(ctx context.Context, tenant platform.TenantID, user string, s secret.String, mac platform.SecretMAC) (bool, error)
+}
+
+// SealedKeys finds the sealed key of an issuer.
+type SealedKeys interface {
+	SealedKey(ctx context.Context, tenant platform.TenantID, purpose, keyID string) (platform.SealedKey, error)
+}
+
+// Features tells whether a tenant may use its certificate authority.
+type Features interface {
+	Feature(ctx context.Context, tenant platform.TenantID, key string) (bool, error)
+}
+
+// Config is what New needs.
+type Config struct {
+	Store Store
+	Keys  SealedKeys
+	Vault Vault
+	// Features is asked before anything is signed; nil: the feature is on.
+	Features Features
+	// Profile is what leaves look like. Nil: the profile of a zero ProfileConfig.
+	Profile *Profile
+	// Limits slow those who guess one-time passwords and devices that re-enrol
+	// without end. Zero fields mean the defaults.
+	Limits Limits
+	Now    func() time.Time // nil: time.Now
+	Log    *slog.Logger     // nil discards
+}
+
+// Service is the certificate authority. It may be used by several goroutines.
+type Service struct {
+	store    Store
+	keys     SealedKeys
+	vault    Vault
+	features Features
+	profile  *Profile
+	now      func() time.Time
+	log      *slog.Logger
+
+	guesses  *doorkeeper
+	renewals *buckets
+	issuers  *cache[*issuer]
+	lists    *cache[*signedList]
+}
+
+// New returns a certificate authority for every tenant of the instance.
+func New(c Config) *Service {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Profile == nil {
+		c.Profile = &Profile{validity: defaultValidity, backdate: defaultBackdate}
+	}
+	limits := c.Limits.withDefaults()
+	return &Service{
+		store: c.Store, keys: c.Keys, vault: c.Vault, features: c.Features,
+		profile: c.Profile, now: c.Now, log: c.Log,
+		guesses:  newDoorkeeper(limits),
+		renewals: newBuckets(limits.ReEnrol, limits.MaxTracked),
+		issuers:  newCache[*issuer](maxCachedTenants),
+		lists:    newCache[*signedList](maxCachedTenants),
+	}
+}
+
+// Apply forgets what a change has made stale. It is idempotent.
+func (s *Service) Apply(_ context.Context, c platform.Change) error {
+	switch c.Kind {
+	case platform.ChangeTrust, platform.ChangeTenant:
+		s.issuers.forget(c.Tenant)
+		s.lists.forget(c.Tenant)
+	case platform.ChangeRevocation:
+		s.lists.forget(c.Tenant)
+	}
+	return nil
+}
+
+// Certificate returns the current CA certificate of a tenant in DER, or a
+// problem of kind NotFound.
+func (s *Service) Certificate(ctx context.Context, tenant platform.TenantID) ([]byte, error) {
+	i, err := s.issuer(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	return i.cert.Raw, nil
+}
+
+func (s *Service) checkFeature(ctx context.Context, tenant platform.TenantID) error {
+	if s.features == nil {
+		return nil
+	}
+	on, err := s.features.Feature(ctx, tenant, platform.FeatureCertificateAuthority)
+	if err != nil {
+		return err
+	}
+	if !on {
+		return problem.New(problem.Forbidden, "The certificate authority feature is off for tenant "+string(tenant)+".", nil)
+	}
+	return nil
+}
