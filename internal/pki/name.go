@@ -32,14 +32,19 @@ func parseName(raw []byte) ([]relativeNameSET, error) {
 // text decodes the string types of DirectoryString and IA5String; anything else
 // is "#" and the hexadecimal DER, as RFC 4514 §2.4 writes it.
 func (a attribute) text() string {
-	if a.Value.Class == asn1.ClassUniversal && a.Value.Tag == asn1.TagT61String {
-		return latin1(a.Value.Bytes)
-	}
-	var s string
-	if _, err := asn1.Unmarshal(a.Value.FullBytes, &s); err == nil {
+	if s, ok := a.decoded(); ok {
 		return s
 	}
 	return "#" + hex.EncodeToString(a.Value.FullBytes)
+}
+
+func (a attribute) decoded() (string, bool) {
+	if a.Value.Class == asn1.ClassUniversal && a.Value.Tag == asn1.TagT61String {
+		return latin1(a.Value.Bytes), true
+	}
+	var s string
+	_, err := asn1.Unmarshal(a.Value.FullBytes, &s)
+	return s, err == nil
 }
 
 // latin1 reads a TeletexString, which in practice holds UTF-8 or Latin-1.
@@ -87,7 +92,7 @@ func JavaName(raw []byte) string {
 	for i := len(names) - 1; i >= 0; i-- {
 		values := make([]string, len(names[i]))
 		for j, a := range names[i] {
-			values[j] = keyword(a.Type) + "=" + quoteName(a.text())
+			values[j] = keyword(a.Type) + "=" + a.quoted()
 		}
 		parts = append(parts, strings.Join(values, " + "))
 	}
@@ -101,11 +106,12 @@ func keyword(id asn1.ObjectIdentifier) string {
 	return "OID." + id.String()
 }
 
-// quoteName puts a value in quotation marks if it could be misread.
-func quoteName(s string) string {
+// quoted is text in quotation marks if it could be misread.
+func (a attribute) quoted() string {
+	s, ok := a.decoded()
 	plain := !strings.ContainsAny(s, ",+=\n<>#;\\\"") && strings.TrimSpace(s) == s && !strings.Contains(s, "  ")
-	if plain || strings.HasPrefix(s, "#") {
-		return s
+	if plain || !ok {
+		return a.text()
 	}
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }
@@ -128,6 +134,13 @@ var algorithmNames = map[x509.SignatureAlgorithm]string{
 	x509.PureEd25519:      "Ed25519",
 }
 
+// algorithmIDs are those that crypto/x509 does not know, or only with certain
+// parameters.
+var algorithmIDs = map[string]string{
+	"1.2.840.113549.1.1.10": "RSASSA-PSS",
+	"1.3.101.113":           "Ed448",
+}
+
 // AlgorithmName names the algorithm c is signed with as Java does, an unknown
 // one by its object identifier.
 func AlgorithmName(c *x509.Certificate) string {
@@ -142,5 +155,9 @@ func AlgorithmName(c *x509.Certificate) string {
 	if _, err := asn1.Unmarshal(c.Raw, &outer); err != nil {
 		return "unknown"
 	}
-	return outer.Algorithm.Algorithm.String()
+	id := outer.Algorithm.Algorithm.String()
+	if name, ok := algorithmIDs[id]; ok {
+		return name
+	}
+	return id
 }
