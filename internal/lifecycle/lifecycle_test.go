@@ -161,6 +161,15 @@ func TestRollBack(t *testing.T) {
 	}
 }
 
+func TestCommitIsRetried(t *testing.T) {
+	d := candidate(t)
+	d.want(connected(d.s.Next), act(lc.Commit, 2))
+	d.want(ev(lc.CommitFailed, 2))
+	d.want(ev(lc.Tick, 0)) // not at once: the disk may be full
+	d.now = d.s.RetryAt.Time()
+	d.want(ev(lc.Tick, 0), act(lc.Commit, 2))
+}
+
 func TestKeptKey(t *testing.T) {
 	d := enrolled(t, lc.Policy{KeepKey: true})
 	d.want(ev(lc.RenewAsked, 0), lc.Action{Kind: lc.CreateKey, Generation: 2, Key: 1})
@@ -537,7 +546,10 @@ func TestRandomLives(t *testing.T) {
 func TestIssuancesAreBounded(t *testing.T) {
 	d := enrolled(t, lc.Policy{})
 	issued, end := 0, start.Add(year)
-	for d.now.Before(end) {
+	for steps := 0; d.now.Before(end); steps++ {
+		if steps > 2_000_000 {
+			t.Fatalf("%d issuances by %v and no end", issued, d.now)
+		}
 		var e lc.Event
 		switch {
 		case d.s.Task == lc.CreatingKey:

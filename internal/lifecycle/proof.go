@@ -29,7 +29,7 @@ func (m *machine) connected(e Event) {
 			m.Current.Proven = true
 		}
 		if m.proving() && m.Comparing && !m.Proven {
-			m.Comparing = false
+			m.Comparing, m.Discard = false, true
 		}
 	}
 }
