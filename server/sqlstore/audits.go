@@ -1,0 +1,108 @@
+package sqlstore
+
+import (
+	"context"
+
+	"mooring/server/platform"
+)
+
+// auditRow is a record ready to be written.
+type auditRow struct {
+	platform.AuditRecord
+	id     platform.ID
+	tenant tenantKey
+}
+
+// auditIDs reserves n IDs.
+func (s *Store) auditIDs(ctx context.Context, n int) ([]platform.ID, error) {
+	ids := make([]platform.ID, n)
+	for i := range ids {
+		id, err := s.NewID(ctx)
+		if err != nil {
+			return nil, err
+		}
+		ids[i] = id
+	}
+	return ids, nil
+}
+
+// auditRows prepares records outside of the command that will write them.
+func (s *Store) auditRows(ctx context.Context, records []platform.AuditRecord) ([]auditRow, error) {
+	if len(records) == 0 {
+		return nil, nil
+	}
+	ids, err := s.auditIDs(ctx, len(records))
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]auditRow, len(records))
+	for i, r := range records {
+		key, err := s.tenantKey(ctx, r.Tenant)
+		if err != nil {
+			return nil, err
+		}
+		rows[i] = auditRow{AuditRecord: r, id: ids[i], tenant: key}
+	}
+	return rows, nil
+}
+
+const auditColumns = "id, at, type, activity, text, user_name, severity, source"
+
+func (s *session) insertAudits(rows []auditRow) error {
+	for _, r := range rows {
+		if err := s.insertAudit(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *session) insertAudit(r auditRow) error {
+	if r.Severity == "" {
+		r.Severity = "information"
+	}
+	return s.run("INSERT INTO audits (tenant, "+auditColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+		r.tenant, r.id, r.At, clean(r.Type), clean(r.Activity), clean(r.Text), clean(r.User), clean(r.Severity), clean(r.Source))
+}
+
+func scanAudit(tenant platform.TenantID) func(*row) platform.AuditRecord {
+	return func(r *row) platform.AuditRecord {
+		return platform.AuditRecord{
+			Tenant: tenant, ID: r.id(), At: r.time(), Type: r.text(), Activity: r.text(), Text: r.text(),
+			User: r.text(), Severity: r.text(), Source: r.text(),
+		}
+	}
+}
+
+// AppendAudit implements platform.Audits.
+func (s *Store) AppendAudit(ctx context.Context, records ...platform.AuditRecord) error {
+	rows, err := s.auditRows(ctx, records)
+	if err != nil {
+		return err
+	}
+	return s.identity.do(ctx, func(tx *session) error { return tx.insertAudits(rows) })
+}
+
+// AuditRecord implements platform.Audits.
+func (s *Store) AuditRecord(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.AuditRecord, error) {
+	return readOne(ctx, s, tenant, func(tx *session, t tenantKey) (platform.AuditRecord, error) {
+		return one(tx, "audit record", scanAudit(tenant),
+			"SELECT "+auditColumns+" FROM audits WHERE tenant = $1 AND id = $2", t, id)
+	})
+}
+
+// AuditRecords implements platform.Audits.
+func (s *Store) AuditRecords(ctx context.Context, tenant platform.TenantID, f platform.AuditFilter, page platform.Page) (platform.List[platform.AuditRecord], error) {
+	return readOne(ctx, s, tenant, func(tx *session, t tenantKey) (platform.List[platform.AuditRecord], error) {
+		q := selection{columns: auditColumns, from: "audits", order: "id DESC"}
+		q.and("tenant = ?", t)
+		q.equal("type", f.Type)
+		q.equal("user_name", f.User)
+		q.equal("source", f.Source)
+		q.between("at", f.From, f.To)
+		if f.OldestFirst {
+			q.order = "id"
+		}
+		return list(tx, &q, page, scanAudit(tenant))
+	})
+}

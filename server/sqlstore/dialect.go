@@ -1,0 +1,38 @@
+package sqlstore
+
+// dialect is what the two engines say differently.
+type dialect struct {
+	name string
+	// begin starts a transaction that will write.
+	begin string
+	// lockRow ends a SELECT whose row the command is going to depend on. SQLite
+	// has one writer, so it needs none.
+	lockRow string
+	// position is the function (text, part) that is positive if part is in text.
+	position string
+	// migrationLock keeps two nodes from migrating at once; it holds until the end
+	// of the transaction.
+	migrationLock string
+	// classify gives an error of the engine its kind.
+	classify func(error) error
+	// again tells that a whole transaction failed only because of another one.
+	again func(error) bool
+}
+
+var sqliteDialect = &dialect{
+	name:     "sqlite",
+	begin:    "BEGIN IMMEDIATE",
+	position: "instr",
+	classify: classifySQLite,
+	again:    func(error) bool { return false },
+}
+
+var postgresDialect = &dialect{
+	name:          "postgres",
+	begin:         "BEGIN",
+	lockRow:       " FOR NO KEY UPDATE",
+	position:      "strpos",
+	migrationLock: "SELECT pg_advisory_xact_lock(7235421906)", // any number that is ours alone in the database
+	classify:      classifyPostgres,
+	again:         isSerializationFailure,
+}

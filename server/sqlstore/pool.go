@@ -1,0 +1,82 @@
+package sqlstore
+
+import (
+	"context"
+)
+
+// pool lends connections. It opens them when they are first needed and again
+// after one broke.
+type pool struct {
+	d     *dialect
+	open  func(context.Context) (conn, error)
+	slots chan conn // nil: a slot whose connection is not open
+	done  chan struct{}
+}
+
+func newPool(d *dialect, size int, open func(context.Context) (conn, error)) *pool {
+	p := &pool{d: d, open: open, slots: make(chan conn, size), done: make(chan struct{})}
+	for range size {
+		p.slots <- nil
+	}
+	return p
+}
+
+// lend calls f with a connection. A cancelled ctx ends the wait for one.
+func (p *pool) lend(ctx context.Context, f func(conn) error) error {
+	var c conn
+	select {
+	case <-p.done:
+		return unavailable(errClosed)
+	default:
+	}
+	select {
+	case c = <-p.slots:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-p.done:
+		return unavailable(errClosed)
+	}
+	if c == nil {
+		var err error
+		if c, err = p.open(ctx); err != nil {
+			p.slots <- nil
+			return unavailable(err)
+		}
+	}
+	defer func() {
+		if c.broken() {
+			_ = c.close()
+			c = nil
+		}
+		p.slots <- c
+	}()
+	return f(c)
+}
+
+// read runs queries outside of a transaction: each statement sees the last
+// commit.
+func (p *pool) read(ctx context.Context, f func(*session) error) error {
+	return p.lend(ctx, func(c conn) error { return f(&session{ctx: ctx, c: c, d: p.d}) })
+}
+
+// close waits for the connections that are out.
+func (p *pool) close() error {
+	close(p.done)
+	var closers []func() error
+	for range cap(p.slots) {
+		if c := <-p.slots; c != nil {
+			closers = append(closers, c.close)
+		}
+	}
+	return closeAll(closers...)
+}
+
+// read1 runs one query for one value.
+func read1[T any](ctx context.Context, p *pool, f func(*session) (T, error)) (T, error) {
+	var v T
+	err := p.read(ctx, func(s *session) (err error) {
+		v, err = f(s)
+		return err
+	})
+	return v, err
+}

@@ -1,0 +1,136 @@
+package sqlstore
+
+import (
+	"context"
+	"log/slog"
+
+	"mooring/server/platform"
+)
+
+// Bounds of one transaction (design §3a). What queued up during one commit is
+// the next transaction; nothing waits for a timer.
+const (
+	maxBatchCommands = 2000
+	maxBatchBytes    = 1 << 20
+)
+
+// writer is the one goroutine that writes to a database file. It drains its
+// queue into one transaction at a time and answers after the commit.
+type writer struct {
+	d        *dialect
+	open     func(context.Context) (conn, error)
+	onCommit func([]platform.Change)
+	log      *slog.Logger
+	// optimistic runs a batch without savepoints first and repeats it with
+	// savepoints if a command fails: right where commands hardly ever fail.
+	optimistic bool
+
+	queue   *queue
+	stopped chan struct{}
+	c       conn // used by the goroutine only; nil: to be opened
+	failing bool // the last batch could not be written
+}
+
+func (w *writer) start() {
+	w.stopped = make(chan struct{})
+	go w.loop()
+}
+
+// do implements committer.
+func (w *writer) do(ctx context.Context, run func(*session) error) error {
+	answer := make(chan error, 1)
+	w.submit(&command{ctx: ctx, run: run, done: func(err error) { answer <- err }})
+	return <-answer
+}
+
+// submit queues c and returns.
+func (w *writer) submit(c *command) {
+	if err := w.queue.put(c); err != nil {
+		c.done(err)
+	}
+}
+
+// close carries out what is queued and ends the goroutine.
+func (w *writer) close() error {
+	w.queue.close()
+	<-w.stopped
+	if w.c == nil {
+		return nil
+	}
+	return w.c.close()
+}
+
+func (w *writer) loop() {
+	defer close(w.stopped)
+	for {
+		batch := w.queue.take(maxBatchCommands, maxBatchBytes)
+		if len(batch) == 0 {
+			return
+		}
+		w.commit(batch)
+	}
+}
+
+// commit carries out a batch and answers it.
+func (w *writer) commit(batch []*command) {
+	runnable := make([]*command, 0, len(batch))
+	for _, c := range batch {
+		if c.err == nil && c.ctx != nil {
+			c.err = c.ctx.Err()
+		}
+		if c.err == nil {
+			runnable = append(runnable, c)
+		}
+	}
+	if len(runnable) > 0 {
+		changes, err := w.attempt(runnable)
+		w.report(err)
+		for _, c := range runnable {
+			if err != nil {
+				c.err = err
+			}
+		}
+		if err == nil && len(changes) > 0 {
+			w.onCommit(changes)
+		}
+	}
+	for _, c := range batch {
+		c.done(c.err)
+	}
+}
+
+// report logs the first of several failures and the recovery.
+func (w *writer) report(err error) {
+	switch {
+	case err != nil && !w.failing:
+		w.log.Error("store cannot write", "err", err)
+	case err == nil && w.failing:
+		w.log.Info("store writes again")
+	}
+	w.failing = err != nil
+}
+
+// attempt commits the batch as one transaction. An error means that nothing
+// was written; the errors of single commands stand in them.
+func (w *writer) attempt(batch []*command) ([]platform.Change, error) {
+	if w.c != nil && w.c.broken() {
+		_ = w.c.close()
+		w.c = nil
+	}
+	ctx := context.Background()
+	if w.c == nil {
+		c, err := w.open(ctx)
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		w.c = c
+	}
+	t := transaction{session: session{ctx: ctx, c: w.c, d: w.d}}
+	if w.optimistic {
+		changes, err, failed := t.plain(batch)
+		if !failed {
+			return changes, err
+		}
+	}
+	return t.withSavepoints(batch)
+}
