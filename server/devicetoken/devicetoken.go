@@ -9,6 +9,7 @@ package devicetoken
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -121,13 +122,12 @@ func (s *Service) Verify(ctx context.Context, token string) (platform.Principal,
 	if len(token) > MaxTokenBytes {
 		return platform.Principal{}, refuse(nil)
 	}
-	keys, err := s.ring.public(ctx)
+	c, err := s.parse(ctx, token)
+	if errors.Is(err, jwt.ErrTokenSignatureInvalid) && s.ring.expire() {
+		c, err = s.parse(ctx, token) // another node may have rotated
+	}
 	if err != nil {
 		return platform.Principal{}, err
-	}
-	var c claims
-	if _, err := s.parser.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return keys, nil }); err != nil {
-		return platform.Principal{}, refuse(err)
 	}
 	device, ok := deviceid.DeviceOfUser(c.Subject)
 	if !ok || c.Kind != tokenKind || c.Tenant == "" {
@@ -137,6 +137,17 @@ func (s *Service) Verify(ctx context.Context, token string) (platform.Principal,
 		Tenant: platform.TenantID(c.Tenant), User: c.Subject, Device: device,
 		Roles: platform.DeviceRoles, Method: platform.ByToken,
 	}, nil
+}
+
+func (s *Service) parse(ctx context.Context, token string) (c claims, err error) {
+	keys, err := s.ring.public(ctx)
+	if err != nil {
+		return c, err
+	}
+	if _, err := s.parser.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return keys, nil }); err != nil {
+		return c, refuse(err)
+	}
+	return c, nil
 }
 
 // Rotate makes a new signing key. Tokens under the one before stay good until

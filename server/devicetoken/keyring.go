@@ -24,7 +24,10 @@ const (
 	purpose     = "token-signing"
 	keptKeys    = 2
 	maxTried    = 3
-	reloadEvery = time.Minute // staleness of the ring on another node than the one that rotated
+	// reloadEvery is the staleness of the ring on a node that did not rotate. An
+	// unknown signature makes it read the keys earlier, at most each expireAfter.
+	reloadEvery = time.Minute
+	expireAfter = 5 * time.Second
 )
 
 // SealedKeys lists sealed keys, newest first.
@@ -75,6 +78,17 @@ func (r *keyring) all(ctx context.Context) ([]signingKey, error) {
 		return nil, err
 	}
 	return r.ring, nil
+}
+
+// expire makes the next use read the keys again, unless they were read just now.
+func (r *keyring) expire() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.now().Sub(r.loaded) < expireAfter {
+		return false
+	}
+	r.loaded = time.Time{}
+	return true
 }
 
 func (r *keyring) load(ctx context.Context) ([]signingKey, error) {
