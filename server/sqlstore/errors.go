@@ -77,7 +77,7 @@ func classifyPostgres(err error) error {
 		}
 		return err
 	}
-	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok || pgconn.Timeout(err) || pgconn.SafeToRetry(err) {
+	if _, ok := errors.AsType[errConnection](err); ok || pgconn.Timeout(err) || pgconn.SafeToRetry(err) {
 		return unavailable(err)
 	}
 	return err

@@ -47,10 +47,27 @@ func (p *pool) lend(ctx context.Context, f func(conn) error) error {
 		if c.broken() {
 			_ = c.close()
 			c = nil
+			p.closeIdle()
 		}
 		p.slots <- c
 	}()
 	return f(c)
+}
+
+// closeIdle drops the connections that nobody uses: when one broke, the others
+// may be dead too, and would fail those who get them next.
+func (p *pool) closeIdle() {
+	for range cap(p.slots) {
+		select {
+		case c := <-p.slots:
+			if c != nil {
+				_ = c.close()
+			}
+			p.slots <- nil
+		default:
+			return
+		}
+	}
 }
 
 // read runs queries outside of a transaction: each statement sees the last

@@ -37,8 +37,9 @@ type Options struct {
 	MaxQueuedBytes int
 	// Readers is how many reads run at once on a SQLite file. Zero: 4.
 	Readers int
-	// Connections bounds the connections to PostgreSQL that commands and reads
-	// share; the telemetry writer has one more. Zero: 16.
+	// Connections is how many commands run at once on PostgreSQL, and how many
+	// reads besides them; each has a connection, and the telemetry writer has one
+	// more. Zero: 8.
 	Connections int
 	// Now dates applied migrations. Nil: time.Now.
 	Now func() time.Time
@@ -51,7 +52,7 @@ const (
 	defaultMaxQueued      = 20_000
 	defaultMaxQueuedBytes = 64 << 20
 	defaultReaders        = 4
-	defaultConnections    = 16
+	defaultConnections    = 8
 )
 
 func (o Options) withDefaults() Options {

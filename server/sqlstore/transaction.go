@@ -10,6 +10,18 @@ import (
 // transaction carries out the commands of a batch on one connection.
 type transaction struct{ session }
 
+// carryOut commits the batch. If it is optimistic it hopes that no command
+// fails.
+func (t *transaction) carryOut(batch []*command, optimistic bool) ([]platform.Change, error) {
+	if optimistic {
+		changes, err, failed := t.plain(batch)
+		if !failed {
+			return changes, err
+		}
+	}
+	return t.withSavepoints(batch)
+}
+
 // plain runs the batch without savepoints. failed tells that a command failed
 // for reasons of its own: nothing was written, and the batch has to be run
 // withSavepoints.

@@ -126,11 +126,10 @@ func (w *writer) attempt(batch []*command) ([]platform.Change, error) {
 		w.c = c
 	}
 	t := transaction{session: session{ctx: ctx, c: w.c, d: w.d}}
-	if w.optimistic {
-		changes, err, failed := t.plain(batch)
-		if !failed {
+	for attempt := 1; ; attempt++ {
+		changes, err := t.carryOut(batch, w.optimistic)
+		if err == nil || attempt == maxAttempts || !w.d.again(err) {
 			return changes, err
 		}
 	}
-	return t.withSavepoints(batch)
 }
