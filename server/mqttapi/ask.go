@@ -1,0 +1,67 @@
+package mqttapi
+
+import (
+	"mooring/internal/problem"
+	"mooring/internal/smartrest"
+)
+
+// served are the static templates that this server carries out, which is what it
+// answers to 602. The others are reported as not supported.
+var served = []string{
+	"100", "101", "102", "104", "105", "107", "110", "111", "112", "113", "114", "115", "116", "117", "118", "119",
+	"120", "122", "123", "125", "143", "150", "200", "201", "210", "211", "212",
+	"301", "302", "303", "304", "305", "306", "307", "400", "401", "402", "500", "501", "502", "503", "504", "505", "506", "507", "600", "602",
+}
+
+// ask answers the templates that ask for something; all answers go to s/ds.
+func (p *publish) ask(r smartrest.Record) (handled bool, err error) {
+	switch r := r.(type) {
+	case smartrest.AskDeviceID:
+		id, err := p.object()
+		if err == nil {
+			p.deliver(topicOperations, smartrest.AppendDeviceID(nil, id.String()))
+		}
+		return true, err
+	case smartrest.AskChildren:
+		return true, p.askChildren()
+	case smartrest.AskVersion:
+		p.deliver(topicOperations, smartrest.AppendVersion(nil, p.server.cfg.Version))
+		return true, nil
+	case smartrest.AskTemplates:
+		p.deliver(topicOperations, smartrest.AppendTemplates(nil, served))
+		return true, nil
+	case smartrest.AskOperations, smartrest.Heartbeat:
+		// No operation can be pending: the server has none. Both are signs of life.
+		_, err := p.object()
+		return true, err
+	case smartrest.OperationUpdate:
+		return true, p.noOperation(r)
+	}
+	return false, nil
+}
+
+func (p *publish) askChildren() error {
+	id, err := p.object()
+	if err != nil {
+		return err
+	}
+	names, err := p.server.cfg.Objects.ChildExternalIDs(p.call(), p.place.tenant, id)
+	if err != nil {
+		return err
+	}
+	p.deliver(topicOperations, smartrest.AppendChildren(nil, names))
+	return nil
+}
+
+// noOperation answers 501–507: no operation matches (mqtt.md §11, 4). 507 fails
+// all that there are, which is none.
+func (p *publish) noOperation(r smartrest.OperationUpdate) error {
+	id, err := p.object()
+	if err != nil || r.All {
+		return err
+	}
+	if r.ID != "" {
+		return problem.New(problem.NotFound, "MqttServiceException: Operation with id "+r.ID+" for device id "+id.String()+"not found!", nil)
+	}
+	return problem.New(problem.NotFound, "No operation with fragment "+r.Fragment+" found", nil)
+}

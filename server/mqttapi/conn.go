@@ -1,0 +1,128 @@
+package mqttapi
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// conn is one connection as mochi sees it. It keeps the deadlines itself: mochi
+// sets one for reading and writing together and computes one and a half times the
+// keep-alive in 16 bits, which for 43,691 s gives zero.
+type conn struct {
+	net.Conn // raw or TLS
+	tls      *tls.Conn
+	address  string // host of the peer, without port
+	door     string // name of the listener
+	server   *Server
+
+	handshakeEnd time.Time // until CONNECT is accepted
+	leave        sync.Once // the gate
+
+	session   atomic.Pointer[session]
+	keepAlive atomic.Int64 // nanoseconds between packets that are granted; 0: no limit
+	accepted  atomic.Bool  // CONNECT was accepted
+	closed    chan struct{}
+	closeOnce sync.Once
+}
+
+func newConn(s *Server, raw net.Conn, l *listener) *conn {
+	c := &conn{Conn: raw, address: host(raw.RemoteAddr()), door: l.door, server: s, closed: make(chan struct{})}
+	if l.tls != nil {
+		c.tls = tls.Server(raw, l.tls)
+		c.Conn = c.tls
+	}
+	c.handshakeEnd = time.Now().Add(s.limits.Handshake)
+	_ = c.Conn.SetDeadline(c.handshakeEnd)
+	return c
+}
+
+func host(a net.Addr) string {
+	if a == nil {
+		return ""
+	}
+	h, _, err := net.SplitHostPort(a.String())
+	if err != nil {
+		return a.String()
+	}
+	return h
+}
+
+// serverName is the host name that the peer asked for, if it said.
+func (c *conn) serverName() string {
+	if c.tls == nil {
+		return ""
+	}
+	return c.tls.ConnectionState().ServerName
+}
+
+// SetDeadline is called by mochi before it waits for the next packet. What it
+// asks for is ignored; the read deadline becomes our own.
+func (c *conn) SetDeadline(time.Time) error {
+	if !c.accepted.Load() {
+		return c.Conn.SetReadDeadline(c.handshakeEnd)
+	}
+	if limit := time.Duration(c.keepAlive.Load()); limit > 0 {
+		return c.Conn.SetReadDeadline(time.Now().Add(limit))
+	}
+	return c.Conn.SetReadDeadline(time.Time{})
+}
+
+// Write writes one or more whole packets. It is safe for several goroutines.
+func (c *conn) Write(b []byte) (int, error) {
+	_ = c.Conn.SetWriteDeadline(time.Now().Add(c.server.limits.Write))
+	return c.Conn.Write(b)
+}
+
+// Close closes the connection once.
+func (c *conn) Close() error {
+	err := net.ErrClosed
+	c.closeOnce.Do(func() {
+		close(c.closed)
+		err = c.Conn.Close()
+	})
+	return err
+}
+
+// accept ends the handshake: the place in the gate is free again.
+func (c *conn) accept(keepAlive uint16) {
+	limit := time.Duration(keepAlive) * time.Second * 3 / 2 // MQTT-3.1.2-24
+	c.keepAlive.Store(int64(limit))
+	c.accepted.Store(true)
+	c.leaveGate()
+}
+
+func (c *conn) leaveGate() { c.leave.Do(func() { c.server.gate.leave(c.address) }) }
+
+// lingerTime is how long a refused peer may take to read why; ours.
+const lingerTime = 500 * time.Millisecond
+
+// refuse writes a CONNACK in the form of MQTT 3.1.1, whatever was spoken, and
+// waits a moment for the peer to read it: closing at once with bytes of the peer
+// still unread would reset the connection and lose the answer.
+func (c *conn) refuse(code byte) {
+	if _, err := c.Write([]byte{0x20, 0x02, 0x00, code}); err != nil {
+		return
+	}
+	closer, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok || closer.CloseWrite() != nil {
+		return
+	}
+	_ = c.Conn.SetReadDeadline(time.Now().Add(lingerTime))
+	var scrap [512]byte
+	for n := 0; n < maxPacket; {
+		k, err := c.Conn.Read(scrap[:])
+		if err != nil {
+			return
+		}
+		n += k
+	}
+}
+
+// expected reports whether err is how connections usually end.
+func expected(err error) bool {
+	return err == nil || errors.Is(err, net.ErrClosed) || errors.As(err, new(net.Error))
+}

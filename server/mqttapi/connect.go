@@ -1,0 +1,209 @@
+package mqttapi
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"mooring/internal/deviceid"
+	"mooring/internal/secret"
+	"mooring/server/platform"
+)
+
+// decision is what came of a CONNECT.
+type decision struct {
+	reason    platform.Reason
+	code      byte // CONNACK
+	detail    string
+	principal platform.Principal
+	verdict   platform.Verdict // zero without certificate
+	id        deviceid.ClientID
+	claimed   string // the name to file a refusal under
+}
+
+func (d decision) refuse(r platform.Reason, detail string) decision {
+	d.reason, d.code, d.detail = r, connCode(r), detail
+	return d
+}
+
+// notAuthorized is refuse with code 5 whatever the reason's own code.
+func (d decision) notAuthorized(r platform.Reason, detail string) decision {
+	d = d.refuse(r, detail)
+	d.code = connNotAuthorized
+	return d
+}
+
+// admitted takes over what the authenticator said.
+func (d decision) admitted(p platform.Principal, reason platform.Reason, err error) decision {
+	switch {
+	case err != nil:
+		return d.refuse(platform.ReasonInternal, detail(err))
+	case reason != platform.Accepted:
+		return d.refuse(reason, "")
+	case p.Tenant == "":
+		return d.refuse(platform.ReasonInternal, "nobody was authenticated")
+	}
+	d.principal = p
+	return d
+}
+
+// connect decides on a CONNECT, before mochi has looked at it: mochi answers an
+// empty password, an empty will and MQTT 5 in ways the contract does not know. If
+// it returns false the refusal has been sent. Otherwise pk is left so that mochi
+// accepts it and keeps nothing.
+func (s *Server) connect(c *conn, pk *packets.Packet) bool {
+	ctx, cancel := context.WithDeadline(s.base, c.handshakeEnd)
+	defer cancel()
+	d := s.decide(ctx, c, pk)
+	if d.reason != platform.Accepted {
+		s.refused(c, d)
+		return false
+	}
+	sess := newSession(s, c, d, pk)
+	if !s.takePlace(ctx, sess) {
+		// A newer connection of the device has come, or the old one does not end.
+		s.stats.refused[connUnavailable].Add(1)
+		c.refuse(connUnavailable)
+		return false
+	}
+	// mochi's idea of the session: a name of its own, nothing to keep, no will.
+	pk.Connect.ClientIdentifier = strconv.FormatUint(sess.epoch, 36)
+	pk.Connect.Clean = true
+	pk.Connect.WillFlag, pk.Connect.WillRetain, pk.Connect.WillQos = false, false, 0
+	pk.Connect.WillTopic, pk.Connect.WillPayload = "", nil
+	pk.Connect.UsernameFlag, pk.Connect.Username = false, nil
+	pk.Connect.PasswordFlag, pk.Connect.Password = false, nil
+	sess.establish()
+	c.accept(pk.Connect.Keepalive)
+	s.stats.accepted.Add(1)
+	s.stats.connections.Add(1)
+	s.log.Debug("connected", "tenant", sess.place.tenant, "external_id", sess.place.device, "door", c.door, "address", c.address, "method", d.principal.Method)
+	return true
+}
+
+// takePlace makes sess the session of its device. The one before is closed, and
+// what it received and its will are carried out before the new one is answered.
+func (s *Server) takePlace(ctx context.Context, sess *session) bool {
+	sess.conn.session.Store(sess)
+	old := s.sessions.put(sess)
+	if old != nil {
+		s.stats.takeovers.Add(1)
+		old.close()
+		select {
+		case <-old.done:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return s.sessions.current(sess) && !s.isStopping()
+}
+
+// decide checks protocol, client ID and credentials, in this order.
+func (s *Server) decide(ctx context.Context, c *conn, pk *packets.Packet) decision {
+	d := decision{claimed: pk.Connect.ClientIdentifier}
+	if !knownProtocol(pk) {
+		return d.refuse(platform.ReasonProtocol, "level "+strconv.Itoa(int(pk.ProtocolVersion)))
+	}
+	var err error
+	d.id, err = deviceid.ParseClientID(pk.Connect.ClientIdentifier)
+	if err != nil {
+		return d.refuse(platform.ReasonBadClientID, detail(err))
+	}
+	d.claimed = d.id.Device
+	if c.tls != nil {
+		if state := c.tls.ConnectionState(); len(state.PeerCertificates) > 0 {
+			d.verdict = s.cfg.Auth.VerdictOf(state)
+			d = s.byCertificate(ctx, c, d)
+			return oldProtocol(d, pk)
+		}
+	}
+	return oldProtocol(s.byPassword(ctx, c, d, pk), pk)
+}
+
+// knownProtocol accepts MQTT 3.1 and 3.1.1 (mqtt.md §1.3).
+func knownProtocol(pk *packets.Packet) bool {
+	switch string(pk.Connect.ProtocolName) {
+	case "MQTT":
+		return pk.ProtocolVersion == 4
+	case "MQIsdp":
+		return pk.ProtocolVersion == 3
+	}
+	return false
+}
+
+// oldProtocol refuses long client IDs on MQTT 3.1.
+func oldProtocol(d decision, pk *packets.Packet) decision {
+	if d.reason == platform.Accepted && pk.ProtocolVersion == 3 && len(pk.Connect.ClientIdentifier) > mqtt31ClientID {
+		return d.notAuthorized(platform.ReasonBadClientID, "longer than 23 characters on MQTT 3.1")
+	}
+	return d
+}
+
+// byCertificate: a certificate that was sent decides alone, whatever user and
+// password come with it.
+func (s *Server) byCertificate(ctx context.Context, c *conn, d decision) decision {
+	v := d.verdict
+	if v.Device != "" {
+		d.claimed = v.Device
+	}
+	if v.Scope != platform.Full {
+		if v.Reason == platform.Accepted {
+			v.Reason = platform.ReasonInternal
+		}
+		return d.notAuthorized(v.Reason, v.Detail)
+	}
+	if v.Device != d.id.Device {
+		return d.refuse(platform.ReasonNameMismatch, "client ID "+strconv.Quote(d.id.Device))
+	}
+	d = d.admitted(s.cfg.Auth.AdmitCertificate(ctx, v, c.address))
+	if d.code == connBadCredentials { // never with certificates (mqtt.md §1.8)
+		d.code = connNotAuthorized
+	}
+	return d
+}
+
+// byPassword: code 4 is for wrong credentials, an empty password is 5.
+func (s *Server) byPassword(ctx context.Context, c *conn, d decision, pk *packets.Packet) decision {
+	if !pk.Connect.UsernameFlag && !pk.Connect.PasswordFlag {
+		return d.refuse(platform.ReasonNoCertificate, "neither certificate nor password")
+	}
+	if len(pk.Connect.Password) == 0 {
+		return d.notAuthorized(platform.ReasonBadCredentials, "the password is empty")
+	}
+	tenant, user, err := deviceid.ParseTenantUser(string(pk.Connect.Username))
+	if err != nil {
+		return d.refuse(platform.ReasonBadCredentials, detail(err))
+	}
+	d = d.admitted(s.cfg.Auth.AdmitPassword(ctx, platform.TenantID(tenant), user, secret.New(string(pk.Connect.Password)), c.address))
+	if d.reason == platform.Accepted && !mayConnectAs(d.principal, d.id.Device) {
+		return d.refuse(platform.ReasonNameMismatch, "user "+strconv.Quote(user))
+	}
+	return d
+}
+
+// mayConnectAs: a device user is one device; a person needs the right to create
+// or change devices.
+func mayConnectAs(p platform.Principal, device string) bool {
+	if p.IsDevice() {
+		return p.Device == device
+	}
+	return p.HasAny(platform.RoleInventoryAdmin, platform.RoleInventoryCreate)
+}
+
+// refused tells the peer, the log and the record of refusals.
+func (s *Server) refused(c *conn, d decision) {
+	s.stats.refused[d.code].Add(1)
+	tenant := d.verdict.Tenant
+	if tenant == "" {
+		tenant = platform.Management
+	}
+	s.log.Info("connect refused", "tenant", tenant, "external_id", d.claimed, "door", c.door, "address", c.address,
+		"code", d.code, "reason", d.reason, "detail", d.detail, "serial", d.verdict.Leaf.Serial)
+	s.cfg.Refusals.Record(platform.Refusal{
+		Tenant: tenant, CN: d.claimed, At: time.Now(), Door: c.door, Address: c.address,
+		Reason: d.reason, Detail: d.detail, Leaf: d.verdict.Leaf,
+	})
+	c.refuse(d.code)
+}

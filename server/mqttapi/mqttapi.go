@@ -1,0 +1,163 @@
+// Package mqttapi is the MQTT front end, Core MQTT of the contract: it turns
+// CONNECT into a decision, SmartREST publishes into commands of the services,
+// and what the services have to say into messages on one connection.
+//
+// mochi-mqtt frames packets and answers pings; nothing else of it is used. Its
+// subscription tree, its client map, its retained messages, its wills and its
+// acknowledgements are all bypassed, because they are global, or race, or
+// acknowledge before anything is durable. The hook (hook.go) takes every packet
+// out of mochi's hands as it is read; mochi's Serve is never called, since its
+// event loop only looks after what is bypassed and copies the map of all clients
+// every second.
+//
+// The way of a publish: the connection's reader puts it into the session's inbox
+// (window.go) and reads on. A goroutine per session that has something to do, the
+// pump (pump.go), carries out one publish after the other. Telemetry is submitted
+// to the store without waiting for it; when the store says that it is durable, the
+// acknowledgement becomes ready, and the pump writes acknowledgements in the order
+// of the publishes (MQTT-4.6.0-2). A commit that fails sends nothing: the
+// connection is closed and the client sends the message again.
+package mqttapi
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	mochi "github.com/mochi-mqtt/server/v2"
+
+	"mooring/internal/secret"
+	"mooring/server/platform"
+)
+
+// Authenticator decides who connects.
+type Authenticator interface {
+	// VerdictOf returns what the handshake decided of the certificate chain that
+	// the peer sent. It is asked only if the peer sent one.
+	VerdictOf(state tls.ConnectionState) platform.Verdict
+	// AdmitCertificate lets the device of a verdict of scope Full in, creating its
+	// user where the anchor allows it. The reason is Accepted, or why not; the
+	// error says that it could not be decided.
+	AdmitCertificate(ctx context.Context, v platform.Verdict, address string) (platform.Principal, platform.Reason, error)
+	// AdmitPassword checks a user's password. An unknown tenant or user is
+	// ReasonBadCredentials like a wrong password.
+	AdmitPassword(ctx context.Context, tenant platform.TenantID, user string, password secret.String, address string) (platform.Principal, platform.Reason, error)
+}
+
+// Devices finds and creates the objects of devices. NotFound says that there is
+// none, Forbidden that the name belongs to somebody else.
+type Devices interface {
+	// Device finds the object bound to (SerialType, externalID). It is called for
+	// every publish.
+	Device(ctx context.Context, tenant platform.TenantID, externalID string) (platform.ID, error)
+	// Owner is the user who owns an object. It is called for every publish to a child.
+	Owner(ctx context.Context, tenant platform.TenantID, id platform.ID) (string, error)
+	// CreateDevice and CreateChild do nothing but say so if the object is there.
+	// Empty names and types mean the defaults of templates 100 and 101.
+	CreateDevice(ctx context.Context, tenant platform.TenantID, externalID, name, objectType, owner string) (id platform.ID, created bool, err error)
+	CreateChild(ctx context.Context, tenant platform.TenantID, parent platform.ID, externalID, name, objectType, owner string, isDevice bool) (id platform.ID, created bool, err error)
+	// PutService creates a service or brings it up to date.
+	PutService(ctx context.Context, tenant platform.TenantID, parent platform.ID, externalID, kind, name, status, owner string) (platform.ID, error)
+}
+
+// Objects reads and changes managed objects.
+type Objects interface {
+	Update(ctx context.Context, tenant platform.TenantID, cmd platform.UpdateObject) (platform.ManagedObject, error)
+	Parents(ctx context.Context, tenant platform.TenantID, child platform.ID, kind platform.ChildKind) ([]platform.ManagedObject, error)
+	// ChildExternalIDs lists the names (SerialType) of the direct child devices.
+	ChildExternalIDs(ctx context.Context, tenant platform.TenantID, parent platform.ID) ([]string, error)
+}
+
+// Presence hears that a device is alive. Heard is called for every publish: it
+// must neither block nor fail.
+type Presence interface {
+	Heard(tenant platform.TenantID, id platform.ID, at time.Time)
+}
+
+// Telemetry stores what devices measure; see platform.Telemetry for Submit, Stage
+// and their done.
+type Telemetry interface {
+	NewID(ctx context.Context) (platform.ID, error)
+	Submit(b platform.Batch, done func(error))
+	Stage(p platform.StagedPublish, done func(error))
+	Staged(ctx context.Context, key platform.StagedKey) (platform.StagedPublish, error)
+	DropStaged(ctx context.Context, tenant platform.TenantID, device string) error
+}
+
+// DeviceTokens issues the JWT of s/uat. host is the name under which the device
+// reached the server, empty if it did not say (no SNI); the client compares it
+// with the issuer of the token.
+type DeviceTokens interface {
+	Issue(ctx context.Context, tenant platform.TenantID, device, host string) (token string, err error)
+}
+
+// Refusals remembers who was refused and why. Record must not block.
+type Refusals interface {
+	Record(r platform.Refusal)
+}
+
+// Config is what the front end is built from. All services but Presence must be set.
+type Config struct {
+	Auth      Authenticator
+	Devices   Devices
+	Objects   Objects
+	Presence  Presence
+	Telemetry Telemetry
+	Tokens    DeviceTokens
+	Refusals  Refusals
+	// Version is what template 600 is told.
+	Version string
+	Limits  Limits
+	Log     *slog.Logger // nil discards
+}
+
+// Server serves MQTT on any number of listeners.
+type Server struct {
+	cfg      Config
+	limits   Limits
+	log      *slog.Logger
+	broker   *mochi.Server
+	sessions registry
+	budget   *budget
+	stats    counters
+	gate     *gate
+
+	base   context.Context // of all calls to services; ends when Shutdown gives up
+	cancel context.CancelFunc
+
+	epochs atomic.Uint64
+
+	mu        sync.Mutex // guards the fields below
+	stopping  bool
+	listeners map[*listener]struct{}
+	conns     map[*conn]struct{}
+	wg        sync.WaitGroup // one for each connection
+}
+
+// New returns a server that serves nothing yet.
+func New(cfg Config) *Server {
+	s := &Server{
+		cfg: cfg, limits: cfg.Limits.withDefaults(), log: cfg.Log,
+		listeners: map[*listener]struct{}{}, conns: map[*conn]struct{}{},
+	}
+	if s.cfg.Presence == nil {
+		s.cfg.Presence = nobody{}
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	s.sessions.init()
+	s.budget = newBudget(s.limits.InflightBytes)
+	s.gate = newGate(s.limits.Handshakes, s.limits.HandshakesPerAddress)
+	s.base, s.cancel = context.WithCancel(context.Background())
+	s.broker = newBroker(s)
+	return s
+}
+
+// nobody listens for signs of life.
+type nobody struct{}
+
+func (nobody) Heard(platform.TenantID, platform.ID, time.Time) {}

@@ -1,0 +1,153 @@
+package mqttapi
+
+import (
+	"encoding/binary"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+)
+
+// message is a PUBLISH that waits to be written.
+type message struct {
+	topic   string
+	payload []byte
+	qos     byte
+}
+
+func (m message) size() int { return len(m.topic) + len(m.payload) }
+
+// outbox is what waits to be written to one connection, and what of it waits to
+// be acknowledged. It is guarded by session.mu.
+type outbox struct {
+	filters  []subscription
+	messages queue[message]
+	bytes    int
+	replies  queue[[]byte] // SUBACK, UNSUBACK, PUBREL
+	lastID   uint16
+	unacked  map[uint16]struct{}
+}
+
+// subscription is one filter that was granted.
+type subscription struct {
+	filter string
+	qos    byte
+}
+
+// collect appends replies and messages up to maxWrite.
+func (o *outbox) collect(buf []byte) []byte {
+	for o.replies.len() > 0 && len(buf) < maxWrite {
+		buf = append(buf, o.replies.pop()...)
+	}
+	for o.messages.len() > 0 && len(buf) < maxWrite {
+		m := o.messages.pop()
+		o.bytes -= m.size()
+		buf = o.appendPublish(buf, m)
+	}
+	return buf
+}
+
+// appendPublish encodes a PUBLISH; retain is never set (mqtt.md §1.9).
+func (o *outbox) appendPublish(buf []byte, m message) []byte {
+	remaining := 2 + m.size()
+	if m.qos > 0 {
+		remaining += 2
+	}
+	buf = append(buf, packets.Publish<<4|m.qos<<1)
+	buf = binary.AppendUvarint(buf, uint64(remaining))
+	buf = binary.BigEndian.AppendUint16(buf, uint16(len(m.topic)))
+	buf = append(buf, m.topic...)
+	if m.qos > 0 {
+		buf = binary.BigEndian.AppendUint16(buf, o.nextID())
+	}
+	return append(buf, m.payload...)
+}
+
+// nextID finds a packet ID that the peer has acknowledged. The number of those it
+// has not is bounded by room.
+func (o *outbox) nextID() uint16 {
+	if o.unacked == nil {
+		o.unacked = map[uint16]struct{}{}
+	}
+	for {
+		o.lastID++
+		if _, taken := o.unacked[o.lastID]; o.lastID != 0 && !taken {
+			o.unacked[o.lastID] = struct{}{}
+			return o.lastID
+		}
+	}
+}
+
+// room reports whether one more message of n bytes is within the limits. A
+// message that is written but not acknowledged still counts as one.
+func (o *outbox) room(n, messages, bytes int) bool {
+	return o.messages.len()+len(o.unacked) < messages && o.bytes+n <= bytes
+}
+
+// granted returns the QoS under which a topic is subscribed.
+func (o *outbox) granted(topic string) (qos byte, ok bool) {
+	for _, f := range o.filters {
+		if f.filter == topic {
+			return f.qos, true
+		}
+	}
+	return 0, false
+}
+
+// deliver queues a message for the topic, if the client has subscribed it. Beyond
+// the limits the connection is closed: what matters is kept elsewhere and sent
+// again on request.
+func (s *session) deliver(topic string, payload []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	qos, ok := s.out.granted(topic)
+	if !ok {
+		return
+	}
+	m := message{topic: topic, payload: payload, qos: qos}
+	if !s.out.room(m.size(), s.server.limits.OutboundMessages, s.server.limits.OutboundBytes) {
+		s.server.stats.overflows.Add(1)
+		s.server.log.Warn("connection closed because it does not read", "tenant", s.place.tenant, "external_id", s.place.device)
+		go s.close()
+		return
+	}
+	s.push(m)
+}
+
+// push queues a message. mu is held.
+func (s *session) push(m message) {
+	s.out.messages.push(m)
+	s.out.bytes += m.size()
+	s.server.stats.delivered.Add(1)
+	s.start()
+}
+
+// reply queues an answer that is bound to no order.
+func (s *session) reply(b []byte) {
+	s.mu.Lock()
+	s.out.replies.push(b)
+	s.start()
+	s.mu.Unlock()
+}
+
+// acknowledged takes a PUBACK or PUBCOMP.
+func (s *session) acknowledged(packetID uint16) {
+	s.mu.Lock()
+	delete(s.out.unacked, packetID)
+	s.mu.Unlock()
+}
+
+// received answers a PUBREC: the second half of a delivery with QoS 2. A PUBREC
+// for nothing that was sent gets no answer, and a peer that sends them without
+// reading the answers is cut off.
+func (s *session) received(packetID uint16) {
+	s.mu.Lock()
+	_, known := s.out.unacked[packetID]
+	full := s.out.replies.len() >= s.server.limits.OutboundMessages
+	s.mu.Unlock()
+	switch {
+	case !known:
+	case full:
+		s.close()
+	default:
+		s.reply([]byte{packets.Pubrel<<4 | 2, 2, byte(packetID >> 8), byte(packetID)})
+	}
+}

@@ -1,0 +1,100 @@
+package mqttapi
+
+// start makes sure that a pump runs. mu is held.
+func (s *session) start() {
+	if !s.running {
+		s.running = true
+		go s.pump()
+	}
+}
+
+// pump does what there is to do and ends when there is nothing: it writes
+// acknowledgements that are ready, then messages, then carries out one item. There
+// is at most one pump for a session, so that items are carried out in order.
+func (s *session) pump() {
+	var buf []byte
+	for {
+		s.mu.Lock()
+		buf = s.collect(buf[:0])
+		if len(buf) > 0 {
+			s.mu.Unlock()
+			s.write(buf)
+			continue
+		}
+		if s.inbox.len() > 0 {
+			it := s.inbox.pop()
+			s.mu.Unlock()
+			s.carryOut(it)
+			continue
+		}
+		s.running = false
+		drained := s.draining && s.pending == 0
+		s.settle()
+		s.mu.Unlock()
+		if drained {
+			s.close()
+		}
+		return
+	}
+}
+
+// maxWrite is how many bytes one write collects; ours, a TLS record.
+const maxWrite = 16 << 10
+
+// collect appends what can be written now. mu is held.
+func (s *session) collect(buf []byte) []byte {
+	for s.acks.len() > 0 && s.acks.first().ready && len(buf) < maxWrite {
+		a := s.acks.pop()
+		buf = append(buf, a.kind<<4, 2, byte(a.packetID>>8), byte(a.packetID))
+	}
+	return s.out.collect(buf)
+}
+
+// write writes whole packets. A peer that cannot be written to is gone.
+func (s *session) write(b []byte) {
+	if _, err := s.conn.Write(b); err != nil {
+		s.close()
+	}
+}
+
+// carryOut does one item and completes it, now or when the store is done.
+func (s *session) carryOut(it item) {
+	complete := func(err error) { s.complete(it, err) }
+	switch it.kind {
+	case itemPublish:
+		s.apply(it.topic, it.payload, nil, complete)
+	case itemStage:
+		s.stage(it, complete)
+	case itemRelease:
+		s.release(it, complete)
+	case itemSubscribe:
+		complete(s.subscribeAll(it))
+	case itemUnsubscribe:
+		complete(s.unsubscribeAll(it))
+	}
+}
+
+// complete ends an item: its acknowledgement is ready, or, if err is set, never
+// will be and the connection is closed. It may be called from the store's
+// committer and does not block.
+func (s *session) complete(it item, err error) {
+	if err != nil {
+		s.server.stats.commitFailures.Add(1)
+		s.server.log.Error("publish not stored, connection closed", "tenant", s.place.tenant, "external_id", s.place.device, "err", err)
+		// Not from here: closing may wait for the peer.
+		go s.close()
+	}
+	s.mu.Lock()
+	if it.ack != nil && err == nil {
+		it.ack.ready = true
+		s.server.stats.acknowledged.Add(1)
+		s.start()
+	}
+	s.pending--
+	if s.draining && s.pending == 0 {
+		s.start()
+	}
+	s.settle()
+	s.mu.Unlock()
+	s.leave(len(it.payload))
+}

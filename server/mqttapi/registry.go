@@ -1,0 +1,116 @@
+package mqttapi
+
+import (
+	"hash/maphash"
+	"sync"
+
+	"mooring/server/platform"
+)
+
+// place is where a device's one session stands (mqtt.md §1.4: one session per
+// device identifier, however the client ID spells it).
+type place struct {
+	tenant platform.TenantID
+	device string
+}
+
+// registryShards spreads the locks of the registry; a power of two.
+const registryShards = 64
+
+// registry knows the session of every connected device. mochi's own client map is
+// never asked: it is keyed by client ID and races on takeover.
+type registry struct {
+	seed   maphash.Seed
+	shards [registryShards]struct {
+		mu sync.Mutex
+		m  map[place]*session
+	}
+}
+
+func (r *registry) init() {
+	r.seed = maphash.MakeSeed()
+	for i := range r.shards {
+		r.shards[i].m = map[place]*session{}
+	}
+}
+
+func (r *registry) shard(p place) int {
+	return int(maphash.Comparable(r.seed, p) % registryShards)
+}
+
+// put makes s the session of its device and returns the one it replaces.
+func (r *registry) put(s *session) *session {
+	sh := &r.shards[r.shard(s.place)]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	old := sh.m[s.place]
+	sh.m[s.place] = s
+	return old
+}
+
+// remove takes s out if it is still the session of its device.
+func (r *registry) remove(s *session) {
+	sh := &r.shards[r.shard(s.place)]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.m[s.place] == s {
+		delete(sh.m, s.place)
+	}
+}
+
+// current reports whether s is still the session of its device.
+func (r *registry) current(s *session) bool { return r.get(s.place) == s }
+
+func (r *registry) get(p place) *session {
+	sh := &r.shards[r.shard(p)]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.m[p]
+}
+
+// all returns the sessions that match, which is called with a shard's lock held.
+func (r *registry) all(match func(*session) bool) []*session {
+	var list []*session
+	for i := range r.shards {
+		sh := &r.shards[i]
+		sh.mu.Lock()
+		for _, s := range sh.m {
+			if match(s) {
+				list = append(list, s)
+			}
+		}
+		sh.mu.Unlock()
+	}
+	return list
+}
+
+// Connected reports whether a device has a session.
+func (s *Server) Connected(tenant platform.TenantID, device string) bool {
+	return s.sessions.get(place{tenant, device}) != nil
+}
+
+// Kick closes the connection of a device, if it has one, because its trust ended.
+func (s *Server) Kick(tenant platform.TenantID, device string, reason platform.Reason) bool {
+	sess := s.sessions.get(place{tenant, device})
+	if sess == nil {
+		return false
+	}
+	s.kick(sess, reason)
+	return true
+}
+
+// KickIf closes every connection for which match holds and returns how many there
+// were. The verdict is zero for a session by password. match must not block.
+func (s *Server) KickIf(reason platform.Reason, match func(platform.Principal, platform.Verdict) bool) int {
+	list := s.sessions.all(func(sess *session) bool { return match(sess.principal, sess.verdict) })
+	for _, sess := range list {
+		s.kick(sess, reason)
+	}
+	return len(list)
+}
+
+func (s *Server) kick(sess *session, reason platform.Reason) {
+	s.stats.kicked.Add(1)
+	s.log.Info("connection closed", "tenant", sess.place.tenant, "external_id", sess.place.device, "reason", reason)
+	sess.close()
+}
