@@ -1,0 +1,449 @@
+package identity_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"io/fs"
+	"math/big"
+	mrand "math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"mooring/agent/identity"
+	"mooring/hsm/filekey"
+	"mooring/hsm/key"
+	"mooring/internal/durable"
+	"mooring/internal/durable/durabletest"
+	"mooring/internal/pki"
+)
+
+var (
+	ctx   = context.Background()
+	start = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+)
+
+// issuer signs whatever a test wants signed.
+type issuer struct {
+	cert *x509.Certificate
+	key  crypto.Signer
+}
+
+func newIssuer(t testing.TB) *issuer {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "t1000"}, IsCA: true,
+		BasicConstraintsValid: true, NotBefore: start, NotAfter: start.AddDate(3, 0, 0)}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, k.Public(), k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, _ := x509.ParseCertificate(der)
+	return &issuer{cert: cert, key: k}
+}
+
+func (i *issuer) issue(t testing.TB, pub crypto.PublicKey, serial int64) pki.Chain {
+	t.Helper()
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "dev1"},
+		NotBefore: start, NotAfter: start.AddDate(1, 0, 0)}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, i.cert, pub, i.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, _ := x509.ParseCertificate(der)
+	return pki.Chain{cert, i.cert}
+}
+
+const dir = "/state"
+
+func open(fsys durable.FS) (*identity.Store, key.Store, error) {
+	if err := durable.MkdirAll(fsys, dir, 0o700); err != nil {
+		return nil, nil, err
+	}
+	keys, err := filekey.Open(fsys, dir+"/keys")
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := identity.Open(fsys, dir, keys)
+	return s, keys, err
+}
+
+// generation makes a candidate, of its own key or that of keyOf.
+func generation(t testing.TB, s *identity.Store, ca *issuer, number, keyOf uint32) error {
+	id, err := s.Prepare(ctx, number, keyOf, start)
+	if err != nil {
+		return err
+	}
+	return s.SaveChain(ctx, number, ca.issue(t, id.Signer.Public(), int64(number)+100))
+}
+
+type scenario struct {
+	name string
+	// before must be done without a cut, and run is cut.
+	before, run func(t testing.TB, s *identity.Store, ca *issuer) error
+}
+
+func enrolSteps(t testing.TB, s *identity.Store, ca *issuer) error {
+	return errors.Join(generation(t, s, ca, 1, 1), s.Commit(ctx, 1), s.Sweep(ctx, 1, 0))
+}
+
+var scenarios = []scenario{
+	{"enrol", nil, enrolSteps},
+	{"renew", enrolSteps, func(t testing.TB, s *identity.Store, ca *issuer) error {
+		if err := generation(t, s, ca, 2, 2); err != nil {
+			return err
+		}
+		if err := s.Commit(ctx, 2); err != nil {
+			return err
+		}
+		return s.Sweep(ctx, 2, 0)
+	}},
+	{"renew with the same key", enrolSteps, func(t testing.TB, s *identity.Store, ca *issuer) error {
+		if err := generation(t, s, ca, 2, 1); err != nil {
+			return err
+		}
+		if err := s.Commit(ctx, 2); err != nil {
+			return err
+		}
+		return s.Sweep(ctx, 2, 0)
+	}},
+	{"roll back", enrolSteps, func(t testing.TB, s *identity.Store, ca *issuer) error {
+		if err := generation(t, s, ca, 2, 2); err != nil {
+			return err
+		}
+		if err := s.RollBack(2); err != nil {
+			return err
+		}
+		return s.Sweep(ctx, 1, 0)
+	}},
+	{"roll back with the same key", enrolSteps, func(t testing.TB, s *identity.Store, ca *issuer) error {
+		if err := generation(t, s, ca, 2, 1); err != nil {
+			return err
+		}
+		if err := s.RollBack(2); err != nil {
+			return err
+		}
+		return s.Sweep(ctx, 1, 0)
+	}},
+}
+
+// TestPowerCuts stops each scenario at every step that changes the disk.
+func TestPowerCuts(t *testing.T) {
+	ca := newIssuer(t)
+	cuts := 0
+	for _, sc := range scenarios {
+		t.Run(sc.name, func(t *testing.T) {
+			clean := durabletest.New()
+			first := prepare(t, clean, sc, ca)
+			s, _, err := open(clean)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := sc.run(t, s, ca); err != nil {
+				t.Fatal(err)
+			}
+			total := clean.Steps()
+			for n := first; n <= total; n++ {
+				for seed := range uint64(4) {
+					fsys := durabletest.New()
+					prepare(t, fsys, sc, ca)
+					fsys.CutAt(n)
+					if s, _, err := open(fsys); err == nil {
+						_ = sc.run(t, s, ca)
+					}
+					cuts++
+					switch seed {
+					case 0:
+						fsys = fsys.PowerLoss(nil)
+					case 1:
+						fsys = fsys.Restart()
+					default:
+						fsys = fsys.PowerLoss(mrand.New(mrand.NewPCG(seed, uint64(n))))
+					}
+					if msg := afterCut(t, fsys, sc.before != nil); msg != "" {
+						t.Fatalf("cut before step %d, way %d: %s", n, seed, msg)
+					}
+				}
+			}
+			t.Logf("%s: %d steps, each cut in 4 ways", sc.name, total-first)
+		})
+	}
+	t.Logf("%d power cuts, all survived", cuts)
+}
+
+func prepare(t testing.TB, fsys *durabletest.FS, sc scenario, ca *issuer) int {
+	t.Helper()
+	if sc.before != nil {
+		s, _, err := open(fsys)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sc.before(t, s, ca); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return fsys.Steps()
+}
+
+// afterCut names what is wrong with a disk found after a power cut.
+func afterCut(t testing.TB, fsys durable.FS, enrolled bool) string {
+	s, keys, err := open(fsys)
+	if err != nil {
+		return err.Error()
+	}
+	found, err := s.Find(ctx)
+	if err != nil {
+		return err.Error()
+	}
+	if enrolled && found.Current == nil {
+		return "the identity is gone"
+	}
+	kept := map[key.Ref]bool{}
+	numbers := []uint32{0, 0}
+	for i, id := range []*identity.Identity{found.Current, found.Next} {
+		if id == nil {
+			continue
+		}
+		numbers[i] = id.Number
+		kept[id.KeyRef] = true
+		if err := pki.SignVerify(id.Signer); err != nil {
+			return err.Error()
+		}
+	}
+	if err := s.Sweep(ctx, numbers...); err != nil {
+		return err.Error()
+	}
+	refs, err := keys.List(ctx)
+	if err != nil {
+		return err.Error()
+	}
+	if len(refs) != len(kept) {
+		return "orphaned keys: " + strings.TrimSpace(strings.Join(strs(refs), " "))
+	}
+	if again, err := s.Find(ctx); err != nil || again.Current.Generation() != found.Current.Generation() ||
+		again.Next.Generation() != found.Next.Generation() {
+		return "sweeping changed what there is"
+	}
+	return ""
+}
+
+func strs(refs []key.Ref) []string {
+	out := make([]string, len(refs))
+	for i, r := range refs {
+		out[i] = string(r)
+	}
+	return out
+}
+
+// TestFullDisk: every step that fails leaves the identity, and an error.
+func TestFullDisk(t *testing.T) {
+	ca := newIssuer(t)
+	for _, sc := range scenarios {
+		t.Run(sc.name, func(t *testing.T) {
+			clean := durabletest.New()
+			first := prepare(t, clean, sc, ca)
+			s, _, _ := open(clean)
+			_ = sc.run(t, s, ca)
+			for n := first; n < clean.Steps(); n++ {
+				fsys := durabletest.New()
+				prepare(t, fsys, sc, ca)
+				fsys.FailAt(n, syscall.ENOSPC)
+				if s, _, err := open(fsys); err == nil {
+					err = sc.run(t, s, ca)
+					if err != nil && !errors.Is(err, syscall.ENOSPC) && !strings.Contains(err.Error(), "generation") {
+						t.Errorf("step %d: got %v", n, err)
+					}
+				}
+				if msg := afterCut(t, fsys, sc.before != nil); msg != "" {
+					t.Errorf("step %d: %s", n, msg)
+				}
+			}
+		})
+	}
+}
+
+func TestCommitFlips(t *testing.T) {
+	ca, fsys := newIssuer(t), durabletest.New()
+	s, _, err := open(fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := enrolSteps(t, s, ca); err != nil {
+		t.Fatal(err)
+	}
+	if err := generation(t, s, ca, 2, 2); err != nil {
+		t.Fatal(err)
+	}
+	found, err := s.Find(ctx)
+	if err != nil || found.Current.Number != 1 || found.Next.Number != 2 || found.Highest != 2 {
+		t.Fatalf("got %+v, %v", found, err)
+	}
+	if err := s.RollBack(1); err == nil {
+		t.Error("the current generation was rolled back")
+	}
+	if err := s.Commit(ctx, 2); err != nil {
+		t.Fatal(err)
+	}
+	found, err = s.Find(ctx)
+	if err != nil || found.Current.Number != 2 || found.Next != nil {
+		t.Fatalf("got %+v, %v", found, err)
+	}
+	if link, _ := fsys.ReadLink(dir + "/current"); link != "generations/0002" {
+		t.Errorf("current leads to %q", link)
+	}
+}
+
+func TestForeignCertificateIsRefused(t *testing.T) {
+	ca := newIssuer(t)
+	s, _, _ := open(durabletest.New())
+	if _, err := s.Prepare(ctx, 1, 1, start); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SaveChain(ctx, 1, ca.issue(t, ca.key.Public(), 5)); err == nil {
+		t.Error("a certificate for another key was stored")
+	}
+	if err := s.Commit(ctx, 1); err == nil {
+		t.Error("a key without certificate was committed")
+	}
+}
+
+// TestDamage: each fault of a state directory has a clear error with a hint.
+func TestDamage(t *testing.T) {
+	tests := []struct {
+		name   string
+		damage func(t *testing.T, dir string)
+		want   string
+	}{
+		{"metadata emptied", overwrite("generations/0001/identity.json", ""), "not readable"},
+		{"metadata of another generation", overwrite("generations/0001/identity.json", `{"version":1,"number":7,"key_of":7}`), "another generation"},
+		{"chain changed", overwrite("generations/0001/chain.pem", "x"), "digest does not fit"},
+		{"chain too large", overwrite("generations/0001/chain.pem", strings.Repeat("x", 64<<10+1)), "at most 64 KiB"},
+		{"digest gone", remove("generations/0001/digest"), "no certificate"},
+		{"chain gone", remove("generations/0001/chain.pem"), "incomplete"},
+		{"generation gone", remove("generations/0001"), "incomplete"},
+		{"pointer is a file", func(t *testing.T, dir string) {
+			remove("current")(t, dir)
+			overwrite("current", "generations/0001")(t, dir)
+		}, "not a symbolic link"},
+		{"pointer leads out", func(t *testing.T, dir string) {
+			remove("current")(t, dir)
+			if err := os.Symlink("/etc/0001", filepath.Join(dir, "current")); err != nil {
+				t.Fatal(err)
+			}
+		}, "does not lead to a generation"},
+		{"key gone", remove("keys"), "no such key"},
+		{"key readable by others", func(t *testing.T, dir string) {
+			names, _ := filepath.Glob(filepath.Join(dir, "keys", "*.pem"))
+			for _, n := range names {
+				if err := os.Chmod(n, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}, "mode 0644"},
+		{"directory writable by others", func(t *testing.T, dir string) {
+			if err := os.Chmod(dir, 0o777); err != nil {
+				t.Fatal(err)
+			}
+		}, "mode 0777"},
+		{"foreign owner", func(t *testing.T, dir string) {
+			if os.Geteuid() != 0 {
+				t.Skip("only root can give a directory away")
+			}
+			if err := os.Chown(dir, 4711, 4711); err != nil {
+				t.Fatal(err)
+			}
+		}, "belongs to user 4711"},
+	}
+	ca := newIssuer(t)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "state")
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			_, err := find(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			keys, _ := filekey.Open(durable.OS, filepath.Join(dir, "keys"))
+			s, err := identity.Open(durable.OS, dir, keys)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := enrolSteps(t, s, ca); err != nil {
+				t.Fatal(err)
+			}
+			tt.damage(t, dir)
+			_, err = find(dir)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Fatalf("got %v, want %q", err, tt.want)
+			}
+			var hinted interface{ Hint() string }
+			if !errors.As(err, &hinted) || hinted.Hint() == "" {
+				t.Errorf("no hint with %v", err)
+			}
+		})
+	}
+}
+
+func find(dir string) (identity.Found, error) {
+	keys, err := filekey.Open(durable.OS, filepath.Join(dir, "keys"))
+	if err != nil {
+		return identity.Found{}, err
+	}
+	s, err := identity.Open(durable.OS, dir, keys)
+	if err != nil {
+		return identity.Found{}, err
+	}
+	return s.Find(ctx)
+}
+
+func overwrite(name, text string) func(*testing.T, string) {
+	return func(t *testing.T, dir string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func remove(name string) func(*testing.T, string) {
+	return func(t *testing.T, dir string) {
+		t.Helper()
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestLock(t *testing.T) {
+	dir := t.TempDir()
+	release, err := identity.Lock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := identity.Lock(dir); !errors.Is(err, identity.ErrLocked) {
+		t.Errorf("second lock: got %v, want %v", err, identity.ErrLocked)
+	}
+	release()
+	release, err = identity.Lock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release()
+	if _, err := identity.Lock(filepath.Join(dir, "absent")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no directory: got %v", err)
+	}
+}
