@@ -53,7 +53,10 @@ func (c *Client) do(ctx context.Context, method, op string, body []byte, auth Au
 	if err != nil {
 		return nil, problem.New(problem.Unavailable, "the answer of the server was cut off", err)
 	}
-	return text, c.judge(answer, text)
+	if err := c.judge(answer, text); err != nil {
+		return nil, err
+	}
+	return text, nil
 }
 
 // transport is c.HTTP without redirects and cookies.
@@ -137,7 +140,7 @@ func detail(answer *http.Response, body []byte) string {
 		return oneLine(status + ", a redirect to " + answer.Header.Get("Location") + ", which is not followed")
 	}
 	if words := message(body); words != "" {
-		return oneLine(words + " (" + status + ")")
+		return oneLine(words) + " (" + oneLine(status) + ")"
 	}
 	return oneLine(status)
 }

@@ -15,6 +15,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -75,6 +76,10 @@ func Bearer(deviceToken secret.String) Authorization { return Authorization{bear
 func Basic(user string, password secret.String) Authorization {
 	return Authorization{user: secret.New(user), password: password}
 }
+
+// Format hides the authorization from every verb; fmt would look into its
+// fields, which are not exported.
+func (Authorization) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[redacted]")) }
 
 func (a Authorization) apply(r *http.Request) {
 	switch {
