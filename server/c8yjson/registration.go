@@ -10,6 +10,11 @@ import (
 // PathNewDeviceRequests is where registrations live.
 const PathNewDeviceRequests = "/devicecontrol/newDeviceRequests/"
 
+// NewDeviceRequestLink is the URL of a registration below base.
+func NewDeviceRequestLink(base, externalID string) string {
+	return base + PathNewDeviceRequests + url.PathEscape(externalID)
+}
+
 // NewDeviceRequest writes r (rest.md §5.1), never its one-time password.
 func NewDeviceRequest(w *Writer, base string, r platform.Registration) {
 	w.Open('{')
@@ -22,20 +27,19 @@ func NewDeviceRequest(w *Writer, base string, r platform.Registration) {
 		w.ID("groupId", r.GroupID)
 	}
 	w.Time("creationTime", r.Created)
-	w.Text("self", base+PathNewDeviceRequests+url.PathEscape(r.ExternalID))
+	w.Text("self", NewDeviceRequestLink(base, r.ExternalID))
 	w.Close('}')
 }
 
 // RegistrationInput is a registration as a client sends it.
 type RegistrationInput struct {
-	ID              string
-	Type            string
-	TenantID        string
-	GroupID         platform.ID
-	EnrolmentOTP    secret.String // enrollmentToken
-	Status          string        // of an update
-	SecurityToken   secret.String
-	HasEnrolmentOTP bool
+	ID            string
+	Type          string
+	TenantID      string
+	GroupID       platform.ID
+	EnrolmentOTP  secret.String // enrollmentToken
+	Status        string        // of an update
+	SecurityToken secret.String
 }
 
 // ParseNewDeviceRequest reads the body of a registration or of its update.
@@ -49,7 +53,7 @@ func ParseNewDeviceRequest(o Object) (RegistrationInput, error) {
 			return in, err
 		}
 	}
-	in.EnrolmentOTP, in.SecurityToken, in.HasEnrolmentOTP = secret.New(otp), secret.New(token), otp != ""
+	in.EnrolmentOTP, in.SecurityToken = secret.New(otp), secret.New(token)
 	var err error
 	in.GroupID, err = o.ID("groupId")
 	return in, err

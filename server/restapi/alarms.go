@@ -1,0 +1,124 @@
+package restapi
+
+import (
+	"net/http"
+	"strconv"
+
+	"mooring/server/c8yjson"
+	"mooring/server/platform"
+)
+
+var (
+	alarmAdmins  = []platform.Role{platform.RoleAlarmAdmin}
+	alarmReaders = []platform.Role{platform.RoleAlarmRead, platform.RoleAlarmAdmin}
+)
+
+func (a *API) alarmRoutes() []route {
+	const all, one = "/alarm/alarms", "/alarm/alarms/{id}"
+	return []route{
+		{method: "GET", path: all, access: user, serve: listAlarms},
+		{method: "POST", path: all, access: user, serve: createAlarm},
+		{method: "GET", path: all + "/count", access: user, serve: countAlarms},
+		{method: "GET", path: one, access: user, serve: readAlarm},
+		{method: "PUT", path: one, access: user, serve: updateAlarm},
+	}
+}
+
+func listAlarms(c *call) error {
+	p, err := c.paging()
+	if err != nil {
+		return err
+	}
+	f, err := alarmFilter(c)
+	if err != nil {
+		return err
+	}
+	f.NewestFirst = !c.revert()
+	list, err := c.api.Telemetry.Alarms(c.ctx(), c.tenant(), f, p.Page)
+	if err != nil {
+		return err
+	}
+	base := c.base()
+	collection(c, c8yjson.MediaAlarms, "alarms", p, list, func(w *c8yjson.Writer, a platform.Alarm) { c8yjson.Alarm(w, base, a) })
+	return nil
+}
+
+// countAlarms answers with a bare number, which clients read as text or JSON.
+func countAlarms(c *call) error {
+	f, err := alarmFilter(c)
+	if err != nil {
+		return err
+	}
+	n, err := c.api.Telemetry.CountAlarms(c.ctx(), c.tenant(), f)
+	if err != nil {
+		return err
+	}
+	media := c8yjson.MediaJSON
+	if c.r.Header.Get("Accept") == "text/plain" {
+		media = "text/plain;charset=UTF-8"
+	}
+	c.bytes(http.StatusOK, media, strconv.AppendInt(nil, n, 10))
+	return nil
+}
+
+func createAlarm(c *call) error {
+	body, err := c.body()
+	if err != nil {
+		return err
+	}
+	alarm, err := c8yjson.ParseAlarm(body)
+	if err != nil {
+		return err
+	}
+	if err := c.mayUse(alarm.Source, alarmAdmins); err != nil {
+		return err
+	}
+	if alarm, err = c.api.Telemetry.RaiseAlarm(c.ctx(), c.tenant(), alarm); err != nil {
+		return err
+	}
+	c.created(c.base()+c8yjson.PathAlarms+alarm.ID.String(), c8yjson.MediaAlarm, func(w *c8yjson.Writer) {
+		c8yjson.Alarm(w, c.base(), alarm)
+	})
+	return nil
+}
+
+// alarmOf reads the alarm of the path and holds the caller to its source.
+func alarmOf(c *call, roles []platform.Role) (platform.Alarm, error) {
+	id, err := c.id("id")
+	if err != nil {
+		return platform.Alarm{}, err
+	}
+	alarm, err := c.api.Telemetry.Alarm(c.ctx(), c.tenant(), id)
+	if err != nil {
+		return alarm, err
+	}
+	return alarm, c.maySee(alarm.Source, roles)
+}
+
+func readAlarm(c *call) error {
+	alarm, err := alarmOf(c, alarmReaders)
+	if err != nil {
+		return err
+	}
+	c.answer(http.StatusOK, c8yjson.MediaAlarm, func(w *c8yjson.Writer) { c8yjson.Alarm(w, c.base(), alarm) })
+	return nil
+}
+
+func updateAlarm(c *call) error {
+	alarm, err := alarmOf(c, alarmAdmins)
+	if err != nil {
+		return err
+	}
+	body, err := c.body()
+	if err != nil {
+		return err
+	}
+	if err := c8yjson.PatchAlarm(&alarm, body); err != nil {
+		return err
+	}
+	if alarm, err = c.api.Telemetry.UpdateAlarm(c.ctx(), c.tenant(), alarm); err != nil {
+		return err
+	}
+	c.written(http.StatusOK, c8yjson.MediaAlarm, func(w *c8yjson.Writer) { c8yjson.Alarm(w, c.base(), alarm) })
+	return nil
+}

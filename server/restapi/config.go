@@ -1,0 +1,161 @@
+package restapi
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"mooring/internal/secret"
+	"mooring/server/account"
+	"mooring/server/platform"
+	"mooring/server/registration"
+	"mooring/server/trust"
+)
+
+// Config is the services the API speaks for.
+type Config struct {
+	Auth          Authenticator
+	Accounts      Accounts
+	DeviceUsers   DeviceUsers
+	Inventory     Inventory
+	Telemetry     Telemetry
+	Audit         Audit
+	Trust         Trust
+	Authority     Authority
+	Tokens        Tokens
+	Registrations Registrations
+	Refusals      Refusals
+
+	// Version is what clients read as the system's version at login.
+	Version string
+	Now     func() time.Time // nil is time.Now
+	Log     *slog.Logger     // nil discards
+}
+
+// Authenticator finds out who sends a request: server/httpauth.
+type Authenticator interface {
+	Principal(r *http.Request) (platform.Principal, error)
+	Tenant(r *http.Request) (platform.TenantID, error)
+	// Verdict is the decision on the client certificate of r, whatever it is.
+	Verdict(r *http.Request) (platform.Verdict, error)
+}
+
+// Accounts is tenants, people, options and features: server/account.
+type Accounts interface {
+	Tenant(ctx context.Context, id platform.TenantID) (platform.Tenant, error)
+
+	User(ctx context.Context, tenant platform.TenantID, name string) (platform.User, error)
+	Users(ctx context.Context, tenant platform.TenantID, page platform.Page) (platform.List[platform.User], error)
+	SetPassword(ctx context.Context, actor platform.Principal, tenant platform.TenantID, name string, password secret.String) error
+	SetEnabled(ctx context.Context, actor platform.Principal, tenant platform.TenantID, name string, enabled bool) error
+
+	Option(ctx context.Context, tenant platform.TenantID, key platform.OptionKey) (value string, set bool, err error)
+	Options(ctx context.Context, tenant platform.TenantID, category string) ([]platform.Option, error)
+	SetOptions(ctx context.Context, actor platform.Principal, tenant platform.TenantID, options []platform.Option) error
+	DeleteOption(ctx context.Context, actor platform.Principal, tenant platform.TenantID, key platform.OptionKey) error
+
+	Features(ctx context.Context, tenant platform.TenantID) ([]account.Feature, error)
+	FeatureOf(ctx context.Context, tenant platform.TenantID, key string) (account.Feature, error)
+	SetFeature(ctx context.Context, actor platform.Principal, tenant platform.TenantID, key string, active bool) error
+	ResetFeature(ctx context.Context, actor platform.Principal, tenant platform.TenantID, key string) error
+	Tenants(ctx context.Context) ([]platform.Tenant, error)
+}
+
+// DeviceUsers shows and switches the users of devices; platform.DeviceUsers
+// has these methods.
+type DeviceUsers interface {
+	DeviceUser(ctx context.Context, tenant platform.TenantID, externalID string) (platform.DeviceUser, error)
+	DeviceUsers(ctx context.Context, tenant platform.TenantID, page platform.Page) (platform.List[platform.DeviceUser], error)
+	SetDeviceUserEnabled(ctx context.Context, tenant platform.TenantID, externalID string, enabled bool, audit ...platform.AuditRecord) error
+}
+
+// Inventory is managed objects and their names: server/inventory.
+type Inventory interface {
+	Owner(ctx context.Context, tenant platform.TenantID, id platform.ID) (string, error)
+	Create(ctx context.Context, tenant platform.TenantID, cmd platform.CreateObject) (platform.ManagedObject, error)
+	Update(ctx context.Context, tenant platform.TenantID, cmd platform.UpdateObject) (platform.ManagedObject, error)
+	Delete(ctx context.Context, actor platform.Principal, tenant platform.TenantID, id platform.ID, cascade bool) error
+	Object(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.ManagedObject, error)
+	Objects(ctx context.Context, tenant platform.TenantID, f platform.ObjectFilter, page platform.Page) (platform.List[platform.ManagedObject], error)
+
+	Resolve(ctx context.Context, tenant platform.TenantID, xid platform.ExternalID) (platform.ID, error)
+	ExternalIDs(ctx context.Context, tenant platform.TenantID, id platform.ID) ([]platform.ExternalID, error)
+	Bind(ctx context.Context, tenant platform.TenantID, id platform.ID, xid platform.ExternalID) error
+	Unbind(ctx context.Context, tenant platform.TenantID, xid platform.ExternalID) error
+
+	AddChild(ctx context.Context, tenant platform.TenantID, link platform.ChildLink) error
+	RemoveChild(ctx context.Context, tenant platform.TenantID, link platform.ChildLink) error
+	Child(ctx context.Context, tenant platform.TenantID, link platform.ChildLink) (platform.ManagedObject, error)
+	Children(ctx context.Context, tenant platform.TenantID, parent platform.ID, kind platform.ChildKind, page platform.Page) (platform.List[platform.ManagedObject], error)
+	Parents(ctx context.Context, tenant platform.TenantID, child platform.ID, kind platform.ChildKind) ([]platform.ManagedObject, error)
+}
+
+// Telemetry is measurements, events and alarms: server/telemetry.
+type Telemetry interface {
+	CreateMeasurements(ctx context.Context, tenant platform.TenantID, ms []platform.Measurement) ([]platform.Measurement, error)
+	Measurement(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.Measurement, error)
+	Measurements(ctx context.Context, tenant platform.TenantID, f platform.TelemetryFilter, page platform.Page) (platform.List[platform.Measurement], error)
+	DeleteMeasurement(ctx context.Context, tenant platform.TenantID, id platform.ID) error
+
+	CreateEvent(ctx context.Context, tenant platform.TenantID, e platform.Event) (platform.Event, error)
+	Event(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.Event, error)
+	Events(ctx context.Context, tenant platform.TenantID, f platform.TelemetryFilter, page platform.Page) (platform.List[platform.Event], error)
+	UpdateEvent(ctx context.Context, tenant platform.TenantID, e platform.Event) (platform.Event, error)
+	DeleteEvent(ctx context.Context, tenant platform.TenantID, id platform.ID) error
+
+	RaiseAlarm(ctx context.Context, tenant platform.TenantID, a platform.Alarm) (platform.Alarm, error)
+	Alarm(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.Alarm, error)
+	Alarms(ctx context.Context, tenant platform.TenantID, f platform.TelemetryFilter, page platform.Page) (platform.List[platform.Alarm], error)
+	CountAlarms(ctx context.Context, tenant platform.TenantID, f platform.TelemetryFilter) (int64, error)
+	UpdateAlarm(ctx context.Context, tenant platform.TenantID, a platform.Alarm) (platform.Alarm, error)
+}
+
+// Audit is the audit log: server/audit.
+type Audit interface {
+	Append(ctx context.Context, actor platform.Principal, r platform.AuditRecord) error
+	Record(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.AuditRecord, error)
+	List(ctx context.Context, tenant platform.TenantID, f platform.AuditFilter, page platform.Page) (platform.List[platform.AuditRecord], error)
+}
+
+// Trust is trusted certificates and revocation: server/trust.
+type Trust interface {
+	Create(ctx context.Context, actor platform.Principal, tenant platform.TenantID, n trust.NewCertificate) (platform.TrustedCertificate, error)
+	CreateAll(ctx context.Context, actor platform.Principal, tenant platform.TenantID, all []trust.NewCertificate) ([]platform.TrustedCertificate, error)
+	List(ctx context.Context, tenant platform.TenantID, onlyCA bool, page platform.Page) (platform.List[platform.TrustedCertificate], error)
+	Get(ctx context.Context, tenant platform.TenantID, fingerprint string) (platform.TrustedCertificate, error)
+	Update(ctx context.Context, actor platform.Principal, tenant platform.TenantID, fingerprint string, ch trust.CertificateChange) (platform.TrustedCertificate, error)
+	Delete(ctx context.Context, actor platform.Principal, tenant platform.TenantID, fingerprint string) error
+	Revoke(ctx context.Context, actor platform.Principal, tenant platform.TenantID, entries []platform.Revocation) (added int, err error)
+	RevocationList(ctx context.Context, tenant platform.TenantID) ([]platform.Revocation, error)
+}
+
+// Authority is the tenants' certificate authorities: server/ca.
+type Authority interface {
+	Create(ctx context.Context, tenant platform.TenantID, actor platform.Principal) (platform.TrustedCertificate, error)
+	// CRL is the list of the authority's own revoked leaves, OfflineList any
+	// other list signed by it; both in DER.
+	CRL(ctx context.Context, tenant platform.TenantID) ([]byte, error)
+	OfflineList(ctx context.Context, tenant platform.TenantID, entries []platform.Revocation) ([]byte, error)
+}
+
+// Tokens issues device tokens: server/devicetoken.
+type Tokens interface {
+	Issue(ctx context.Context, tenant platform.TenantID, device, host string) (token string, err error)
+}
+
+// Registrations is who may enrol: server/registration.
+type Registrations interface {
+	Bulk(ctx context.Context, actor platform.Principal, csv io.Reader) (registration.BulkResult, error)
+	Create(ctx context.Context, actor platform.Principal, r registration.NewRequest) (platform.Registration, error)
+	Get(ctx context.Context, tenant platform.TenantID, externalID string) (platform.Registration, error)
+	List(ctx context.Context, tenant platform.TenantID, page platform.Page) (platform.List[platform.Registration], error)
+	Delete(ctx context.Context, actor platform.Principal, externalID string) error
+	Accept(ctx context.Context, actor platform.Principal, externalID string) (platform.Registration, error)
+}
+
+// Refusals lists why somebody was refused: server/refusal.
+type Refusals interface {
+	List(ctx context.Context, tenant platform.TenantID, cn string, page platform.Page) (platform.List[platform.Refusal], error)
+}

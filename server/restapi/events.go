@@ -1,0 +1,115 @@
+package restapi
+
+import (
+	"net/http"
+
+	"mooring/server/c8yjson"
+	"mooring/server/platform"
+)
+
+var (
+	eventAdmins  = []platform.Role{platform.RoleEventAdmin}
+	eventReaders = []platform.Role{platform.RoleEventRead, platform.RoleEventAdmin}
+)
+
+func (a *API) eventRoutes() []route {
+	const all, one = "/event/events", "/event/events/{id}"
+	return []route{
+		{method: "GET", path: all, access: user, serve: listEvents},
+		{method: "POST", path: all, access: user, serve: createEvent},
+		{method: "GET", path: one, access: user, serve: readEvent},
+		{method: "PUT", path: one, access: user, serve: updateEvent},
+		{method: "DELETE", path: one, access: user, serve: deleteEvent},
+	}
+}
+
+func listEvents(c *call) error {
+	p, err := c.paging()
+	if err != nil {
+		return err
+	}
+	f, err := telemetryFilter(c, eventReaders)
+	if err != nil {
+		return err
+	}
+	f.NewestFirst = !c.revert()
+	list, err := c.api.Telemetry.Events(c.ctx(), c.tenant(), f, p.Page)
+	if err != nil {
+		return err
+	}
+	base := c.base()
+	collection(c, c8yjson.MediaEvents, "events", p, list, func(w *c8yjson.Writer, e platform.Event) { c8yjson.Event(w, base, e) })
+	return nil
+}
+
+func createEvent(c *call) error {
+	body, err := c.body()
+	if err != nil {
+		return err
+	}
+	e, err := c8yjson.ParseEvent(body)
+	if err != nil {
+		return err
+	}
+	if err := c.mayUse(e.Source, eventAdmins); err != nil {
+		return err
+	}
+	if e, err = c.api.Telemetry.CreateEvent(c.ctx(), c.tenant(), e); err != nil {
+		return err
+	}
+	c.created(c.base()+c8yjson.PathEvents+e.ID.String(), c8yjson.MediaEvent, func(w *c8yjson.Writer) { c8yjson.Event(w, c.base(), e) })
+	return nil
+}
+
+// eventOf reads the event of the path and holds the caller to its source.
+func eventOf(c *call, roles []platform.Role) (platform.Event, error) {
+	id, err := c.id("id")
+	if err != nil {
+		return platform.Event{}, err
+	}
+	e, err := c.api.Telemetry.Event(c.ctx(), c.tenant(), id)
+	if err != nil {
+		return e, err
+	}
+	return e, c.maySee(e.Source, roles)
+}
+
+func readEvent(c *call) error {
+	e, err := eventOf(c, eventReaders)
+	if err != nil {
+		return err
+	}
+	c.answer(http.StatusOK, c8yjson.MediaEvent, func(w *c8yjson.Writer) { c8yjson.Event(w, c.base(), e) })
+	return nil
+}
+
+func updateEvent(c *call) error {
+	e, err := eventOf(c, eventAdmins)
+	if err != nil {
+		return err
+	}
+	body, err := c.body()
+	if err != nil {
+		return err
+	}
+	if err := c8yjson.PatchEvent(&e, body); err != nil {
+		return err
+	}
+	if e, err = c.api.Telemetry.UpdateEvent(c.ctx(), c.tenant(), e); err != nil {
+		return err
+	}
+	c.written(http.StatusOK, c8yjson.MediaEvent, func(w *c8yjson.Writer) { c8yjson.Event(w, c.base(), e) })
+	return nil
+}
+
+func deleteEvent(c *call) error {
+	e, err := eventOf(c, eventAdmins)
+	if err != nil {
+		return err
+	}
+	if err := c.api.Telemetry.DeleteEvent(c.ctx(), c.tenant(), e.ID); err != nil {
+		return err
+	}
+	c.empty(http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,122 @@
+package restapi
+
+import (
+	"net/http"
+
+	"mooring/server/c8yjson"
+	"mooring/server/platform"
+)
+
+var (
+	measurementAdmins  = []platform.Role{platform.RoleMeasurementAdmin}
+	measurementReaders = []platform.Role{platform.RoleMeasurementRead, platform.RoleMeasurementAdmin}
+)
+
+func (a *API) measurementRoutes() []route {
+	const all, one = "/measurement/measurements", "/measurement/measurements/{id}"
+	return []route{
+		{method: "GET", path: all, access: user, serve: listMeasurements},
+		{method: "POST", path: all, access: user, serve: createMeasurements},
+		{method: "GET", path: one, access: user, serve: readMeasurement},
+		{method: "DELETE", path: one, access: having(measurementAdmins...), serve: deleteMeasurement},
+	}
+}
+
+func listMeasurements(c *call) error {
+	p, err := c.paging()
+	if err != nil {
+		return err
+	}
+	f, err := telemetryFilter(c, measurementReaders)
+	if err != nil {
+		return err
+	}
+	f.Fragment, f.Series = c.query.Get("valueFragmentType"), c.query.Get("valueFragmentSeries")
+	f.NewestFirst = c.revert()
+	list, err := c.api.Telemetry.Measurements(c.ctx(), c.tenant(), f, p.Page)
+	if err != nil {
+		return err
+	}
+	base := c.base()
+	collection(c, c8yjson.MediaMeasurements, "measurements", p, list, func(w *c8yjson.Writer, m platform.Measurement) {
+		c8yjson.Measurement(w, base, m)
+	})
+	return nil
+}
+
+// createMeasurements takes one measurement or a list, which is stored whole or
+// not at all.
+func createMeasurements(c *call) error {
+	body, err := c.body()
+	if err != nil {
+		return err
+	}
+	items, several := []c8yjson.Object{body}, body.Has("measurements")
+	if several {
+		if items, err = body.Objects("measurements"); err != nil {
+			return err
+		}
+	}
+	ms := make([]platform.Measurement, len(items))
+	for i, item := range items {
+		if ms[i], err = c8yjson.ParseMeasurement(item); err != nil {
+			return err
+		}
+		if err := c.mayUse(ms[i].Source, measurementAdmins); err != nil {
+			return err
+		}
+	}
+	stored, err := c.api.Telemetry.CreateMeasurements(c.ctx(), c.tenant(), ms)
+	if err != nil {
+		return err
+	}
+	if several {
+		c.written(http.StatusCreated, c8yjson.MediaMeasurements, func(w *c8yjson.Writer) { measurementList(c, w, stored) })
+		return nil
+	}
+	m := stored[0]
+	c.created(c.base()+c8yjson.PathMeasurements+m.ID.String(), c8yjson.MediaMeasurement, func(w *c8yjson.Writer) {
+		c8yjson.Measurement(w, c.base(), m)
+	})
+	return nil
+}
+
+func measurementList(c *call, w *c8yjson.Writer, ms []platform.Measurement) {
+	w.Open('{')
+	w.Link("self", c.base(), "/measurement/measurements")
+	w.Key("measurements")
+	w.Open('[')
+	for _, m := range ms {
+		c8yjson.Measurement(w, c.base(), m)
+	}
+	w.Close(']')
+	w.Close('}')
+}
+
+func readMeasurement(c *call) error {
+	id, err := c.id("id")
+	if err != nil {
+		return err
+	}
+	m, err := c.api.Telemetry.Measurement(c.ctx(), c.tenant(), id)
+	if err != nil {
+		return err
+	}
+	if err := c.maySee(m.Source, measurementReaders); err != nil {
+		return err
+	}
+	c.answer(http.StatusOK, c8yjson.MediaMeasurement, func(w *c8yjson.Writer) { c8yjson.Measurement(w, c.base(), m) })
+	return nil
+}
+
+func deleteMeasurement(c *call) error {
+	id, err := c.id("id")
+	if err != nil {
+		return err
+	}
+	if err := c.api.Telemetry.DeleteMeasurement(c.ctx(), c.tenant(), id); err != nil {
+		return err
+	}
+	c.empty(http.StatusNoContent)
+	return nil
+}

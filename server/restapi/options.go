@@ -1,0 +1,159 @@
+package restapi
+
+import (
+	"net/http"
+	"strings"
+
+	"mooring/internal/problem"
+	"mooring/server/account"
+	"mooring/server/c8yjson"
+	"mooring/server/platform"
+)
+
+// credentialPrefix begins keys whose values are never shown (rest.md §4.7).
+const (
+	credentialPrefix = "credentials."
+	encryptedText    = "<<Encrypted>>"
+)
+
+func (a *API) optionRoutes() []route {
+	const all, category, one = "/tenant/options", "/tenant/options/{category}", "/tenant/options/{category}/{key}"
+	reader, admin := having(platform.RoleOptionRead, platform.RoleOptionAdmin), having(platform.RoleOptionAdmin)
+	return []route{
+		{method: "GET", path: all, access: reader, serve: listOptions},
+		{method: "POST", path: all, access: admin, serve: createOption},
+		{method: "GET", path: category, access: reader, serve: readCategory},
+		{method: "PUT", path: category, access: admin, serve: updateCategory},
+		{method: "GET", path: one, access: reader, serve: readOption},
+		{method: "PUT", path: one, access: admin, serve: updateOption},
+		{method: "DELETE", path: one, access: admin, serve: deleteOption},
+	}
+}
+
+func optionKey(c *call) platform.OptionKey {
+	return platform.OptionKey{Category: c.param("category"), Key: c.param("key")}
+}
+
+// masked hides what only its own service may read.
+func masked(options []platform.Option) []platform.Option {
+	shown := make([]platform.Option, len(options))
+	for i, o := range options {
+		if strings.HasPrefix(o.Key, credentialPrefix) {
+			o.Value = encryptedText
+		}
+		shown[i] = o
+	}
+	return shown
+}
+
+func listOptions(c *call) error {
+	p, err := c.paging()
+	if err != nil {
+		return err
+	}
+	options, err := c.api.Accounts.Options(c.ctx(), c.tenant(), "")
+	if err != nil {
+		return err
+	}
+	collection(c, c8yjson.MediaOptions, "options", p, cutPage(masked(options), p.Page), func(w *c8yjson.Writer, o platform.Option) {
+		c8yjson.Option(w, c.base(), o)
+	})
+	return nil
+}
+
+// cutPage takes one page out of a list that is small enough to be read whole.
+func cutPage[T any](all []T, p platform.Page) platform.List[T] {
+	from := min(p.Offset(), len(all))
+	to := min(from+p.Size, len(all))
+	return platform.List[T]{Items: all[from:to], More: to < len(all), Total: int64(len(all))}
+}
+
+func createOption(c *call) error {
+	body, err := c.body()
+	if err != nil {
+		return err
+	}
+	o, err := c8yjson.ParseOption(body)
+	if err != nil {
+		return err
+	}
+	return setOption(c, o)
+}
+
+func updateOption(c *call) error {
+	body, err := c.body()
+	if err != nil {
+		return err
+	}
+	value, err := c8yjson.ParseValue(body)
+	if err != nil {
+		return err
+	}
+	return setOption(c, platform.Option{OptionKey: optionKey(c), Value: value})
+}
+
+func setOption(c *call, o platform.Option) error {
+	if err := setOptions(c, []platform.Option{o}); err != nil {
+		return err
+	}
+	c.written(http.StatusOK, c8yjson.MediaOption, func(w *c8yjson.Writer) { c8yjson.Option(w, c.base(), o) })
+	return nil
+}
+
+// setOptions refuses what would have to be stored encrypted: nothing of ours
+// reads such an option, and a secret that nobody uses is better not kept.
+func setOptions(c *call, options []platform.Option) error {
+	for _, o := range options {
+		if strings.HasPrefix(o.Key, credentialPrefix) {
+			return problem.New(problem.Unprocessable, "Options that begin with 'credentials.' are not kept here.", nil)
+		}
+	}
+	return c.api.Accounts.SetOptions(c.ctx(), c.actor(), c.tenant(), options)
+}
+
+func readCategory(c *call) error {
+	options, err := c.api.Accounts.Options(c.ctx(), c.tenant(), c.param("category"))
+	if err != nil {
+		return err
+	}
+	c.answer(http.StatusOK, c8yjson.MediaJSON, func(w *c8yjson.Writer) { c8yjson.OptionMap(w, masked(options)) })
+	return nil
+}
+
+func updateCategory(c *call) error {
+	body, err := c.body()
+	if err != nil {
+		return err
+	}
+	options, err := c8yjson.ParseOptionMap(c.param("category"), body)
+	if err != nil {
+		return err
+	}
+	if err := setOptions(c, options); err != nil {
+		return err
+	}
+	c.written(http.StatusOK, c8yjson.MediaJSON, func(w *c8yjson.Writer) { c8yjson.OptionMap(w, options) })
+	return nil
+}
+
+func readOption(c *call) error {
+	key := optionKey(c)
+	value, set, err := c.api.Accounts.Option(c.ctx(), c.tenant(), key)
+	if err != nil {
+		return err
+	}
+	if !set {
+		return account.OptionNotFound(platform.OptionKey{Category: cut(key.Category), Key: cut(key.Key)})
+	}
+	o := masked([]platform.Option{{OptionKey: key, Value: value}})[0]
+	c.answer(http.StatusOK, c8yjson.MediaOption, func(w *c8yjson.Writer) { c8yjson.Option(w, c.base(), o) })
+	return nil
+}
+
+func deleteOption(c *call) error {
+	if err := c.api.Accounts.DeleteOption(c.ctx(), c.actor(), c.tenant(), optionKey(c)); err != nil {
+		return err
+	}
+	c.empty(http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,201 @@
+package restapi
+
+import (
+	"net/http"
+
+	"mooring/internal/problem"
+	"mooring/server/c8yjson"
+	"mooring/server/platform"
+	"mooring/server/trust"
+)
+
+func (a *API) trustedCertificateRoutes() []route {
+	const all = "/tenant/tenants/{tenant}/trusted-certificates"
+	const one = all + "/{fingerprint}"
+	reader, admin := having(tenantReaders...), having(tenantAdmins...)
+	return []route{
+		{method: "GET", path: all, access: reader, serve: listTrusted},
+		{method: "POST", path: all, access: admin, serve: createTrusted},
+		{method: "POST", path: all + "/bulk", access: admin, serve: createTrusted},
+		{method: "GET", path: one, access: reader, serve: readTrusted},
+		{method: "PUT", path: one, access: admin, serve: updateTrusted},
+		{method: "DELETE", path: one, access: admin, serve: deleteTrusted},
+	}
+}
+
+// certificateTenant is the tenant of the path: the caller's own, or for single
+// certificates any if the caller administers the instance (rest.md §3.1).
+func certificateTenant(c *call) (platform.TenantID, error) {
+	if c.tenant() != platform.Management {
+		return c.tenant(), c.ownTenant()
+	}
+	t, err := c.api.Accounts.Tenant(c.ctx(), platform.TenantID(c.param("tenant")))
+	return t.ID, err
+}
+
+func listTrusted(c *call) error {
+	if err := c.ownTenant(); err != nil {
+		return err
+	}
+	p, err := c.paging()
+	if err != nil {
+		return err
+	}
+	list, err := c.api.Trust.List(c.ctx(), c.tenant(), c.query.Get("certificateAuthority") == "true", p.Page)
+	if err != nil {
+		return err
+	}
+	collection(c, c8yjson.MediaJSON, "certificates", p, list, func(w *c8yjson.Writer, t platform.TrustedCertificate) {
+		c8yjson.TrustedCertificate(w, c.base(), t)
+	})
+	return nil
+}
+
+// createTrusted takes one certificate, or several in "certificates", which
+// some clients post to the plain path (rest.md §3.1).
+func createTrusted(c *call) error {
+	if err := c.ownTenant(); err != nil {
+		return err
+	}
+	body, err := c.body()
+	if err != nil {
+		return err
+	}
+	if body.Has("certificates") {
+		return createTrustedAll(c, body)
+	}
+	n, err := newCertificate(body)
+	if err != nil {
+		return err
+	}
+	t, err := c.api.Trust.Create(c.ctx(), c.actor(), c.tenant(), n)
+	if err != nil {
+		return err
+	}
+	createdCertificate(c, t)
+	return nil
+}
+
+func createdCertificate(c *call, t platform.TrustedCertificate) {
+	location := c.base() + "/tenant/tenants/" + string(t.Tenant) + "/trusted-certificates/" + t.Fingerprint
+	c.created(location, c8yjson.MediaJSON, func(w *c8yjson.Writer) { c8yjson.TrustedCertificate(w, c.base(), t) })
+}
+
+func createTrustedAll(c *call, body c8yjson.Object) error {
+	items, err := body.Objects("certificates")
+	if err != nil {
+		return err
+	}
+	all := make([]trust.NewCertificate, len(items))
+	for i, item := range items {
+		if all[i], err = newCertificate(item); err != nil {
+			return err
+		}
+	}
+	stored, err := c.api.Trust.CreateAll(c.ctx(), c.actor(), c.tenant(), all)
+	if err != nil {
+		return err
+	}
+	c.written(http.StatusCreated, c8yjson.MediaJSON, func(w *c8yjson.Writer) {
+		w.Open('{')
+		w.Link("self", c.base(), "/tenant/tenants/", string(c.tenant()), "/trusted-certificates")
+		w.Key("certificates")
+		w.Open('[')
+		for _, t := range stored {
+			c8yjson.TrustedCertificate(w, c.base(), t)
+		}
+		w.Close(']')
+		w.Close('}')
+	})
+	return nil
+}
+
+func newCertificate(body c8yjson.Object) (trust.NewCertificate, error) {
+	in, err := c8yjson.ParseTrustedCertificate(body)
+	if err != nil {
+		return trust.NewCertificate{}, err
+	}
+	var missing []string
+	if in.Text == "" {
+		missing = append(missing, "certInPemFormat")
+	}
+	if in.Status == nil {
+		missing = append(missing, "status")
+	}
+	if missing != nil {
+		return trust.NewCertificate{}, c8yjson.Missing(missing...)
+	}
+	return trust.NewCertificate{Text: in.Text, Name: c8yjson.Text(in.Name), Status: *in.Status,
+		AutoRegistration: in.AutoRegistration != nil && *in.AutoRegistration}, nil
+}
+
+func readTrusted(c *call) error {
+	tenant, err := certificateTenant(c)
+	if err != nil {
+		return err
+	}
+	t, err := c.api.Trust.Get(c.ctx(), tenant, c.param("fingerprint"))
+	if err != nil {
+		return err
+	}
+	c.answer(http.StatusOK, c8yjson.MediaJSON, func(w *c8yjson.Writer) { c8yjson.TrustedCertificate(w, c.base(), t) })
+	return nil
+}
+
+func updateTrusted(c *call) error {
+	tenant, err := certificateTenant(c)
+	if err != nil {
+		return err
+	}
+	body, err := c.body()
+	if err != nil {
+		return err
+	}
+	in, err := c8yjson.ParseTrustedCertificate(body)
+	if err != nil {
+		return err
+	}
+	t, err := c.api.Trust.Update(c.ctx(), c.actor(), tenant, c.param("fingerprint"),
+		trust.CertificateChange{Name: in.Name, Status: in.Status, AutoRegistration: in.AutoRegistration})
+	if err != nil {
+		return err
+	}
+	c.written(http.StatusOK, c8yjson.MediaJSON, func(w *c8yjson.Writer) { c8yjson.TrustedCertificate(w, c.base(), t) })
+	return nil
+}
+
+func deleteTrusted(c *call) error {
+	tenant, err := certificateTenant(c)
+	if err != nil {
+		return err
+	}
+	if err := c.api.Trust.Delete(c.ctx(), c.actor(), tenant, c.param("fingerprint")); err != nil {
+		return err
+	}
+	c.empty(http.StatusNoContent)
+	return nil
+}
+
+// authorityRoutes is the tenant's own certificate authority (rest.md §2.1).
+func (a *API) authorityRoutes() []route {
+	return []route{
+		{method: "POST", path: "/certificate-authority", access: having(tenantAdmins...), serve: createAuthority},
+		{method: "GET", path: "/crl/{file}", access: anyone, serve: readAuthorityList},
+	}
+}
+
+func createAuthority(c *call) error {
+	on, err := c.api.Accounts.FeatureOf(c.ctx(), c.tenant(), platform.FeatureCertificateAuthority)
+	if err != nil {
+		return err
+	}
+	if !on.Active {
+		return problem.New(problem.NotFound, "This feature is disabled, please contact system administrator.", nil)
+	}
+	t, err := c.api.Authority.Create(c.ctx(), c.tenant(), c.actor())
+	if err != nil {
+		return err
+	}
+	createdCertificate(c, t)
+	return nil
+}

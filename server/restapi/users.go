@@ -1,0 +1,148 @@
+package restapi
+
+import (
+	"net/http"
+	"strings"
+
+	"mooring/internal/secret"
+	"mooring/server/c8yjson"
+	"mooring/server/platform"
+)
+
+func (a *API) userRoutes() []route {
+	own := having(platform.RoleUserOwnRead, platform.RoleUserRead, platform.RoleUserAdmin)
+	reader := having(userReaders...)
+	return []route{
+		{method: "GET", path: "/user/currentUser", access: own, serve: readCurrentUser},
+		{method: "GET", path: "/user/{tenant}/users", access: reader, serve: listUsers},
+		{method: "GET", path: "/user/{tenant}/users/{user}", access: own, serve: readUser},
+		{method: "PUT", path: "/user/{tenant}/users/{user}", access: having(platform.RoleUserAdmin), serve: updateUser},
+		{method: "GET", path: "/user/{tenant}/userByName/{user}", access: own, serve: readUser},
+	}
+}
+
+// readCurrentUser answers with what the caller is; a device has no more than
+// its name and roles.
+func readCurrentUser(c *call) error {
+	u := platform.User{Tenant: c.tenant(), Name: c.who.User, Roles: c.who.Roles, Enabled: true}
+	if !c.who.IsDevice() && c.who.Method == platform.ByPassword {
+		stored, err := c.api.Accounts.User(c.ctx(), c.tenant(), c.who.User)
+		if err != nil {
+			return err
+		}
+		u = stored
+	}
+	if accept := strings.ToLower(c.r.Header.Get("Accept")); strings.Contains(accept, "cumulocity.user+json") {
+		c.answer(http.StatusOK, c8yjson.MediaUser, func(w *c8yjson.Writer) { c8yjson.User(w, c.base(), u) })
+		return nil
+	}
+	c.answer(http.StatusOK, c8yjson.MediaCurrentUser, func(w *c8yjson.Writer) { c8yjson.CurrentUser(w, c.base(), u) })
+	return nil
+}
+
+// listUsers lists people, or with onlyDevices=true the users of devices.
+func listUsers(c *call) error {
+	if err := c.ownTenant(); err != nil {
+		return err
+	}
+	p, err := c.paging()
+	if err != nil {
+		return err
+	}
+	if c.query.Get("onlyDevices") == "true" {
+		list, err := c.api.DeviceUsers.DeviceUsers(c.ctx(), c.tenant(), p.Page)
+		if err != nil {
+			return err
+		}
+		collection(c, c8yjson.MediaUsers, "users", p, list, func(w *c8yjson.Writer, u platform.DeviceUser) {
+			c8yjson.DeviceUser(w, c.base(), u, c.query.Get("withCertificates") == "true")
+		})
+		return nil
+	}
+	list, err := c.api.Accounts.Users(c.ctx(), c.tenant(), p.Page)
+	if err != nil {
+		return err
+	}
+	collection(c, c8yjson.MediaUsers, "users", p, list, func(w *c8yjson.Writer, u platform.User) { c8yjson.User(w, c.base(), u) })
+	return nil
+}
+
+// readUser reads a person or, with "device_", the user of a device. Who has no
+// role to read users may read themselves.
+func readUser(c *call) error {
+	if err := c.ownTenant(); err != nil {
+		return err
+	}
+	name := c.param("user")
+	if name != c.who.User && !c.who.HasAny(userReaders...) {
+		return forbidden()
+	}
+	if device, ok := strings.CutPrefix(name, c8yjson.DeviceUserPrefix); ok {
+		u, err := deviceUser(c, c.tenant(), device)
+		if err != nil {
+			return err
+		}
+		c.answer(http.StatusOK, c8yjson.MediaUser, func(w *c8yjson.Writer) {
+			c8yjson.DeviceUser(w, c.base(), u, c.query.Get("withCertificates") == "true")
+		})
+		return nil
+	}
+	u, err := c.api.Accounts.User(c.ctx(), c.tenant(), name)
+	if err != nil {
+		return err
+	}
+	c.answer(http.StatusOK, c8yjson.MediaUser, func(w *c8yjson.Writer) { c8yjson.User(w, c.base(), u) })
+	return nil
+}
+
+// updateUser switches people and devices on and off and sets passwords of
+// people.
+func updateUser(c *call) error {
+	if err := c.ownTenant(); err != nil {
+		return err
+	}
+	name := c.param("user")
+	if device, ok := strings.CutPrefix(name, c8yjson.DeviceUserPrefix); ok {
+		u, err := deviceUser(c, c.tenant(), device)
+		if err != nil {
+			return err
+		}
+		if u.Enabled, err = switchUser(c, u); err != nil {
+			return err
+		}
+		c.written(http.StatusOK, c8yjson.MediaUser, func(w *c8yjson.Writer) { c8yjson.DeviceUser(w, c.base(), u, false) })
+		return nil
+	}
+	return updatePerson(c, name)
+}
+
+func updatePerson(c *call, name string) error {
+	body, err := c.body()
+	if err != nil {
+		return err
+	}
+	enabled, set, err := body.Bool("enabled")
+	if err != nil {
+		return err
+	}
+	password, err := body.Text("password")
+	if err != nil {
+		return err
+	}
+	if password != "" {
+		if err := c.api.Accounts.SetPassword(c.ctx(), c.actor(), c.tenant(), name, secret.New(password)); err != nil {
+			return err
+		}
+	}
+	if set {
+		if err := c.api.Accounts.SetEnabled(c.ctx(), c.actor(), c.tenant(), name, enabled); err != nil {
+			return err
+		}
+	}
+	u, err := c.api.Accounts.User(c.ctx(), c.tenant(), name)
+	if err != nil {
+		return err
+	}
+	c.written(http.StatusOK, c8yjson.MediaUser, func(w *c8yjson.Writer) { c8yjson.User(w, c.base(), u) })
+	return nil
+}
