@@ -114,6 +114,9 @@ func readTag(b []byte) (tag, rest []byte, err error) {
 	if len(b) == 0 {
 		return nil, nil, errTruncated
 	}
+	if b[0] == 0 { // end-of-contents is no object (X.690 §8.1.5)
+		return nil, nil, errTag
+	}
 	if b[0]&0x1f != 0x1f {
 		return b[:1], b[1:], nil
 	}

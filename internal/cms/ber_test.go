@@ -37,6 +37,8 @@ func TestToDER(t *testing.T) {
 		{name: "tag of four bytes", in: "1f8181010100", want: "1f8181010100"},
 		{name: "tag of five bytes", in: "1f818181010100", wantErr: errTag},
 		{name: "tag cut off", in: "1f81", wantErr: errTag},
+		{name: "end with content", in: "30800001050000", wantErr: errTag},
+		{name: "end without a beginning", in: "30020000", wantErr: errTag},
 		{name: "no length", in: "02", wantErr: errTruncated},
 		{name: "length cut off", in: "028201", wantErr: errTruncated},
 		{name: "content cut off", in: "020201", wantErr: errTruncated},

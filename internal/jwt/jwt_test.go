@@ -53,6 +53,7 @@ func TestParse(t *testing.T) {
 		{name: "no header", in: ".e30.b", wantErr: problem.Invalid},
 		{name: "no signature", in: "a.e30.", wantErr: problem.Invalid},
 		{name: "padding", in: "a.e30=.b", wantErr: problem.Invalid},
+		{name: "bits after the end", in: "a.e31.b", wantErr: problem.Invalid},
 		{name: "empty", in: "", wantErr: problem.Invalid},
 		{name: "longest", in: filler(jwt.MaxBytes), want: jwt.Claims{Issuer: "x"}},
 		{name: "too long", in: filler(jwt.MaxBytes + 1), wantErr: problem.Invalid},
