@@ -87,9 +87,9 @@ func checkStore(t *testing.T, fsys *durabletest.FS, ref key.Ref) {
 
 func TestFullDisk(t *testing.T) {
 	clean := durabletest.New()
-	open(t, clean, dir)
+	first := open(t, clean, dir)
 	begin := clean.Steps()
-	if _, _, err := open(t, clean, dir).Create(t.Context(), key.Spec{}); err != nil {
+	if _, _, err := first.Create(t.Context(), key.Spec{}); err != nil {
 		t.Fatal(err)
 	}
 	failed := 0

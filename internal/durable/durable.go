@@ -6,6 +6,10 @@
 // durabletest has one that stops at any step and forgets what was not synced.
 // Errors are those of the operating system, so errors.Is finds fs.ErrNotExist
 // and syscall.ENOSPC.
+//
+// A path has one writer at a time. A process that finds what an earlier one left
+// does not know whether that one came to its last sync: before it destroys
+// anything because of what it reads, it calls SyncDir on the directory.
 package durable
 
 import (
@@ -117,11 +121,12 @@ func SyncDir(fsys FS, dir string) error {
 }
 
 // MkdirAll makes dir and its missing parents, and syncs the directory above
-// each one it made. An existing dir keeps its mode.
+// each one it made. An existing dir keeps its mode; the directory above it is
+// synced too, because who made it may have been killed before that.
 func MkdirAll(fsys FS, dir string, perm fs.FileMode) error {
 	info, err := fsys.Lstat(dir)
 	if err == nil {
-		return checkDir(info, dir)
+		return found(fsys, info, dir)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("make directory %s: %w", dir, err)
@@ -138,12 +143,17 @@ func MkdirAll(fsys FS, dir string, perm fs.FileMode) error {
 	return SyncDir(fsys, parent)
 }
 
-// checkDir accepts links: what they lead to shows with the first use.
-func checkDir(info fs.FileInfo, dir string) error {
-	if info.IsDir() || info.Mode()&fs.ModeSymlink != 0 {
-		return nil
+// found accepts a directory that was there before. It accepts links too: what
+// they lead to shows with the first use. That the directory above may not be
+// read is no error, because then somebody else made this one.
+func found(fsys FS, info fs.FileInfo, dir string) error {
+	if !info.IsDir() && info.Mode()&fs.ModeSymlink == 0 {
+		return fmt.Errorf("make directory %s: a file is in the way", dir)
 	}
-	return fmt.Errorf("make directory %s: a file is in the way", dir)
+	if err := SyncDir(fsys, filepath.Dir(dir)); err != nil && !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return nil
 }
 
 // PointAt makes link a symbolic link to target in one step, whether or not

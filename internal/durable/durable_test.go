@@ -128,6 +128,33 @@ func TestPowerCuts(t *testing.T) {
 	})
 }
 
+// TestKilledThenPowerCut: a process is killed at any step of making a directory,
+// the next one puts a file there, then the power fails.
+func TestKilledThenPowerCut(t *testing.T) {
+	mkdir := func(fsys durable.FS) error { return durable.MkdirAll(fsys, "/d/a/b", 0o700) }
+	clean := prepared(t)
+	if err := mkdir(clean); err != nil {
+		t.Fatal(err)
+	}
+	for n := range clean.Steps() {
+		fsys := prepared(t)
+		fsys.CutAt(n)
+		if err := mkdir(fsys); err == nil {
+			t.Fatalf("cut at %d was not noticed", n)
+		}
+		next := fsys.Restart()
+		if err := mkdir(next); err != nil {
+			t.Fatal(err)
+		}
+		if err := durable.WriteFile(next, "/d/a/b/f", []byte("new"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got := content(next.PowerLoss(nil), "/d/a/b/f"); got != "new" {
+			t.Errorf("killed at %d: found %q", n, got)
+		}
+	}
+}
+
 // TestFaults lets each step of WriteFile fail once: the error comes through,
 // the old content stays or the new is there, and nothing piles up.
 func TestFaults(t *testing.T) {
