@@ -210,3 +210,12 @@ func (c Config) PostgresDSN() (string, error) {
 	}
 	return strings.TrimSpace(string(text)), nil
 }
+
+// TenantDomain is the host name under which a tenant answers; empty if the
+// instance has no domain.
+func (c Config) TenantDomain(tenant string) string {
+	if c.Names.Domain == "" {
+		return ""
+	}
+	return tenant + "." + c.Names.Domain
+}

@@ -128,7 +128,7 @@ type Trust interface {
 	Update(ctx context.Context, actor platform.Principal, tenant platform.TenantID, fingerprint string, ch trust.CertificateChange) (platform.TrustedCertificate, error)
 	Delete(ctx context.Context, actor platform.Principal, tenant platform.TenantID, fingerprint string) error
 	Revoke(ctx context.Context, actor platform.Principal, tenant platform.TenantID, entries []platform.Revocation) (added int, err error)
-	RevocationList(ctx context.Context, tenant platform.TenantID) ([]platform.Revocation, error)
+	Revocations(ctx context.Context, tenant platform.TenantID) ([]platform.Revocation, error)
 }
 
 // Authority is the tenants' certificate authorities: server/ca.

@@ -35,7 +35,7 @@ func (a *API) revocationRoutes() []route {
 // readRevocations answers with the tenant's offline list as a CRL, whatever
 // the client accepts (rest.md §3.4).
 func readRevocations(c *call) error {
-	entries, err := c.api.Trust.RevocationList(c.ctx(), c.tenant())
+	entries, err := c.api.Trust.Revocations(c.ctx(), c.tenant())
 	if err != nil {
 		return err
 	}

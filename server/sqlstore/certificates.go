@@ -103,6 +103,6 @@ func (s *Store) AllTrustedCertificates(ctx context.Context, f func(platform.Trus
 				return r.err
 			}
 			return f(c)
-		}, "SELECT t.id, "+trustedColumns+" FROM trusted JOIN tenants t ON t.key = trusted.tenant ORDER BY seq")
+		}, "SELECT (SELECT t.id FROM tenants t WHERE t.key = trusted.tenant), "+trustedColumns+" FROM trusted ORDER BY seq")
 	})
 }

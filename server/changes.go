@@ -1,0 +1,84 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"mooring/internal/problem"
+	"mooring/server/platform"
+)
+
+// A change reaches those who remember something in two ways: on this node
+// synchronously, after the commit and before the writer's caller returns, so
+// that a revocation is in force when it is answered; from other nodes (on
+// PostgreSQL) by tailing the change log, at most tailEvery late.
+const tailEvery = 5 * time.Second
+
+// tailPage is how many changes one look at the log takes.
+const tailPage = 500
+
+// applier forgets what a change made stale. It must be quick and idempotent.
+type applier func(ctx context.Context, c platform.Change) error
+
+// changeFeed hands changes to the appliers.
+type changeFeed struct {
+	log      *slog.Logger
+	appliers atomic.Pointer[[]applier]
+}
+
+// subscribe sets who hears of changes; before it, nobody does: nothing is
+// loaded yet.
+func (f *changeFeed) subscribe(appliers ...applier) { f.appliers.Store(&appliers) }
+
+// committed is the store's OnCommit.
+func (f *changeFeed) committed(changes []platform.Change) {
+	f.apply(context.Background(), changes)
+}
+
+func (f *changeFeed) apply(ctx context.Context, changes []platform.Change) {
+	appliers := f.appliers.Load()
+	if appliers == nil {
+		return
+	}
+	for _, c := range changes {
+		for _, apply := range *appliers {
+			if err := apply(ctx, c); err != nil && problem.KindOf(err) != problem.NotFound {
+				f.log.Error("cannot apply a change", "number", c.Number, "kind", c.Kind, "tenant", c.Tenant, "key", c.Key, "err", err)
+			}
+		}
+	}
+}
+
+// tail applies what other nodes changed. Changes of this node come by again:
+// appliers are idempotent.
+func (f *changeFeed) tail(ctx context.Context, log platform.Changes) {
+	after, err := log.LastChange(ctx)
+	if err != nil {
+		f.log.Error("cannot read the change log", "err", err)
+	}
+	every := time.NewTicker(tailEvery)
+	defer every.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-every.C:
+		}
+		for {
+			changes, err := log.ChangesAfter(ctx, after, tailPage)
+			if err != nil {
+				f.log.Error("cannot read the change log", "err", err)
+				break
+			}
+			f.apply(ctx, changes)
+			if len(changes) > 0 {
+				after = changes[len(changes)-1].Number
+			}
+			if len(changes) < tailPage {
+				break
+			}
+		}
+	}
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"mooring/server"
+	"mooring/server/config"
+)
+
+// adminPasswordVariable holds the first administrator's password, with --dev on
+// a new store.
+const adminPasswordVariable = "MOORING_ADMIN_PASSWORD"
+
+func serve(ctx context.Context, args []string, s streams) error {
+	fs := flags("serve", s)
+	data := fs.String("data", "", "directory `DIR` for databases, keys and the admin socket")
+	file := fs.String("config", "", "configuration `FILE` (TOML)")
+	dev := fs.Bool("dev", false, "loopback, a development root and tenant t1000; never for the field")
+	level := fs.String("log-level", "info", "debug, info, warn or error")
+	addrs := map[string]*string{}
+	for _, l := range listenerFlags {
+		addrs[l.name] = fs.String(l.name, "", l.usage)
+	}
+	positional, err := parse(fs, args)
+	if err != nil {
+		return err
+	}
+	if len(positional) > 0 {
+		return usageError{fmt.Errorf("unexpected argument %q", positional[0])}
+	}
+
+	cfg := config.Default()
+	if *dev {
+		cfg = config.DefaultDev()
+	}
+	if *file != "" {
+		if cfg, err = config.Load(*file, cfg); err != nil {
+			return err
+		}
+	}
+	cfg.Data = *data
+	given := map[string]bool{}
+	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	for _, l := range listenerFlags {
+		if given[l.name] { // given empty: off
+			*l.field(&cfg) = *addrs[l.name]
+		}
+	}
+	if err := cfg.Validate(); err != nil {
+		return usageError{err}
+	}
+
+	var logLevel slog.Level
+	if err := logLevel.UnmarshalText([]byte(*level)); err != nil {
+		return usageError{fmt.Errorf("--log-level: %w", err)}
+	}
+	log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: logLevel}))
+
+	srv, err := server.New(ctx, cfg, server.Options{Log: log, AdminPassword: os.Getenv(adminPasswordVariable)})
+	if err != nil {
+		return err
+	}
+	return srv.Run(ctx, func(ready server.Ready) {
+		_ = json.NewEncoder(s.out).Encode(ready)
+	})
+}
+
+// listenerFlag is one "--NAME addr".
+type listenerFlag struct {
+	name, usage string
+	field       func(*config.Config) *string
+}
+
+var listenerFlags = []listenerFlag{
+	{"https", "REST and EST `addr`; empty: off", func(c *config.Config) *string { return &c.Listeners.HTTPS }},
+	{"mtls", "REST and EST with client certificate `addr`", func(c *config.Config) *string { return &c.Listeners.MTLS }},
+	{"mqtts", "MQTT over TLS `addr`", func(c *config.Config) *string { return &c.Listeners.MQTTS }},
+	{"http", "plain HTTP `addr`, for /crl only", func(c *config.Config) *string { return &c.Listeners.HTTP }},
+	{"admin", "metrics and health `addr`", func(c *config.Config) *string { return &c.Listeners.Admin }},
+}

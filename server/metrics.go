@@ -1,0 +1,87 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// readyWithin bounds the look at the store that /readyz takes.
+const readyWithin = 2 * time.Second
+
+// adminHandler serves /metrics, /healthz (the process lives) and /readyz (it
+// can serve: the store answers).
+func (s *Server) adminHandler() http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &statsCollector{s.services})
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), readyWithin)
+		defer cancel()
+		if _, err := s.store.LastChange(ctx); err != nil {
+			http.Error(w, "the store does not answer", http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = w.Write([]byte("ready\n"))
+	})
+	return mux
+}
+
+// statsCollector reads the counters that the front ends keep in plain structs.
+type statsCollector struct{ services *services }
+
+var (
+	descConnections = describe("mqtt_connections", "MQTT sessions that are established")
+	descAccepted    = describe("mqtt_connects_accepted_total", "CONNECTs answered with 0")
+	descRefused     = describe("mqtt_connects_refused_total", "CONNECTs refused, by return code", "code")
+	descPublishes   = describe("mqtt_publishes_total", "publishes received")
+	descAcked       = describe("mqtt_publishes_acknowledged_total", "QoS 1 and 2 publishes acknowledged: their data is durable")
+	descFailures    = describe("mqtt_commit_failures_total", "publishes that could not be stored")
+	descLineErrors  = describe("mqtt_line_errors_total", "SmartREST lines answered on s/e")
+	descOverflows   = describe("mqtt_overflows_total", "connections closed because they did not read")
+	descKicked      = describe("mqtt_kicked_total", "connections closed because their trust ended")
+	descRefusals    = describe("refusals_total", "who was refused, by listener and reason", "door", "reason")
+)
+
+func describe(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("mooring_"+name, help, labels, nil)
+}
+
+// Describe implements prometheus.Collector.
+func (c *statsCollector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{descConnections, descAccepted, descRefused, descPublishes, descAcked,
+		descFailures, descLineErrors, descOverflows, descKicked, descRefusals} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
+	count := func(d *prometheus.Desc, n int64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+	}
+	stats := c.services.mqtt.Stats()
+	ch <- prometheus.MustNewConstMetric(descConnections, prometheus.GaugeValue, float64(stats.Connections))
+	count(descAccepted, stats.Accepted)
+	for code, n := range stats.Refused {
+		if n > 0 {
+			count(descRefused, n, string(rune('0'+code)))
+		}
+	}
+	count(descPublishes, stats.Publishes)
+	count(descAcked, stats.Acknowledged)
+	count(descFailures, stats.CommitFailures)
+	count(descLineErrors, stats.LineErrors)
+	count(descOverflows, stats.Overflows)
+	count(descKicked, stats.Kicked)
+	for k, n := range c.services.refusals.Counts() {
+		count(descRefusals, int64(n), k.Door, string(k.Reason))
+	}
+}

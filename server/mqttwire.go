@@ -1,0 +1,58 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"time"
+
+	"mooring/internal/deviceid"
+	"mooring/internal/problem"
+	"mooring/internal/secret"
+	"mooring/server/account"
+	"mooring/server/deviceauth"
+	"mooring/server/mqttapi"
+	"mooring/server/platform"
+)
+
+// mqttDoor names the MQTT listener in refusals and audit.
+const mqttDoor = "mqtts"
+
+// mqttAuth answers the MQTT front end's question who connects: devices by
+// certificate or password, people by password.
+type mqttAuth struct {
+	devices  *deviceauth.Auth
+	accounts *account.Service
+}
+
+var _ mqttapi.Authenticator = mqttAuth{}
+
+func (a mqttAuth) VerdictOf(state tls.ConnectionState) platform.Verdict {
+	return a.devices.Decide(state.PeerCertificates, time.Now())
+}
+
+func (a mqttAuth) AdmitCertificate(ctx context.Context, v platform.Verdict, _ string) (platform.Principal, platform.Reason, error) {
+	p, err := a.devices.Admit(ctx, v, mqttDoor)
+	return asReason(p, err)
+}
+
+func (a mqttAuth) AdmitPassword(ctx context.Context, tenant platform.TenantID, user string, password secret.String, address string) (platform.Principal, platform.Reason, error) {
+	if _, ok := deviceid.DeviceOfUser(user); ok {
+		return asReason(a.devices.Password(ctx, tenant, user, password, address))
+	}
+	return asReason(a.accounts.Authenticate(ctx, tenant, user, password))
+}
+
+// asReason tells a refusal from a failure to decide.
+func asReason(p platform.Principal, err error) (platform.Principal, platform.Reason, error) {
+	switch problem.KindOf(err) {
+	case "":
+		return p, platform.Accepted, nil
+	case problem.Unauthenticated, problem.Forbidden, problem.NotFound:
+		if reason := deviceauth.ReasonOf(err); reason != platform.Accepted {
+			return platform.Principal{}, reason, nil
+		}
+		return platform.Principal{}, platform.ReasonBadCredentials, nil
+	default:
+		return platform.Principal{}, platform.ReasonInternal, err
+	}
+}

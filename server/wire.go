@@ -1,0 +1,113 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"mooring/hsm"
+	"mooring/server/account"
+	"mooring/server/audit"
+	"mooring/server/ca"
+	"mooring/server/config"
+	"mooring/server/deviceauth"
+	"mooring/server/devicetoken"
+	"mooring/server/estapi"
+	"mooring/server/httpauth"
+	"mooring/server/inventory"
+	"mooring/server/mqttapi"
+	"mooring/server/platform"
+	"mooring/server/refusal"
+	"mooring/server/registration"
+	"mooring/server/restapi"
+	"mooring/server/telemetry"
+	"mooring/server/trust"
+	"mooring/server/vault"
+)
+
+// systemVersion is what clients read as the platform's version.
+const systemVersion = "2026.0.0"
+
+// services are the wired parts of a server.
+type services struct {
+	store    platform.Store
+	feed     *changeFeed
+	tailing  bool // other nodes write to the same store
+	vault    *vault.Vault
+	accounts *account.Service
+	trust    *trust.Trust
+	devices  *deviceauth.Auth
+	refusals *refusal.Recorder
+
+	est  *estapi.API
+	rest *restapi.API
+	mqtt *mqttapi.Server
+}
+
+// wire builds every service on the store and every front end on the services.
+// It reads and writes nothing yet but the key-encryption key.
+func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *changeFeed, log *slog.Logger) (*services, error) {
+	sealer, err := hsm.OpenSealer(ctx, cfg.Encryption())
+	if err != nil {
+		return nil, fmt.Errorf("key-encryption key: %w", err)
+	}
+	profile, err := ca.NewProfile(ca.ProfileConfig{CRLBase: cfg.CRLBase()})
+	if err != nil {
+		return nil, err
+	}
+	s := &services{store: store, feed: feed, tailing: cfg.Store.Postgres != ""}
+	s.vault = vault.New(store, sealer, log)
+	s.accounts = account.New(account.Config{Tenants: store, Users: store, Options: store, Log: log})
+	s.trust = trust.New(trust.Config{Certificates: store, Revocations: store, Options: store, Tenants: store, Log: log})
+	s.devices = deviceauth.New(deviceauth.Config{Trust: s.trust, Users: store, Secrets: s.vault, Log: log})
+	s.refusals = refusal.New(refusal.Config{Store: store, Log: log})
+	authority := ca.New(ca.Config{Store: store, Keys: store, Vault: s.vault, Features: s.accounts, Profile: profile, Log: log})
+	tokens := devicetoken.New(devicetoken.Config{Keys: store, Vault: s.vault, Options: s.accounts, Log: log})
+	registrations := registration.New(registration.Config{Store: store, IDs: store, MACs: s.vault, Log: log})
+	objects := inventory.New(inventory.Config{Store: store, IDs: store, Log: log})
+	samples := telemetry.New(telemetry.Config{Store: store, IDs: store})
+
+	auth := httpauth.New(httpauth.Config{Accounts: s.accounts, Devices: s.devices, Tokens: tokens, Certificates: s.devices,
+		Refusals: s.refusals, ReasonOf: deviceauth.ReasonOf, Log: log})
+	s.est = estapi.New(estapi.Config{CA: authority, Auth: auth, Tenants: s.accounts, Refusals: s.refusals, Log: log})
+	s.rest = restapi.New(restapi.Config{Auth: auth, Accounts: s.accounts, DeviceUsers: store, Inventory: objects, Telemetry: samples,
+		Audit: audit.New(store, time.Now), Trust: s.trust, Authority: authority, Tokens: tokens, Registrations: registrations,
+		Refusals: s.refusals, Version: systemVersion, Log: log})
+	s.mqtt = mqttapi.New(mqttapi.Config{
+		Auth: mqttAuth{s.devices, s.accounts}, Devices: objects, Objects: objects, Telemetry: samples,
+		Tokens: tokens, Refusals: s.refusals, Version: systemVersion, Log: log,
+		Limits: mqttapi.Limits{Handshake: cfg.Limits.ConnectWithin, Handshakes: cfg.Limits.Handshakes},
+	})
+	// The order matters: who judges a session must have forgotten before it is asked.
+	feed.subscribe(s.accounts.Apply, s.trust.Apply, s.devices.Apply, objects.Apply, authority.Apply, s.judgeSessions)
+	return s, nil
+}
+
+// load reads what is kept in memory.
+func (s *services) load(ctx context.Context) error { return s.trust.Load(ctx) }
+
+// run does what has to be done now and then, until ctx ends.
+func (s *services) run(ctx context.Context) {
+	if s.tailing {
+		go s.feed.tail(ctx, s.store)
+	}
+	s.refusals.Run(ctx)
+}
+
+// rotateTicketKey makes a session ticket key if there is none or the newest is
+// a day old.
+func (s *services) rotateTicketKey(ctx context.Context, now time.Time) error {
+	newKey := vault.RandomBytes(ticketKeyBytes)
+	if _, _, err := s.vault.Current(ctx, platform.Management, vault.PurposeSessionTicket, newKey); err != nil {
+		return err
+	}
+	keys, err := s.vault.All(ctx, platform.Management, vault.PurposeSessionTicket)
+	if err != nil {
+		return err
+	}
+	if len(keys) > 0 && now.Sub(keys[0].Created) < ticketRotation {
+		return nil
+	}
+	return s.vault.Rotate(ctx, platform.Management, vault.PurposeSessionTicket, newKey, ticketKeysKept)
+}
