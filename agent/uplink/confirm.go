@@ -1,0 +1,208 @@
+package uplink
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"mooring/internal/jwt"
+	"mooring/internal/problem"
+)
+
+const (
+	whoamiPath  = "/mooring/whoami"
+	explainPath = "/mooring/explain"
+	// maxAnswer bounds the answers of both; they have a few hundred bytes.
+	maxAnswer = 16 << 10
+)
+
+// confirmWaits is between the questions which certificate the server saw. A
+// server whose port cannot be reached by then is believed by its token.
+var confirmWaits = []time.Duration{time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second}
+
+// whoami is the server's view of the certificate of one TLS connection.
+type whoami struct {
+	Device      string `json:"device"`
+	Fingerprint string `json:"fingerprint_sha256"`
+}
+
+// confirm returns the fingerprint of the certificate that authenticated.
+func (u *Uplink) confirm(ctx context.Context, s *session) ([32]byte, error) {
+	if !s.credential.Confirm || u.isConfirmed(s.credential) {
+		return s.credential.Fingerprint, nil
+	}
+	named, err := u.askWhoami(ctx, s)
+	if err == nil && named == s.credential.Fingerprint {
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		u.confirmed = named
+	}
+	return named, err
+}
+
+func (u *Uplink) isConfirmed(c *Credential) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.confirmed == c.Fingerprint
+}
+
+func (u *Uplink) askWhoami(ctx context.Context, s *session) ([32]byte, error) {
+	for i := 0; ; i++ {
+		named, err := u.whoami(ctx, s.credential)
+		switch {
+		case err == nil:
+			return named, nil
+		case ctx.Err() != nil:
+			return [32]byte{}, err
+		case problem.KindOf(err) == problem.NotFound || u.cfg.MTLS == "":
+			return u.confirmByToken(ctx, s)
+		case problem.KindOf(err) == problem.Unauthenticated || problem.KindOf(err) == problem.Forbidden:
+			return [32]byte{}, err
+		case i == len(confirmWaits):
+			u.log.Warn("the server cannot be asked which certificate it saw", "err", err)
+			return u.confirmByToken(ctx, s)
+		}
+		wait(ctx, nil, confirmWaits[i])
+	}
+}
+
+// confirmByToken is for servers that cannot be asked, as the original platform
+// cannot. The platform gives tokens to certificate sessions alone (contract
+// mqtt.md §7.2), so one that arrives on a connection that resumed nothing, and
+// for which the server asked for the certificate, proves the certificate.
+func (u *Uplink) confirmByToken(ctx context.Context, s *session) ([32]byte, error) {
+	if s.resumed || !s.asked.Load() {
+		return [32]byte{}, problem.New(problem.Unavailable, "this connection does not show which certificate authenticated", nil)
+	}
+	text, err := u.askToken(ctx, s)
+	if err != nil {
+		return [32]byte{}, err
+	}
+	if _, err := jwt.Parse(text); err != nil {
+		return [32]byte{}, err
+	}
+	return s.credential.Fingerprint, nil
+}
+
+func (u *Uplink) whoami(ctx context.Context, c *Credential) ([32]byte, error) {
+	var w whoami
+	var named [32]byte
+	if u.cfg.MTLS == "" {
+		return named, problem.New(problem.NotFound, "no port for HTTPS with certificate", nil)
+	}
+	if err := u.ask(ctx, c, whoamiPath, &w); err != nil {
+		return named, err
+	}
+	sum, err := hex.DecodeString(w.Fingerprint)
+	if err != nil || len(sum) != len(named) || w.Device != u.cfg.DeviceID {
+		return named, problem.New(problem.Invalid, "the server's answer names no certificate of this device", err)
+	}
+	copy(named[:], sum)
+	return named, nil
+}
+
+// ask gets one JSON answer over a fresh TLS connection with c. It never
+// resumes: the answer is about this very handshake.
+func (u *Uplink) ask(ctx context.Context, c *Credential, path string, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, handshakeLimit)
+	defer cancel()
+	transport := &http.Transport{
+		DialContext:       u.cfg.DialContext,
+		TLSClientConfig:   u.tlsConfig(c, u.cfg.MTLS, func() {}),
+		DisableKeepAlives: true,
+	}
+	client := http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+u.cfg.MTLS+path, nil)
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Accept", "application/json")
+	answer, err := client.Do(r)
+	if err != nil {
+		return problem.New(problem.Unavailable, "the server cannot be asked", err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
+	if err != nil || len(text) > maxAnswer {
+		return problem.New(problem.Unavailable, "the server's answer was cut off", err)
+	}
+	if answer.StatusCode != http.StatusOK {
+		return problem.New(kindOf(answer.StatusCode), "the server answered "+answer.Status, nil)
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return problem.New(problem.NotFound, "the server's answer is not for us", err)
+	}
+	return nil
+}
+
+func kindOf(status int) problem.Kind {
+	switch status {
+	case http.StatusUnauthorized:
+		return problem.Unauthenticated
+	case http.StatusForbidden:
+		return problem.Forbidden
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		return problem.NotFound
+	}
+	return problem.Unavailable
+}
+
+// explanation is the server's verdict on a certificate.
+type explanation struct {
+	Reason      string       `json:"reason"`
+	Detail      string       `json:"detail"`
+	LastRefusal *explanation `json:"last_refusal"`
+}
+
+// accepted is the reason of a certificate that is all right; what was refused
+// then is something else, and stands in the last refusal.
+const accepted = "accepted"
+
+// explained makes an event of a failed connection, and of a refusal one with
+// the server's reason if it tells.
+func (u *Uplink) explained(ctx context.Context, c *Credential, err error) Event {
+	e := failure(c.Generation, err)
+	if e.Kind != Refused || u.cfg.MTLS == "" {
+		return e
+	}
+	var x explanation
+	if askErr := u.ask(ctx, c, explainPath, &x); askErr != nil {
+		u.log.Debug("the server does not explain", "err", askErr)
+		return e
+	}
+	if x.Reason == accepted && x.LastRefusal != nil {
+		x = *x.LastRefusal
+	}
+	if x.Reason != "" && x.Reason != accepted {
+		e.Reason, e.Detail = cut(x.Reason), cut(x.Detail)
+	}
+	return e
+}
+
+// failure tells a refusal by the server from a connection that did not come
+// about. A server that speaks TLS 1.3 refuses a certificate only after the
+// handshake, in place of the CONNACK.
+func failure(generation uint32, err error) Event {
+	e := Event{Kind: Failed, Generation: generation, Reason: "unreachable", Detail: "the server cannot be reached", Err: err}
+	_, verification := errors.AsType[*tls.CertificateVerificationError](err)
+	switch {
+	case refusedByCONNACK(err):
+		e.Kind, e.Reason, e.Detail = Refused, "not authorised", "the server refused the device: "+err.Error()
+	case isRemoteAlert(err):
+		e.Kind, e.Reason, e.Detail = Refused, "certificate refused", "the server refused the certificate in the TLS handshake"
+	case problem.KindOf(err) == problem.Unauthenticated || problem.KindOf(err) == problem.Forbidden:
+		e.Kind, e.Reason, e.Detail = Refused, "not authorised", "the server does not accept the certificate for HTTPS"
+	case verification:
+		e.Reason, e.Detail = "server certificate", fmt.Sprintf("the server's certificate is not accepted, or the clock here is wrong: %v", err)
+	case errors.Is(err, errTooLong):
+		e.Reason, e.Detail = "protocol", err.Error()
+	}
+	e.Detail = cut(e.Detail)
+	return e
+}

@@ -1,0 +1,247 @@
+package uplink
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+
+	"mooring/internal/problem"
+	"mooring/internal/smartrest"
+)
+
+var errReplaced = errors.New("replaced by another certificate")
+
+// The topics of a device (contract mqtt.md §2.2).
+const (
+	topicUp         = "s/us"
+	topicDown       = "s/ds"
+	topicError      = "s/e"
+	topicTokenAsk   = "s/uat"
+	topicTokenReply = "s/dat"
+
+	templateHeartbeat = "125"
+)
+
+// session is one MQTT connection.
+type session struct {
+	credential *Credential
+	client     mqtt.Client
+	lost       chan error  // receives once
+	tokens     chan string // answers on s/dat
+	tokenReady chan struct{}
+	readyOnce  sync.Once
+
+	tlsVersion string
+	resumed    bool
+	asked      atomic.Bool // the server asked for our certificate
+}
+
+func init() {
+	// The library's loggers are silent unless set; nothing to do, and nothing
+	// of a packet ever reaches a log.
+	mqtt.ERROR, mqtt.CRITICAL, mqtt.WARN, mqtt.DEBUG = mqtt.NOOPLogger{}, mqtt.NOOPLogger{}, mqtt.NOOPLogger{}, mqtt.NOOPLogger{}
+}
+
+// connect opens a connection and waits for its CONNACK.
+func (u *Uplink) connect(ctx context.Context, c *Credential) (*session, error) {
+	s := &session{credential: c, lost: make(chan error, 1), tokens: make(chan string, 1), tokenReady: make(chan struct{})}
+	stop := func() bool { return true }
+	o := u.options(s)
+	o.SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) {
+		conn, err := u.openTLS(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		stop = context.AfterFunc(ctx, func() { _ = conn.Close() })
+		return newLimitConn(conn), nil
+	})
+	s.client = mqtt.NewClient(o)
+	t := s.client.Connect()
+	<-t.Done() // ends with ctx, because the connection does
+	stop()
+	if err := t.Error(); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// options sets what the library must not decide: no MQTT 3.1 after a refusal,
+// no reconnecting of its own, clean sessions (contract mqtt.md §10).
+func (u *Uplink) options(s *session) *mqtt.ClientOptions {
+	return mqtt.NewClientOptions().
+		AddBroker("mqtts://" + u.cfg.MQTTS).
+		SetClientID(u.cfg.DeviceID).
+		SetProtocolVersion(4).
+		SetCleanSession(true).
+		SetAutoReconnect(false).
+		SetConnectRetry(false).
+		SetOrderMatters(true).
+		SetKeepAlive(u.cfg.KeepAlive).
+		SetPingTimeout(min(u.cfg.KeepAlive, answerLimit)).
+		SetConnectTimeout(handshakeLimit + answerLimit).
+		SetWriteTimeout(answerLimit).
+		SetConnectionLostHandler(func(_ mqtt.Client, err error) { s.lost <- err }).
+		SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) { u.received(s, m) })
+}
+
+// openTLS dials and shakes hands. The first connection of a generation never
+// resumes, because its cache is empty.
+func (u *Uplink) openTLS(ctx context.Context, s *session) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, handshakeLimit)
+	defer cancel()
+	raw, err := u.cfg.DialContext(ctx, "tcp", u.cfg.MQTTS)
+	if err != nil {
+		return nil, err
+	}
+	cfg := u.tlsConfig(s.credential, u.cfg.MQTTS, func() { s.asked.Store(true) })
+	cfg.ClientSessionCache = u.sessionCache(s.credential.Generation)
+	conn := tls.Client(raw, cfg)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		_ = raw.Close()
+		return nil, err
+	}
+	state := conn.ConnectionState()
+	s.tlsVersion, s.resumed = tls.VersionName(state.Version), state.DidResume
+	return conn, nil
+}
+
+// close ends the session, telling the server if it still listens.
+func (s *session) close() { s.client.Disconnect(uint(closeLimit.Milliseconds())) }
+
+// done waits for the library to finish one exchange.
+func done(ctx context.Context, t mqtt.Token, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	select {
+	case <-t.Done():
+		return t.Error()
+	case <-ctx.Done():
+		return problem.New(problem.Unavailable, "the server did not answer in time", ctx.Err())
+	}
+}
+
+// hello says who the device is, and waits until the server has it: only then
+// does it grant s/ds and s/dat (contract mqtt.md §2.3).
+func (u *Uplink) hello(ctx context.Context, s *session) error {
+	var payload []byte
+	for _, line := range u.cfg.Hello {
+		payload = append(append(payload, line...), '\n')
+	}
+	if len(payload) == 0 {
+		return nil
+	}
+	return done(ctx, s.client.Publish(topicUp, 1, false, payload), answerLimit)
+}
+
+// subscription is one filter with its quality of service.
+type subscription struct {
+	topic string
+	qos   byte
+}
+
+var subscriptions = []subscription{{topicTokenReply, 0}, {topicError, 0}, {topicDown, 1}}
+
+const (
+	refusedSUBACK = 0x80
+	// subscribeRetry is how long to wait after a refused subscription: the
+	// server refuses until it knows the device.
+	subscribeRetry = 5 * time.Second
+)
+
+// subscribe asks for each topic until the server grants it. The library calls
+// a refused subscription a success, so the answer itself is looked at.
+func (u *Uplink) subscribe(ctx context.Context, s *session) {
+	open := subscriptions
+	for ctx.Err() == nil {
+		var refused []subscription
+		for _, sub := range open {
+			if !u.subscribeOne(ctx, s, sub) {
+				refused = append(refused, sub)
+			}
+		}
+		if open = refused; len(open) == 0 {
+			return
+		}
+		wait(ctx, nil, subscribeRetry)
+	}
+}
+
+func (u *Uplink) subscribeOne(ctx context.Context, s *session, sub subscription) bool {
+	t := s.client.Subscribe(sub.topic, sub.qos, nil)
+	if err := done(ctx, t, answerLimit); err != nil {
+		return false
+	}
+	if st, ok := t.(*mqtt.SubscribeToken); !ok || st.Result()[sub.topic] == refusedSUBACK {
+		u.log.Warn("subscription refused", "topic", sub.topic)
+		return false
+	}
+	if sub.topic == topicTokenReply {
+		s.readyOnce.Do(func() { close(s.tokenReady) })
+	}
+	return true
+}
+
+// received runs on the reader of the connection and must not wait.
+func (u *Uplink) received(s *session, m mqtt.Message) {
+	switch m.Topic() {
+	case topicTokenReply:
+		for _, line := range parsed(m.Payload()) {
+			if line.TemplateID == smartrest.TemplateDeviceToken {
+				offer(s.tokens, line.Field(0))
+			}
+		}
+	case topicError:
+		u.log.Warn("the server reports an error", "line", cut(string(m.Payload())))
+	default:
+		u.log.Debug("message without a taker", "topic", m.Topic(), "bytes", len(m.Payload()))
+	}
+}
+
+func parsed(payload []byte) []smartrest.Line {
+	lines, err := smartrest.Parse(payload)
+	if err != nil {
+		return nil
+	}
+	return lines
+}
+
+// offer puts the newest value into a channel that holds one.
+func offer(c chan string, v string) {
+	select {
+	case <-c:
+	default:
+	}
+	select {
+	case c <- v:
+	default:
+	}
+}
+
+// heartbeat shows that the device is alive until ctx ends.
+func (u *Uplink) heartbeat(ctx context.Context, s *session) {
+	if u.cfg.Heartbeat <= 0 {
+		<-ctx.Done()
+		return
+	}
+	t := time.NewTicker(u.cfg.Heartbeat)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+			s.client.Publish(topicUp, 0, false, templateHeartbeat)
+		}
+	}
+}
