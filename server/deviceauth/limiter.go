@@ -74,6 +74,9 @@ func (l *limiter) wait(block string, u userKey, now time.Time) time.Duration {
 
 func (l *limiter) empty(k bucketKey, burst int, refill time.Duration, now time.Time) time.Duration {
 	b, _, _ := l.buckets.get(k)
+	if !b.full.After(now) {
+		return 0
+	}
 	// A token is there as long as at most burst-1 refills are outstanding.
 	return max(b.full.Sub(now)-time.Duration(burst-1)*refill, 0)
 }
