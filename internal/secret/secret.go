@@ -14,21 +14,34 @@ import (
 const redacted = "[redacted]"
 
 // String is a secret text. The zero value is the empty secret.
-type String struct{ s string }
+//
+// It holds a pointer, because fmt calls no methods on unexported fields: a
+// struct with an unexported secret prints an address under %+v, not the text.
+type String struct{ p *string }
 
 // New wraps s.
-func New(s string) String { return String{s} }
+func New(s string) String {
+	if s == "" {
+		return String{}
+	}
+	return String{&s}
+}
 
 // Reveal returns the text itself. Its result belongs on the wire or in a hash,
 // never in a log, an error or a command line.
-func (s String) Reveal() string { return s.s }
+func (s String) Reveal() string {
+	if s.p == nil {
+		return ""
+	}
+	return *s.p
+}
 
 // IsZero reports whether s is empty.
-func (s String) IsZero() bool { return s.s == "" }
+func (s String) IsZero() bool { return s.p == nil }
 
 // Equal compares in constant time for equal lengths.
 func (s String) Equal(other String) bool {
-	return subtle.ConstantTimeCompare([]byte(s.s), []byte(other.s)) == 1
+	return subtle.ConstantTimeCompare([]byte(s.Reveal()), []byte(other.Reveal())) == 1
 }
 
 // String implements fmt.Stringer without giving the secret away.
@@ -45,6 +58,6 @@ func (String) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
 // UnmarshalText reads the secret from configuration or a request body.
 func (s *String) UnmarshalText(text []byte) error {
-	s.s = string(text)
+	*s = New(string(text))
 	return nil
 }
