@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"encoding/binary"
 	"encoding/hex"
+	"math"
 	"math/big"
 	"time"
 
@@ -37,6 +38,7 @@ const (
 //
 //	kind     1
 //	until    8   Unix seconds, big endian; the session ends with the certificates
+//	count    1   of the fields that follow
 //	listener 2+n each text has its length in front, big endian
 //	tenant   2+n
 //	device   2+n
@@ -139,6 +141,10 @@ func (t ticket) encode() (extra []byte, ok bool) {
 		}
 		fields = append(fields, n.Bytes())
 	}
+	if len(fields) > math.MaxUint8 {
+		return nil, false
+	}
+	extra = append(extra, byte(len(fields)))
 	for _, f := range fields {
 		if len(f) > maxTicketBytes {
 			return nil, false
@@ -151,13 +157,13 @@ func (t ticket) encode() (extra []byte, ok bool) {
 
 func decodeTicket(extra []byte) (t ticket, ok bool) {
 	rest, ok := bytes.CutPrefix(extra, []byte(ticketMagic))
-	if !ok || len(rest) < 9 || len(extra) > maxTicketBytes {
+	if !ok || len(rest) < 10 || len(extra) > maxTicketBytes {
 		return ticket{}, false
 	}
 	t.kind = ticketKind(rest[0])
 	t.verdict.ValidUntil = time.Unix(int64(binary.BigEndian.Uint64(rest[1:9])), 0).UTC()
-	fields, ok := splitFields(rest[9:])
-	if !ok || len(fields) < 4 || t.kind != ticketNobody && t.kind != ticketDevice {
+	fields, ok := splitFields(rest[10:])
+	if !ok || len(fields) != int(rest[9]) || len(fields) < 4 || t.kind != ticketNobody && t.kind != ticketDevice {
 		return ticket{}, false
 	}
 	t.listener = string(fields[0])
