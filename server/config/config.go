@@ -27,6 +27,10 @@ type Config struct {
 	// stamps the data directory. Set by --dev, not in the file.
 	Dev bool `toml:"-"`
 
+	// Debug serves profiles at /debug/pprof on the admin listener. Set by --debug,
+	// not in the file.
+	Debug bool `toml:"-"`
+
 	Listeners Listeners `toml:"listeners"`
 	Names     Names     `toml:"names"`
 	Store     Store     `toml:"store"`

@@ -21,6 +21,7 @@ func serve(ctx context.Context, args []string, s streams) error {
 	data := fs.String("data", "", "directory `DIR` for databases, keys and the admin socket")
 	file := fs.String("config", "", "configuration `FILE` (TOML)")
 	dev := fs.Bool("dev", false, "loopback, a development root and tenant t1000; never for the field")
+	debug := fs.Bool("debug", false, "serve profiles at /debug/pprof on the admin listener")
 	level := fs.String("log-level", "info", "debug, info, warn or error")
 	addrs := map[string]*string{}
 	for _, l := range listenerFlags {
@@ -43,7 +44,7 @@ func serve(ctx context.Context, args []string, s streams) error {
 			return err
 		}
 	}
-	cfg.Data = *data
+	cfg.Data, cfg.Debug = *data, *debug
 	given := map[string]bool{}
 	fs.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	for _, l := range listenerFlags {
