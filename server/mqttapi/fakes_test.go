@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"sync"
+	"testing/synctest"
 	"time"
 
 	"mooring/internal/problem"
@@ -199,7 +200,6 @@ type fakeTelemetry struct {
 	err     error
 	hold    bool
 	held    []func(error)
-	arrived chan struct{} // one for each Submit and Stage, if it is set
 }
 
 func newFakeTelemetry() *fakeTelemetry {
@@ -215,7 +215,7 @@ func (f *fakeTelemetry) NewID(context.Context) (platform.ID, error) {
 
 // commit calls done now, or keeps it.
 func (f *fakeTelemetry) commit(done func(error)) {
-	err, arrived := f.err, f.arrived
+	err := f.err
 	if f.hold {
 		f.held = append(f.held, done)
 		done = nil
@@ -223,9 +223,6 @@ func (f *fakeTelemetry) commit(done func(error)) {
 	f.mu.Unlock()
 	if done != nil {
 		done(err)
-	}
-	if arrived != nil {
-		arrived <- struct{}{}
 	}
 }
 
@@ -269,18 +266,21 @@ func (f *fakeTelemetry) DropStaged(_ context.Context, _ platform.TenantID, devic
 	return f.err
 }
 
+// setHold says whether what comes from now on is held. It is for bubbles.
 func (f *fakeTelemetry) setHold(hold bool) {
+	synctest.Wait() // until all that was sent is here
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.hold = hold
 }
 
-// release calls the i-th held done, which stays in its place.
+// release calls the i-th held done, which stays in its place. It is for bubbles.
 func (f *fakeTelemetry) release(i int, err error) {
+	synctest.Wait()
 	f.mu.Lock()
-	done := f.held[i]
+	held := f.held
 	f.mu.Unlock()
-	done(err)
+	held[i](err)
 }
 
 // lines lists what was stored, short.
