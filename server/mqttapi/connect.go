@@ -3,6 +3,7 @@ package mqttapi
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -102,7 +103,7 @@ func (s *Server) takePlace(ctx context.Context, sess *session) bool {
 
 // decide checks protocol, client ID and credentials, in this order.
 func (s *Server) decide(ctx context.Context, c *conn, pk *packets.Packet) decision {
-	d := decision{claimed: pk.Connect.ClientIdentifier}
+	d := decision{claimed: claim(pk.Connect.ClientIdentifier)}
 	if !knownProtocol(pk) {
 		return d.refuse(platform.ReasonProtocol, "level "+strconv.Itoa(int(pk.ProtocolVersion)))
 	}
@@ -120,6 +121,14 @@ func (s *Server) decide(ctx context.Context, c *conn, pk *packets.Packet) decisi
 		}
 	}
 	return oldProtocol(s.byPassword(ctx, c, d, pk), pk)
+}
+
+// claim cuts what a stranger calls itself to what a name can have.
+func claim(id string) string {
+	if len(id) > deviceid.MaxIDBytes {
+		return strings.ToValidUTF8(id[:deviceid.MaxIDBytes], "")
+	}
+	return id
 }
 
 // knownProtocol accepts MQTT 3.1 and 3.1.1 (mqtt.md §1.3).

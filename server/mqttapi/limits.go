@@ -31,8 +31,8 @@ type Limits struct {
 	// Default 512.
 	Handshakes int
 	// HandshakesPerAddress is how many of them one address may have; the next are
-	// closed. Default half of Handshakes: a whole fleet may sit behind one address,
-	// but a stranger cannot take all places.
+	// closed. Default seven eighths of Handshakes: a whole fleet may sit behind one
+	// address, but a stranger cannot take all places.
 	HandshakesPerAddress int
 	// Window is how many publishes of one connection may be on their way to the
 	// store. Default 64 (design §3b).
@@ -61,7 +61,7 @@ type Limits struct {
 func (l Limits) withDefaults() Limits {
 	orDuration(&l.Handshake, 10*time.Second)
 	orInt(&l.Handshakes, 512)
-	orInt(&l.HandshakesPerAddress, max(l.Handshakes/2, 1))
+	orInt(&l.HandshakesPerAddress, max(l.Handshakes*7/8, 1))
 	orInt(&l.Window, 64)
 	orDuration(&l.WindowWait, 5*time.Second)
 	orInt(&l.InflightBytes, 64<<20)

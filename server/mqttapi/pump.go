@@ -80,9 +80,7 @@ func (s *session) carryOut(it item) {
 func (s *session) complete(it item, err error) {
 	if err != nil {
 		s.server.stats.commitFailures.Add(1)
-		s.server.log.Error("publish not stored, connection closed", "tenant", s.place.tenant, "external_id", s.place.device, "err", err)
-		// Not from here: closing may wait for the peer.
-		go s.close()
+		go s.fail(err) // not from here: logging and closing may wait
 	}
 	s.mu.Lock()
 	if it.ack != nil && err == nil {
@@ -97,4 +95,10 @@ func (s *session) complete(it item, err error) {
 	s.settle()
 	s.mu.Unlock()
 	s.leave(len(it.payload))
+}
+
+// fail closes the connection because a publish could not be stored.
+func (s *session) fail(err error) {
+	s.server.log.Error("publish not stored, connection closed", "tenant", s.place.tenant, "external_id", s.place.device, "err", err)
+	s.close()
 }

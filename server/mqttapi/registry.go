@@ -68,16 +68,14 @@ func (r *registry) get(p place) *session {
 	return sh.m[p]
 }
 
-// all returns the sessions that match, which is called with a shard's lock held.
-func (r *registry) all(match func(*session) bool) []*session {
+// all returns the sessions there are.
+func (r *registry) all() []*session {
 	var list []*session
 	for i := range r.shards {
 		sh := &r.shards[i]
 		sh.mu.Lock()
 		for _, s := range sh.m {
-			if match(s) {
-				list = append(list, s)
-			}
+			list = append(list, s)
 		}
 		sh.mu.Unlock()
 	}
@@ -100,13 +98,17 @@ func (s *Server) Kick(tenant platform.TenantID, device string, reason platform.R
 }
 
 // KickIf closes every connection for which match holds and returns how many there
-// were. The verdict is zero for a session by password. match must not block.
+// were. The verdict is zero for a session by password. A session that begins
+// meanwhile is not seen: who changes trust changes it first and kicks afterwards.
 func (s *Server) KickIf(reason platform.Reason, match func(platform.Principal, platform.Verdict) bool) int {
-	list := s.sessions.all(func(sess *session) bool { return match(sess.principal, sess.verdict) })
-	for _, sess := range list {
-		s.kick(sess, reason)
+	n := 0
+	for _, sess := range s.sessions.all() {
+		if match(sess.principal, sess.verdict) {
+			s.kick(sess, reason)
+			n++
+		}
 	}
-	return len(list)
+	return n
 }
 
 func (s *Server) kick(sess *session, reason platform.Reason) {
