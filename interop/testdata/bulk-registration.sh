@@ -51,8 +51,8 @@ unknown bulk-short
 unknown bulk-long
 enrol good bulk-good-2 password-9
 
-step 'no ID column, no rows, no text'
+step 'no ID column, no text'
 printf 'NAME;AUTH_TYPE\nx;CERTIFICATES\n' >headless.csv
 bulk headless 1 0 1
-head -c 64 /dev/urandom >noise.csv
-api 422 POST /devicecontrol/bulkNewDeviceRequests -F 'file=@noise.csv' >/dev/null
+printf '\377\376\001\000\n\000\000\n' >noise.csv
+api 201 POST /devicecontrol/bulkNewDeviceRequests -F 'file=@noise.csv' | jq -e '.numberOfSuccessful == 0' >/dev/null || fail "$(<answer)"

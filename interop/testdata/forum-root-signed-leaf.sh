@@ -1,4 +1,4 @@
-# Guards the set-up of the forum's question: a root uploaded and proven, a leaf signed by it, sent with and without the chain.
+# Guards the set-up of the forum's question: a root uploaded, a leaf signed by it, sent with and without the chain.
 . "$LIB"
 
 # The two files of the question were attached and are not printed; these are

@@ -24,7 +24,7 @@ est 401 simpleenroll device.csr -u 006064ce800a:wrong | grep -q 'No newDeviceReq
 est 401 simpleenroll stranger.csr -u 006064ce8099:somePassword@123 >/dev/null
 est 422 simpleenroll stranger.csr -u 006064ce800a:somePassword@123 >/dev/null
 echo 'this is no request' >garbage
-est 422 simpleenroll garbage -u 006064ce800a:somePassword@123 >/dev/null
+est 400 simpleenroll garbage -u 006064ce800a:somePassword@123 >/dev/null
 head -c 70000 /dev/zero | tr '\0' A >oversized
 est 413 simpleenroll oversized -u 006064ce800a:somePassword@123 >/dev/null
 

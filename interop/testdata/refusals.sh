@@ -90,7 +90,13 @@ unknown refused-other
 
 step 'colon in the common name'
 signed colon refused:colon trusted v3_leaf
-refused refused:colon colon.pem colon.key
+refused d:refused:colon colon.pem colon.key # device refused with template colon: not its name
+refused refused-colon colon.pem colon.key
+status=0
+publish refused:colon colon.pem colon.key 100 >out 2>&1 || status=$?
+same "$status" 2 "identifier with a colon ($(<out))"
+unknown refused
+unknown refused:colon
 
 step 'a good password does not help a bad certificate'
 status=0
