@@ -57,6 +57,7 @@ func (d decision) admitted(p platform.Principal, reason platform.Reason, err err
 func (s *Server) connect(c *conn, pk *packets.Packet) bool {
 	ctx, cancel := context.WithDeadline(s.base, c.handshakeEnd)
 	defer cancel()
+	judgements := s.judgements.Load()
 	d := s.decide(ctx, c, pk)
 	if d.reason != platform.Accepted {
 		s.refused(c, d)
@@ -68,6 +69,13 @@ func (s *Server) connect(c *conn, pk *packets.Packet) bool {
 		s.stats.refused[connUnavailable].Add(1)
 		c.refuse(connUnavailable)
 		return false
+	}
+	if s.judgements.Load() != judgements {
+		// Trust has changed since, and who was told to leave was not there yet.
+		if d := s.decide(ctx, c, pk); d.reason != platform.Accepted {
+			s.refused(c, d)
+			return false
+		}
 	}
 	// mochi's idea of the session: a name of its own, nothing to keep, no will.
 	pk.Connect.ClientIdentifier = strconv.FormatUint(sess.epoch, 36)

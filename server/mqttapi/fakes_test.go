@@ -21,6 +21,7 @@ type fakeAuth struct {
 	verdicts map[string]platform.Verdict // by common name; absent: unknown issuer
 	admit    platform.Reason             // of AdmitCertificate
 	err      error
+	admitted func() // called once, after AdmitCertificate has decided
 }
 
 func (f *fakeAuth) VerdictOf(state tls.ConnectionState) platform.Verdict {
@@ -34,6 +35,10 @@ func (f *fakeAuth) VerdictOf(state tls.ConnectionState) platform.Verdict {
 func (f *fakeAuth) AdmitCertificate(_ context.Context, v platform.Verdict, _ string) (platform.Principal, platform.Reason, error) {
 	if f.err != nil || f.admit != platform.Accepted {
 		return platform.Principal{}, f.admit, f.err
+	}
+	if once := f.admitted; once != nil {
+		f.admitted = nil
+		defer once()
 	}
 	return platform.Principal{Tenant: v.Tenant, User: "device_" + v.Device, Device: v.Device, Roles: platform.DeviceRoles, Method: platform.ByCertificate}, "", nil
 }

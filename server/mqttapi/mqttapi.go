@@ -128,7 +128,8 @@ type Server struct {
 	base   context.Context // of all calls to services; ends when Shutdown gives up
 	cancel context.CancelFunc
 
-	epochs atomic.Uint64
+	epochs     atomic.Uint64
+	judgements atomic.Uint64 // counts Kick and KickIf, before they look for sessions
 
 	mu        sync.Mutex // guards the fields below
 	stopping  bool

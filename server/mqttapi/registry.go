@@ -89,6 +89,7 @@ func (s *Server) Connected(tenant platform.TenantID, device string) bool {
 
 // Kick closes the connection of a device, if it has one, because its trust ended.
 func (s *Server) Kick(tenant platform.TenantID, device string, reason platform.Reason) bool {
+	s.judgements.Add(1)
 	sess := s.sessions.get(place{tenant, device})
 	if sess == nil {
 		return false
@@ -98,9 +99,11 @@ func (s *Server) Kick(tenant platform.TenantID, device string, reason platform.R
 }
 
 // KickIf closes every connection for which match holds and returns how many there
-// were. The verdict is zero for a session by password. A session that begins
-// meanwhile is not seen: who changes trust changes it first and kicks afterwards.
+// were. The verdict is zero for a session by password. Trust is changed first and
+// kicked for afterwards; a CONNECT that was decided before and is not a session
+// yet is decided again.
 func (s *Server) KickIf(reason platform.Reason, match func(platform.Principal, platform.Verdict) bool) int {
+	s.judgements.Add(1)
 	n := 0
 	for _, sess := range s.sessions.all() {
 		if match(sess.principal, sess.verdict) {

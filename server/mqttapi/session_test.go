@@ -481,3 +481,30 @@ func TestKick(t *testing.T) {
 		}
 	})
 }
+
+// TestKickBetween: trust that ends between the decision and the session still ends
+// the session.
+func TestKickBetween(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, mqttapi.Limits{})
+		r.trust("dev1")
+		r.auth.admitted = func() {
+			r.auth.verdicts["dev1"] = platform.Verdict{Reason: platform.ReasonRevoked, Tenant: tenant, Device: "dev1"}
+			if n := r.KickIf(platform.ReasonRevoked, func(platform.Principal, platform.Verdict) bool { return true }); n != 0 {
+				t.Errorf("kicked %d", n)
+			}
+		}
+		c := r.dialTLS(t, newCertificate(t, "dev1"))
+		if code := c.connect(options{id: "dev1", noUser: true, noPassword: true}); code != 5 {
+			t.Errorf("CONNACK %d, want 5", code)
+		}
+		c.Close()
+		if got := r.refusals.last().Reason; got != platform.ReasonRevoked {
+			t.Errorf("recorded %q", got)
+		}
+		synctest.Wait()
+		if r.Connected(tenant, "dev1") {
+			t.Error("the session exists")
+		}
+	})
+}
