@@ -60,10 +60,11 @@ func (c *conn) serverName() string {
 }
 
 // SetDeadline is called by mochi before it waits for the next packet. What it
-// asks for is ignored; the read deadline becomes our own.
+// asks for is ignored; the read deadline becomes our own. That of the handshake,
+// which newConn has set, stays until CONNECT is accepted.
 func (c *conn) SetDeadline(time.Time) error {
 	if !c.accepted.Load() {
-		return c.Conn.SetReadDeadline(c.handshakeEnd)
+		return nil
 	}
 	if limit := time.Duration(c.keepAlive.Load()); limit > 0 {
 		return c.Conn.SetReadDeadline(time.Now().Add(limit))

@@ -100,6 +100,8 @@ func TestQoS2(t *testing.T) {
 		{name: "PUBREL repeated", steps: []step{{publish(1, 2, "s/us", "211,1"), mqtt.Pubrec}, {pubrel(1), mqtt.Pubcomp}, {pubrel(1), mqtt.Pubcomp}}, want: "1"},
 		{name: "PUBREL for nothing", steps: []step{{pubrel(9), mqtt.Pubcomp}}},
 		{name: "packet ID used again", steps: []step{{publish(1, 2, "s/us", "211,1"), mqtt.Pubrec}, {pubrel(1), mqtt.Pubcomp}, {publish(1, 2, "s/us", "211,2"), mqtt.Pubrec}, {pubrel(1), mqtt.Pubcomp}}, want: "1 2"},
+		{name: "two at once", steps: []step{{publish(1, 2, "s/us", "211,1"), mqtt.Pubrec}, {publish(2, 2, "s/us", "211,2"), mqtt.Pubrec}, {pubrel(1), mqtt.Pubcomp}, {pubrel(2), mqtt.Pubcomp}}, want: "1 2"},
+		{name: "kept session, another is released", dirty: true, steps: []step{{publish(1, 2, "s/us", "211,1"), mqtt.Pubrec}, {again, 0}, {publish(2, 2, "s/us", "211,2"), mqtt.Pubrec}, {pubrel(1), mqtt.Pubcomp}, {pubrel(2), mqtt.Pubcomp}}, want: "1 2"},
 		{name: "bad content", steps: []step{{publish(1, 2, "s/us", "999"), mqtt.Pubrec}, {pubrel(1), mqtt.Pubcomp}, {pubrel(1), mqtt.Pubcomp}}},
 		{name: "new clean session, packet ID used again", steps: []step{{publish(1, 2, "s/us", "211,1"), mqtt.Pubrec}, {again, 0}, {publish(1, 2, "s/us", "211,2"), mqtt.Pubrec}, {pubrel(1), mqtt.Pubcomp}}, want: "2"},
 		{name: "new clean session forgets", steps: []step{{publish(1, 2, "s/us", "211,1"), mqtt.Pubrec}, {again, 0}, {publish(2, 2, "s/us", "211,2"), mqtt.Pubrec}, {pubrel(1), mqtt.Pubcomp}, {pubrel(2), mqtt.Pubcomp}}, want: "2"},

@@ -20,10 +20,10 @@ func (s *session) stagedKey(packetID uint16) platform.StagedKey {
 
 // stage keeps a QoS 2 PUBLISH until its PUBREL. The store keeps the first of equal
 // keys, so that a repeated PUBLISH is staged once; what an earlier connection left
-// under the same packet ID must go first, unless this is that very message again:
+// under the same packet ID must go first, for it may be another message:
 //
-//	clean session 1: the client has forgotten it too; all is dropped once
-//	clean session 0: a PUBLISH without DUP is a new message; the key is released
+//	clean session 1: the client has forgotten all of it; so do we, once
+//	clean session 0: only the key goes; a PUBREL may still come for the others
 func (s *session) stage(it item, complete func(error)) {
 	fresh, err := s.makeWay(it)
 	if err != nil {
@@ -44,7 +44,7 @@ func (s *session) stage(it item, complete func(error)) {
 // makeWay drops what is left of earlier connections, and reports whether the key
 // itself is still to be released.
 func (s *session) makeWay(it item) (release bool, err error) {
-	if _, mine := s.staged.ids[it.packetID]; mine || (!s.clean && it.dup) {
+	if _, mine := s.staged.ids[it.packetID]; mine {
 		return false, nil
 	}
 	if !s.clean {

@@ -21,7 +21,6 @@ const (
 type item struct {
 	kind     itemKind
 	packetID uint16
-	dup      bool
 	topic    string
 	payload  []byte // the item's own
 	filters  packets.Subscriptions
@@ -39,7 +38,7 @@ type ack struct {
 // means nothing (mqtt.md §1.9).
 func (s *session) publish(pk packets.Packet) bool {
 	s.server.stats.publishes.Add(1)
-	it := item{kind: itemPublish, packetID: pk.PacketID, dup: pk.FixedHeader.Dup, topic: pk.TopicName, payload: pk.Payload}
+	it := item{kind: itemPublish, packetID: pk.PacketID, topic: pk.TopicName, payload: pk.Payload}
 	if pk.FixedHeader.Qos == 2 {
 		it.kind = itemStage
 	}
