@@ -116,6 +116,14 @@ step 'MQTT 3.1 and 3.1.1'
 publish accepted good.pem good.key '100,Device accepted,c8y_MQTTDevice'
 mqtt mosquitto_pub accepted good.pem good.key -V mqttv31 -q 1 -t s/us -m '400,c8y_Old,by MQTT 3.1'
 
+step 'the same below an issuer that has been accepted before'
+signed expired-2 refused-expired trusted v3_leaf -startdate 20200101000000Z -enddate 20200201000000Z
+refused refused-expired expired-2.pem expired-2.key
+signed early-2 refused-early trusted v3_leaf -startdate 20980101000000Z -enddate 20990101000000Z
+refused refused-early early-2.pem early-2.key
+signed server-2 refused-server trusted v3_server
+refused refused-server server-2.pem server-2.key
+
 step 'packets of 16,184 and 16,185 bytes'
 # A QoS 1 PUBLISH to s/us has 3 + 2+4 + 2 bytes before its payload.
 overhead=11
