@@ -177,9 +177,13 @@ func TestCheckDeviceAndStillValid(t *testing.T) {
 		{"disabled", func() { r.users.change("t1", "dev1", func(u *platform.DeviceUser) { u.Enabled = false }) },
 			platform.ReasonUserDisabled, platform.ReasonUserDisabled, platform.ReasonUserDisabled},
 		{"enabled", func() { r.users.change("t1", "dev1", func(u *platform.DeviceUser) { u.Enabled = true }) }, "", "", ""},
-		{"set up with a password", func() { r.users.change("t1", "dev1", func(u *platform.DeviceUser) { u.Credential = platform.CredentialPassword }) },
+		{"set up with a password", func() {
+			r.users.change("t1", "dev1", func(u *platform.DeviceUser) { u.Credential = platform.CredentialPassword })
+		},
 			"", platform.ReasonPasswordDevice, ""},
-		{"back", func() { r.users.change("t1", "dev1", func(u *platform.DeviceUser) { u.Credential = platform.CredentialCertificate }) }, "", "", ""},
+		{"back", func() {
+			r.users.change("t1", "dev1", func(u *platform.DeviceUser) { u.Credential = platform.CredentialCertificate })
+		}, "", "", ""},
 		{"revoked", func() { r.judge.still = platform.ReasonRevoked }, "", platform.ReasonRevoked, ""},
 		{"deleted", func() { r.judge.still = ""; delete(r.users.users, "t1/dev1") },
 			platform.ReasonNotRegistered, platform.ReasonNotRegistered, platform.ReasonNotRegistered},
