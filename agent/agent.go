@@ -1,0 +1,304 @@
+// Package agent is the device agent put together: the state machine of
+// internal/lifecycle decides, and the packages below carry its actions out.
+//
+//	             events                     actions
+//	uplink  ───────────────▶ lifecycle.Step ───────────────▶ uplink   (ConnectWith)
+//	identity, enrol, renew ─▶  (one loop)   ───────────────▶ identity (CreateKey, StoreCandidate, Commit …)
+//	clock, people ─────────▶                ───────────────▶ enrol, renew (RequestCertificate)
+//
+// One goroutine owns the state. At most one task runs beside it, because the
+// machine never asks for a second; the uplink lives on its own.
+package agent
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"mooring/agent/config"
+	"mooring/agent/identity"
+	"mooring/agent/renew"
+	"mooring/agent/uplink"
+	"mooring/hsm"
+	"mooring/hsm/key"
+	"mooring/internal/clock"
+	"mooring/internal/durable"
+	"mooring/internal/est/estclient"
+	"mooring/internal/jwt"
+	"mooring/internal/lifecycle"
+	"mooring/internal/problem"
+	"mooring/internal/secret"
+	"mooring/internal/smartrest"
+)
+
+const (
+	clockFile = "clock"
+	// saveClockEvery spares flash: the floor need not be newer than this.
+	saveClockEvery = 24 * time.Hour
+	// requestLimit bounds one request for a certificate with all its parts.
+	requestLimit = 3 * time.Minute
+	// inboxSize is how many events may wait for the loop.
+	inboxSize = 64
+)
+
+// Options are what an Agent is made from. Config must be valid.
+type Options struct {
+	Config config.Config
+	FS     durable.FS // nil is that of the operating system
+	// OpenKeys opens the key store of a URI; nil is hsm.Open.
+	OpenKeys func(ctx context.Context, uri string) (key.Store, error)
+	// DialContext opens connections; nil dials TCP.
+	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Clock is nil for one that starts at Built.
+	Clock *clock.Clock
+	Built time.Time
+	Log   *slog.Logger // nil discards
+}
+
+// Agent is the agent of one device.
+type Agent struct {
+	o     Options
+	cfg   config.Config
+	log   *slog.Logger
+	clock *clock.Clock
+
+	keys     key.Store
+	ids      *identity.Store
+	up       *uplink.Uplink
+	est      *estclient.Client
+	endpoint renew.Endpoint
+
+	inbox chan lifecycle.Event
+	ready chan struct{} // closed when Run has loaded everything
+
+	// Owned by the loop.
+	state      lifecycle.State
+	saved      lifecycle.State
+	deadline   lifecycle.Instant
+	wanted     uint32 // the generation to connect with
+	inUse      uint32 // the one the uplink has
+	clockSaved time.Time
+
+	mu      sync.Mutex // guards what follows
+	otp     secret.String
+	final   error // why enrolling is hopeless
+	view    view
+	changed chan struct{} // closed when view changes
+}
+
+// New returns an agent. It does no I/O; Run and Inspect do.
+func New(o Options) *Agent {
+	if o.FS == nil {
+		o.FS = durable.OS
+	}
+	if o.OpenKeys == nil {
+		o.OpenKeys = hsm.Open
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Clock == nil {
+		o.Clock = clock.New(o.Built)
+	}
+	return &Agent{o: o, cfg: o.Config, log: o.Log, clock: o.Clock, inbox: make(chan lifecycle.Event, inboxSize),
+		ready: make(chan struct{}), changed: make(chan struct{})}
+}
+
+// load opens the stores and reads what they hold.
+func (a *Agent) load(ctx context.Context) (identity.Found, error) {
+	var err error
+	if err := identity.CheckDir(a.o.FS, a.cfg.State); err != nil {
+		return identity.Found{}, err
+	}
+	if a.keys, err = a.o.OpenKeys(ctx, a.cfg.KeyURI()); err != nil {
+		return identity.Found{}, err
+	}
+	if a.ids, err = identity.Open(a.o.FS, a.cfg.State, a.keys); err != nil {
+		return identity.Found{}, err
+	}
+	if err := a.clock.Load(a.o.FS, filepath.Join(a.cfg.State, clockFile)); err != nil {
+		a.log.Warn("the saved time is not readable", "err", err)
+	}
+	found, err := a.ids.Find(ctx)
+	if err != nil {
+		return found, err
+	}
+	if found.Current != nil {
+		if cn := found.Current.Chain.Leaf().Subject.CommonName; a.cfg.DeviceID != "" && cn != a.cfg.DeviceID {
+			return found, fmt.Errorf("the identity in %s is that of %q, and the configuration says device_id %q", a.cfg.State, cn, a.cfg.DeviceID)
+		}
+		a.observe(found.Current.Chain.Leaf().NotBefore)
+	}
+	a.state, _ = a.ids.LoadLife()
+	a.state.Seed = seed(a.cfg.DeviceID)
+	a.state.Policy = a.policy()
+	return found, nil
+}
+
+// seed is stable for a device, whatever happens to its disk.
+func seed(deviceID string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(deviceID))
+	return h.Sum64()
+}
+
+func (a *Agent) policy() lifecycle.Policy {
+	p := lifecycle.Policy{MinSpacing: time.Duration(a.cfg.Renewal.MinSpacing), KeepKey: !a.cfg.Rekey}
+	if a.cfg.Renewal.Left != config.Default().Renewal.Left {
+		p.RenewLeftPermille = uint16(a.cfg.Renewal.Left * 1000)
+	}
+	return p
+}
+
+// build makes the clients.
+func (a *Agent) build() error {
+	anchors, err := a.anchors()
+	if err != nil {
+		return err
+	}
+	a.endpoint = renew.Endpoint{Address: a.cfg.Address(a.cfg.MTLSPort), TrustAnchors: anchors, Now: a.clock.Now, DialContext: a.o.DialContext}
+	a.est = a.estClient()
+	a.up = uplink.New(uplink.Config{
+		DeviceID:     a.cfg.DeviceID,
+		MQTTS:        a.cfg.Address(a.cfg.MQTTSPort),
+		MTLS:         a.endpoint.Address,
+		TrustAnchors: anchors,
+		Now:          a.clock.Now,
+		Observe:      a.observe,
+		DialContext:  a.o.DialContext,
+		KeepAlive:    time.Duration(a.cfg.KeepAlive),
+		Hello:        a.hello(),
+		Heartbeat:    time.Duration(a.cfg.RequiredInterval) / 2,
+		Report:       a.connection,
+		Log:          a.log,
+	})
+	return nil
+}
+
+func (a *Agent) anchors() (*x509.CertPool, error) {
+	text, err := a.cfg.Anchors(a.o.FS)
+	if err != nil {
+		return nil, fmt.Errorf("trust anchors: %w", err)
+	}
+	if text == nil {
+		return nil, nil
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("trust anchors: %s holds no certificate", a.cfg.CA)
+	}
+	return pool, nil
+}
+
+// hello is what the device says first: who it is (100), what it can do (114),
+// how often it will be heard (117); contract mqtt.md §4.2.
+func (a *Agent) hello() []string {
+	line := func(fields ...string) string { return string(smartrest.AppendLine(nil, fields...)) }
+	lines := []string{line("100", a.cfg.DisplayName(), a.cfg.Type)}
+	if len(a.cfg.SupportedOperations) > 0 {
+		lines = append(lines, line(append([]string{"114"}, a.cfg.SupportedOperations...)...))
+	}
+	if a.cfg.RequiredInterval > 0 {
+		lines = append(lines, line("117", strconv.Itoa(int(time.Duration(a.cfg.RequiredInterval)/time.Minute))))
+	}
+	return lines
+}
+
+// observe takes a moment that a verified server stated.
+func (a *Agent) observe(t time.Time) { a.clock.Observe(t) }
+
+// deviceTokens is the uplink as package renew sees it.
+type deviceTokens struct{ *uplink.Uplink }
+
+func (d deviceTokens) Token(ctx context.Context) (secret.String, error) {
+	token, _, err := d.Uplink.Token(ctx)
+	return token, err
+}
+
+// Token returns a device token.
+func (a *Agent) Token(ctx context.Context) (secret.String, jwt.Claims, error) {
+	if err := a.enrolled(ctx); err != nil {
+		return secret.String{}, jwt.Claims{}, err
+	}
+	return a.up.Token(ctx)
+}
+
+// Publish sends SmartREST lines and returns when the server has them.
+func (a *Agent) Publish(ctx context.Context, lines []string) error {
+	if err := a.enrolled(ctx); err != nil {
+		return err
+	}
+	var payload []byte
+	for _, l := range lines {
+		payload = append(append(payload, l...), '\n')
+	}
+	parsed, err := smartrest.Parse(payload)
+	if err != nil {
+		return problem.New(problem.Invalid, "not SmartREST", err)
+	}
+	for _, l := range parsed {
+		if l.Err != nil {
+			return problem.New(problem.Invalid, "not SmartREST: "+l.Err.Text, nil)
+		}
+	}
+	if len(parsed) == 0 {
+		return problem.New(problem.Invalid, "nothing to publish", nil)
+	}
+	return a.up.Publish(ctx, "s/us", payload)
+}
+
+// enrolled waits until Run has started and refuses a device without identity.
+func (a *Agent) enrolled(ctx context.Context) error {
+	select {
+	case <-a.ready:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	v, _ := a.look()
+	if v.state.Current.Number == 0 {
+		return errNotEnrolled
+	}
+	return nil
+}
+
+var errNotEnrolled = &hinted{
+	error: problem.New(problem.Conflict, "the device is not enrolled", nil),
+	hint:  "register the device at the server, then run mooring-agent enrol",
+}
+
+// hinted is an error with advice for a person.
+type hinted struct {
+	error
+	hint string
+}
+
+// Hint says what to do.
+func (h *hinted) Hint() string { return h.hint }
+
+// Unwrap returns the error itself.
+func (h *hinted) Unwrap() error { return h.error }
+
+// Hint returns the advice that comes with err, empty if there is none.
+func Hint(err error) string {
+	if h, ok := errors.AsType[interface {
+		error
+		Hint() string
+	}](err); ok {
+		return h.Hint()
+	}
+	return ""
+}
+
+// WithHint adds advice for a person to err.
+func WithHint(err error, hint string) error { return &hinted{error: err, hint: hint} }
+
+// NotEnrolled is the error of everything that needs an identity.
+func NotEnrolled() error { return errNotEnrolled }

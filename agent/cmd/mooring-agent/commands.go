@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"runtime"
+	"time"
+
+	"mooring/agent"
+	"mooring/agent/identity"
+)
+
+var statusCommand = command{
+	name:    "status",
+	short:   "tell how the device is",
+	long:    "Tells how the device is: from the running agent, else from the state directory.",
+	example: "mooring-agent status --json",
+	setup: func(p *program, f *flag.FlagSet) func([]string) error {
+		place := addPlace(f)
+		asJSON := f.Bool("json", false, "print one JSON object, with stable names")
+		return func(args []string) error {
+			if len(args) > 0 {
+				return usagef("status takes no arguments")
+			}
+			s, err := p.status(place)
+			if err != nil {
+				return err
+			}
+			if *asJSON {
+				return json.NewEncoder(p.stdout).Encode(s)
+			}
+			p.printStatus(s)
+			return nil
+		}
+	},
+}
+
+// statusLimit bounds the answer of a running agent, which has it at hand.
+const statusLimit = 10 * time.Second
+
+func (p *program) status(place *place) (agent.Status, error) {
+	c, err := place.load()
+	if err != nil {
+		return agent.Status{}, err
+	}
+	ctx, cancel := context.WithTimeout(p.ctx, statusLimit)
+	defer cancel()
+	release, err := identity.Lock(c.State)
+	if errors.Is(err, identity.ErrLocked) {
+		return agent.Dial(c.State).Status(ctx)
+	}
+	if err != nil {
+		return agent.Status{}, stateError(c.State, err)
+	}
+	defer release()
+	return p.newAgent(c, 0).Inspect(ctx)
+}
+
+func (p *program) printStatus(s agent.Status) {
+	row := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(p.stdout, "%-11s %s\n", name, value)
+		}
+	}
+	row("state", s.State)
+	row("device", s.Device)
+	row("server", s.Server)
+	row("connected", map[bool]string{true: "yes", false: "no"}[s.Connected])
+	if s.Generation != 0 {
+		row("serial", s.Serial)
+		row("issuer", s.Issuer)
+		row("not after", s.NotAfter.Format(time.RFC3339))
+		row("renew at", s.RenewAt.Format(time.RFC3339))
+		row("fingerprint", s.Fingerprint)
+		row("generation", fmt.Sprint(s.Generation))
+	}
+	if e := s.LastError; e != nil {
+		row("last error", fmt.Sprintf("%s: %s (%s)", e.Reason, e.Detail, e.Time.Format(time.RFC3339)))
+	}
+}
+
+var tokenCommand = command{
+	name:    "token",
+	short:   "print a device token for REST calls",
+	long:    "Prints a device token (JWT), for the header \"Authorization: Bearer\".",
+	example: `curl -H "Authorization: Bearer $(mooring-agent token)" https://t1000.example.com/inventory/managedObjects`,
+	setup: func(p *program, f *flag.FlagSet) func([]string) error {
+		return p.withControl(f, time.Minute, func(ctx context.Context, a control, args []string) error {
+			if len(args) > 0 {
+				return usagef("token takes no arguments")
+			}
+			token, _, err := a.Token(ctx)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(p.stdout, token.Reveal())
+			return nil
+		})
+	},
+}
+
+var renewCommand = command{
+	name:    "renew",
+	short:   "get a new certificate now",
+	long:    "Gets a new certificate now and returns when it has connected. The old one\nstays until the server has confirmed the new.",
+	example: "mooring-agent renew",
+	setup: func(p *program, f *flag.FlagSet) func([]string) error {
+		return p.withControl(f, 5*time.Minute, func(ctx context.Context, a control, args []string) error {
+			if len(args) > 0 {
+				return usagef("renew takes no arguments")
+			}
+			s, err := a.Renew(ctx)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(p.stdout, "renewed  %s\nserial   %s\nissuer   %s\nvalid to %s\n", s.Device, s.Serial, s.Issuer, s.NotAfter.Format(time.RFC3339))
+			return nil
+		})
+	},
+}
+
+var pubCommand = command{
+	name:    "pub",
+	args:    "LINE…",
+	short:   "send SmartREST lines and wait until the server has them",
+	long:    "Sends SmartREST lines on s/us in one message, and returns when the server has\nacknowledged it.",
+	example: "mooring-agent pub 200,c8y_Temperature,T,21.5,C",
+	setup: func(p *program, f *flag.FlagSet) func([]string) error {
+		return p.withControl(f, time.Minute, func(ctx context.Context, a control, args []string) error {
+			if len(args) == 0 {
+				return usagef("pub needs at least one line, as 200,c8y_Temperature,T,21.5,C is")
+			}
+			return a.Publish(ctx, args)
+		})
+	},
+}
+
+// withControl declares --timeout and lends an agent to do.
+func (p *program) withControl(f *flag.FlagSet, limit time.Duration, do func(context.Context, control, []string) error) func([]string) error {
+	place := addPlace(f)
+	timeout := f.Duration("timeout", limit, "how `long` to try")
+	return func(args []string) error {
+		c, err := place.valid()
+		if err != nil {
+			return err
+		}
+		return p.withAgent(c, *timeout, func(ctx context.Context, a control) error { return do(ctx, a, args) })
+	}
+}
+
+var configCommand = command{
+	name:    "config",
+	args:    "check",
+	short:   "check the configuration and print it",
+	long:    "Checks the configuration and prints it with all defaults, secrets left out.",
+	example: "mooring-agent config check --config agent.toml",
+	setup: func(p *program, f *flag.FlagSet) func([]string) error {
+		place := addPlace(f)
+		return func(args []string) error {
+			if len(args) == 0 || args[0] != "check" {
+				return usagef("the one thing to do with the configuration is: config check")
+			}
+			if err := f.Parse(args[1:]); err != nil {
+				return usageError{err}
+			}
+			if f.NArg() > 0 {
+				return usagef("config check takes no arguments")
+			}
+			c, err := place.load()
+			if err != nil {
+				return err
+			}
+			if err := c.Validate(); err != nil {
+				return usageError{err}
+			}
+			fmt.Fprint(p.stdout, c.String())
+			return nil
+		}
+	},
+}
+
+var versionCommand = command{
+	name:  "version",
+	short: "print the version",
+	long:  "Prints the version of the agent.",
+	setup: func(p *program, _ *flag.FlagSet) func([]string) error {
+		return func([]string) error {
+			fmt.Fprintf(p.stdout, "mooring-agent %s %s/%s %s\n", buildVersion, runtime.GOOS, runtime.GOARCH, runtime.Version())
+			return nil
+		}
+	},
+}

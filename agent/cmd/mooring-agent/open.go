@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"log/slog"
+	"os"
+	"time"
+
+	"mooring/agent"
+	"mooring/agent/config"
+	"mooring/agent/identity"
+	"mooring/internal/durable"
+	"mooring/internal/jwt"
+	"mooring/internal/secret"
+)
+
+// place are the flags that every command on a device has.
+type place struct{ state, file string }
+
+func addPlace(f *flag.FlagSet) *place {
+	p := &place{}
+	f.StringVar(&p.state, "state", or(os.Getenv("MOORING_STATE"), config.DefaultState), "`directory` of identity, keys and socket")
+	f.StringVar(&p.file, "config", os.Getenv("MOORING_CONFIG"), "configuration `file` (default "+config.DefaultFile+")")
+	return p
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// load reads the configuration without judging it.
+func (p *place) load() (config.Config, error) {
+	file, explicit := config.DefaultFile, false
+	if p.file != "" {
+		file, explicit = p.file, true
+	}
+	c, err := config.Load(durable.OS, p.state, file, explicit)
+	if err != nil {
+		return c, usageError{err}
+	}
+	return c, nil
+}
+
+// valid reads the configuration of a device that is to be used.
+func (p *place) valid() (config.Config, error) {
+	c, err := p.load()
+	if err != nil {
+		return c, err
+	}
+	if c.Server == "" || c.DeviceID == "" {
+		return c, agent.NotEnrolled()
+	}
+	if err := c.Validate(); err != nil {
+		return c, usageError{err}
+	}
+	return c, nil
+}
+
+// control is what can be asked of an agent, in this process or another.
+type control interface {
+	Status(ctx context.Context) (agent.Status, error)
+	Token(ctx context.Context) (secret.String, jwt.Claims, error)
+	Renew(ctx context.Context) (agent.Status, error)
+	Publish(ctx context.Context, lines []string) error
+	Enrol(ctx context.Context, otp secret.String) (agent.Status, error)
+}
+
+var (
+	_ control = (*agent.Agent)(nil)
+	_ control = (*agent.Remote)(nil)
+)
+
+// withAgent lends an agent to do: the one that runs on the state directory,
+// else one that lives as long as do.
+func (p *program) withAgent(c config.Config, timeout time.Duration, do func(ctx context.Context, a control) error) error {
+	ctx, cancel := context.WithTimeout(p.ctx, timeout)
+	defer cancel()
+	release, err := identity.Lock(c.State)
+	if errors.Is(err, identity.ErrLocked) {
+		return do(ctx, agent.Dial(c.State))
+	}
+	if err != nil {
+		return stateError(c.State, err)
+	}
+	defer release()
+	a := p.newAgent(c, max(slog.LevelWarn, c.Level()))
+	return runWhile(ctx, a, func() error { return do(ctx, a) })
+}
+
+// runWhile runs a until do returns.
+func runWhile(ctx context.Context, a *agent.Agent, do func() error) error {
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	did := make(chan error, 1)
+	go func() { did <- do() }()
+	select {
+	case err := <-ended: // it could not start
+		cancel(nil)
+		return err
+	case err := <-did:
+		cancel(nil)
+		return errors.Join(err, <-ended)
+	}
+}
+
+func (p *program) newAgent(c config.Config, level slog.Level) *agent.Agent {
+	log := slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
+	at, _ := time.Parse(time.RFC3339, buildTime)
+	return agent.New(agent.Options{Config: c, Log: log, Built: at})
+}
+
+// stateError explains why the state directory cannot be locked.
+func stateError(dir string, err error) error {
+	if checked := identity.CheckDir(durable.OS, dir); checked != nil {
+		return checked
+	}
+	return err
+}

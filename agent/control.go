@@ -1,0 +1,236 @@
+package agent
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"mooring/internal/jwt"
+	"mooring/internal/problem"
+	"mooring/internal/secret"
+)
+
+// The socket lets other commands of the same user speak to a running agent:
+// JSON over HTTP over STATE/agent.sock, mode 0600.
+//
+//	GET  /status                                → Status
+//	POST /token                                 → {"token", "expires"}
+//	POST /renew                                 → Status
+//	POST /publish  {"lines": […]}               → {}
+//	POST /enrol    {"otp"}                      → Status
+//
+// Errors are {"kind", "detail", "hint", "retry_after"} with a status that only
+// says that it is one. How long a call may take is the caller's business: it
+// says so in the header Mooring-Timeout, and hangs up a little later.
+const (
+	socketFile = "agent.sock"
+	// maxCall bounds the body of a call: one MQTT message and its quoting.
+	maxCall = 128 << 10
+	// shutdownLimit is what calls under way get at the end.
+	shutdownLimit = 2 * time.Second
+
+	timeoutHeader = "Mooring-Timeout"
+	timeoutMargin = 500 * time.Millisecond
+)
+
+// Listen opens the socket in the state directory. The caller holds
+// identity.Lock, so an existing socket is nobody's.
+func Listen(state string) (net.Listener, error) {
+	path := filepath.Join(state, socketFile)
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	before := syscall.Umask(0o177)
+	defer syscall.Umask(before)
+	return net.Listen("unix", path)
+}
+
+// Serve answers calls on l until ctx ends.
+func (a *Agent) Serve(ctx context.Context, l net.Listener) error {
+	s := &http.Server{
+		Handler:           a.routes(),
+		ReadHeaderTimeout: 5 * time.Second,
+		MaxHeaderBytes:    8 << 10,
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+	}
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(stopped)
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownLimit)
+		defer cancel()
+		_ = s.Shutdown(limit)
+		_ = s.Close()
+	})
+	err := s.Serve(l)
+	if stop() || !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	<-stopped
+	return nil
+}
+
+type tokenAnswer struct {
+	Token   string    `json:"token"`
+	Expires time.Time `json:"expires"`
+}
+
+type publishCall struct {
+	Lines []string `json:"lines"`
+}
+
+type enrolCall struct {
+	OTP string `json:"otp"`
+}
+
+func (a *Agent) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", serve(func(ctx context.Context, _ struct{}) (Status, error) { return a.Status(ctx) }))
+	mux.HandleFunc("POST /renew", serve(func(ctx context.Context, _ struct{}) (Status, error) { return a.Renew(ctx) }))
+	mux.HandleFunc("POST /token", serve(func(ctx context.Context, _ struct{}) (tokenAnswer, error) {
+		token, claims, err := a.Token(ctx)
+		return tokenAnswer{token.Reveal(), claims.Expires}, err
+	}))
+	mux.HandleFunc("POST /publish", serve(func(ctx context.Context, c publishCall) (struct{}, error) {
+		return struct{}{}, a.Publish(ctx, c.Lines)
+	}))
+	mux.HandleFunc("POST /enrol", serve(func(ctx context.Context, c enrolCall) (Status, error) {
+		return a.Enrol(ctx, secret.New(c.OTP))
+	}))
+	return mux
+}
+
+// wireError is an error on the socket.
+type wireError struct {
+	Kind       problem.Kind  `json:"kind"`
+	Detail     string        `json:"detail"`
+	Hint       string        `json:"hint,omitempty"`
+	RetryAfter time.Duration `json:"retry_after,omitempty"`
+}
+
+// serve makes a handler of a call.
+func serve[In, Out any](call func(context.Context, In) (Out, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var in In
+		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCall))
+		if err == nil && len(body) > 0 {
+			err = json.Unmarshal(body, &in)
+		}
+		if err != nil {
+			err = problem.New(problem.Invalid, "the call cannot be read", err)
+		}
+		ctx := r.Context()
+		if d, bad := time.ParseDuration(r.Header.Get(timeoutHeader)); bad == nil {
+			var cancel context.CancelFunc
+			ctx, cancel = context.WithTimeout(ctx, d)
+			defer cancel()
+		}
+		var out Out
+		if err == nil {
+			out, err = call(ctx, in)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		if err != nil {
+			w.WriteHeader(http.StatusUnprocessableEntity)
+			_ = json.NewEncoder(w).Encode(wireError{kindOf(err), err.Error(), Hint(err), problem.RetryAfter(err)})
+			return
+		}
+		_ = json.NewEncoder(w).Encode(out)
+	}
+}
+
+// Remote is a running agent, spoken to through its socket. Its methods are
+// those of Agent.
+type Remote struct{ client *http.Client }
+
+// Dial finds the agent that runs on a state directory.
+func Dial(state string) *Remote {
+	path := filepath.Join(state, socketFile)
+	return &Remote{&http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", path)
+		},
+	}}}
+}
+
+// Status is Agent.Status.
+func (r *Remote) Status(ctx context.Context) (s Status, err error) {
+	return s, r.call(ctx, http.MethodGet, "/status", nil, &s)
+}
+
+// Renew is Agent.Renew.
+func (r *Remote) Renew(ctx context.Context) (s Status, err error) {
+	return s, r.call(ctx, http.MethodPost, "/renew", nil, &s)
+}
+
+// Enrol is Agent.Enrol.
+func (r *Remote) Enrol(ctx context.Context, otp secret.String) (s Status, err error) {
+	return s, r.call(ctx, http.MethodPost, "/enrol", enrolCall{otp.Reveal()}, &s)
+}
+
+// Publish is Agent.Publish.
+func (r *Remote) Publish(ctx context.Context, lines []string) error {
+	return r.call(ctx, http.MethodPost, "/publish", publishCall{lines}, nil)
+}
+
+// Token is Agent.Token.
+func (r *Remote) Token(ctx context.Context) (secret.String, jwt.Claims, error) {
+	var t tokenAnswer
+	if err := r.call(ctx, http.MethodPost, "/token", nil, &t); err != nil {
+		return secret.String{}, jwt.Claims{}, err
+	}
+	claims, err := jwt.Parse(t.Token)
+	return secret.New(t.Token), claims, err
+}
+
+func (r *Remote) call(ctx context.Context, method, path string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, method, "http://agent"+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	if end, ok := ctx.Deadline(); ok {
+		request.Header.Set(timeoutHeader, max(0, time.Until(end)-timeoutMargin).String())
+	}
+	answer, err := r.client.Do(request)
+	if err != nil {
+		return unreachable(ctx, err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxCall))
+	if err != nil {
+		return unreachable(ctx, err)
+	}
+	if answer.StatusCode != http.StatusOK {
+		var e wireError
+		if err := json.Unmarshal(text, &e); err != nil {
+			return fmt.Errorf("the running agent answered %s", answer.Status)
+		}
+		p := problem.New(e.Kind, e.Detail, nil)
+		p.RetryAfter = e.RetryAfter
+		return &hinted{error: p, hint: e.Hint}
+	}
+	if out == nil {
+		return nil
+	}
+	return json.Unmarshal(text, out)
+}
+
+func unreachable(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return problem.New(problem.Unavailable, "the running agent did not finish in time; it goes on trying", nil)
+	}
+	return problem.New(problem.Unavailable, "the state directory is in use, and the agent that uses it does not answer", err)
+}

@@ -1,0 +1,148 @@
+package agent
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"time"
+
+	"mooring/agent/identity"
+	"mooring/internal/lifecycle"
+	"mooring/internal/pki"
+	"mooring/internal/problem"
+	"mooring/internal/secret"
+)
+
+// Status is what a person or a program asks first. The field names are stable.
+type Status struct {
+	State       string     `json:"state"` // of internal/lifecycle
+	Device      string     `json:"device"`
+	Serial      string     `json:"serial,omitempty"`
+	NotAfter    *time.Time `json:"not_after,omitempty"`
+	Issuer      string     `json:"issuer,omitempty"`
+	Fingerprint string     `json:"fingerprint,omitempty"` // SHA-256 of the leaf
+	Generation  uint32     `json:"generation,omitempty"`
+	Connected   bool       `json:"connected"`
+	Server      string     `json:"server"`
+	RenewAt     *time.Time `json:"renew_at,omitempty"`
+	LastError   *LastError `json:"last_error,omitempty"`
+}
+
+// LastError is what went wrong last, unless it went well since.
+type LastError struct {
+	Reason string    `json:"reason"`
+	Detail string    `json:"detail"`
+	Time   time.Time `json:"time"`
+}
+
+// view is what callers outside the loop see.
+type view struct {
+	state     lifecycle.State
+	current   *identity.Identity
+	lastError *LastError
+	chain     pki.Chain // issued and not stored yet
+}
+
+// look returns the view and a channel that closes when it changes.
+func (a *Agent) look() (view, <-chan struct{}) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.view, a.changed
+}
+
+func (a *Agent) change(edit func(*view)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	edit(&a.view)
+	close(a.changed)
+	a.changed = make(chan struct{})
+}
+
+// publishView shows the loop's state to others.
+func (a *Agent) publishView(ctx context.Context) {
+	v, _ := a.look()
+	current := v.current
+	if n := a.state.Current.Number; n != 0 && (current == nil || current.Number != n) {
+		current, _ = a.ids.Load(ctx, n)
+	}
+	state := a.state
+	a.change(func(v *view) { v.state, v.current = state, current })
+}
+
+func (a *Agent) setError(reason, detail string) {
+	at := a.clock.Now().UTC()
+	a.change(func(v *view) { v.lastError = &LastError{Reason: reason, Detail: detail, Time: at} })
+}
+
+func (a *Agent) noError() { a.change(func(v *view) { v.lastError = nil }) }
+
+// fail records an error that is ours.
+func (a *Agent) fail(reason string, err error) {
+	a.log.Error("cannot go on", "reason", reason, "err", err)
+	a.setError(reason, err.Error())
+}
+
+func (a *Agent) setChain(c pki.Chain) { a.change(func(v *view) { v.chain = c }) }
+
+func (a *Agent) takeChain() pki.Chain {
+	var c pki.Chain
+	a.change(func(v *view) { c, v.chain = v.chain, nil })
+	return c
+}
+
+func (a *Agent) currentOTP() secret.String {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.otp
+}
+
+// Status tells how the device is.
+func (a *Agent) Status(context.Context) (Status, error) {
+	v, _ := a.look()
+	return a.status(v), nil
+}
+
+// Inspect tells the same without running, from the disk alone. It changes no
+// identity there.
+func (a *Agent) Inspect(ctx context.Context) (Status, error) {
+	found, err := a.load(ctx)
+	if err != nil {
+		return Status{}, err
+	}
+	defer func() { _ = a.keys.Close() }()
+	now := a.clock.Now()
+	s, _ := lifecycle.Step(a.state, found.Event(), now)
+	s.Task = lifecycle.Idle
+	s, _ = lifecycle.Step(s, lifecycle.Event{Kind: lifecycle.TimeTrust, Trusted: a.clock.Trusted()}, now)
+	if s.Phase == lifecycle.Renewing {
+		s.Phase = lifecycle.Valid // due, but nobody is at work
+	}
+	return a.status(view{state: s, current: found.Current}), nil
+}
+
+func (a *Agent) status(v view) Status {
+	s := Status{State: v.state.Phase.String(), Device: a.cfg.DeviceID, Server: a.cfg.Server, Connected: v.state.Online, LastError: v.lastError}
+	if v.current == nil {
+		return s
+	}
+	leaf := v.current.Chain.Leaf()
+	notAfter := leaf.NotAfter.UTC()
+	renewAt := lifecycle.RenewAt(v.current.Leaf(), v.state.Policy, v.state.Seed).Time()
+	sum := v.current.Fingerprint()
+	s.Serial, s.NotAfter, s.Issuer = pki.SerialHex(leaf.SerialNumber), &notAfter, leaf.Issuer.String()
+	s.Fingerprint, s.Generation, s.RenewAt = hex.EncodeToString(sum[:]), v.current.Number, &renewAt
+	if s.Device == "" {
+		s.Device = leaf.Subject.CommonName
+	}
+	return s
+}
+
+// kindOf and detailOf give what may be shown of an error.
+func kindOf(err error) problem.Kind { return problem.KindOf(err) }
+
+func detailOf(err error) string {
+	if p, ok := errors.AsType[*problem.Error](err); ok && p.Detail != "" {
+		return p.Detail
+	}
+	return err.Error()
+}
