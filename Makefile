@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 
 GO        ?= go
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
-LDFLAGS   := -s -w -X main.buildVersion=$(VERSION)
+LDFLAGS   := -s -w -X main.version=$(VERSION)
 BUILD     := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
 TESTFLAGS ?=
 FUZZTIME  ?= 10s
