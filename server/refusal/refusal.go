@@ -8,11 +8,15 @@ package refusal
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
+	"mooring/internal/problem"
 	"mooring/server/platform"
 )
 
@@ -30,6 +34,9 @@ const (
 	// batch is how many refusals one command of the store carries.
 	batch = 500
 )
+
+// maxTenantBytes is longer than any tenant ID; a claimed one may be anything.
+const maxTenantBytes = 64
 
 // Bounds of texts, in bytes. A common name is at most 254 (mqtt.md §1.4), an
 // IPv6 address with zone about 60.
@@ -81,7 +88,7 @@ func New(cfg Config) *Recorder {
 	return &Recorder{cfg: cfg, waiting: newRing(MaxNames, PerName), counts: map[Counter]int64{}}
 }
 
-// Record files a refusal. It does no I/O. Without a tenant it goes to
+// Record files a refusal. It does no I/O. Without a known tenant it goes to
 // platform.Management, without a common name it is filed under the address;
 // texts are cut to their bounds.
 func (r *Recorder) Record(f platform.Refusal) {
@@ -96,7 +103,7 @@ func (r *Recorder) Record(f platform.Refusal) {
 }
 
 func (r *Recorder) normal(f platform.Refusal) platform.Refusal {
-	if f.Tenant == "" {
+	if f.Tenant == "" || len(f.Tenant) > maxTenantBytes {
 		f.Tenant = platform.Management
 	}
 	if f.At.IsZero() {
@@ -104,10 +111,9 @@ func (r *Recorder) normal(f platform.Refusal) platform.Refusal {
 	}
 	f.At = platform.Millis(f.At)
 	f.Address = cut(f.Address, maxAddressBytes)
-	if f.CN == "" {
+	if f.CN = cut(f.CN, maxNameBytes); f.CN == "" {
 		f.CN = f.Address
 	}
-	f.CN = cut(f.CN, maxNameBytes)
 	f.Door = cut(f.Door, maxDoorBytes)
 	f.Detail = cut(f.Detail, maxDetailBytes)
 	f.Leaf.Subject = cut(f.Leaf.Subject, maxDetailBytes)
@@ -116,15 +122,24 @@ func (r *Recorder) normal(f platform.Refusal) platform.Refusal {
 	return f
 }
 
-// cut shortens s to at most limit bytes, between runes.
+// cut makes s fit for logs and tables: valid UTF-8 without control characters,
+// at most limit bytes, cut between runes.
 func cut(s string, limit int) string {
-	if len(s) <= limit {
+	if len(s) > limit {
+		for limit > 0 && !utf8.RuneStart(s[limit]) {
+			limit--
+		}
+		s = s[:limit]
+	}
+	if utf8.ValidString(s) && !strings.ContainsFunc(s, unicode.IsControl) {
 		return s
 	}
-	for limit > 0 && !utf8.RuneStart(s[limit]) {
-		limit--
-	}
-	return s[:limit]
+	return strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) || c == utf8.RuneError {
+			return -1
+		}
+		return c
+	}, s)
 }
 
 // Counts returns how often each reason was recorded at each door since start.
@@ -163,8 +178,8 @@ func (r *Recorder) Run(ctx context.Context) {
 	}
 }
 
-// flush writes what waits. What the store does not take waits again, as far as
-// there is room.
+// flush writes what waits. While the store is unavailable it waits on, as far
+// as there is room.
 func (r *Recorder) flush(ctx context.Context) {
 	r.flushing.Lock()
 	defer r.flushing.Unlock()
@@ -174,8 +189,7 @@ func (r *Recorder) flush(ctx context.Context) {
 	r.mu.Unlock()
 	for len(left) > 0 {
 		n := min(batch, len(left))
-		oldest := left[len(left)-n:]
-		if err := r.cfg.Store.SaveRefusals(ctx, oldest, PerName); err != nil {
+		if err := r.save(ctx, left[len(left)-n:]); err != nil {
 			r.cfg.Log.Warn("refusals not written, will try again", "count", len(left), "err", err)
 			r.putBack(left)
 			return
@@ -185,6 +199,36 @@ func (r *Recorder) flush(ctx context.Context) {
 		r.inFlight = left
 		r.mu.Unlock()
 	}
+}
+
+// save writes a batch. If the store does not want it, its refusals are written
+// one by one, so that one bad one does not hold up the others; a tenant that
+// does not exist is none that could ask, so management gets what was meant for
+// it. An error means: try again later.
+func (r *Recorder) save(ctx context.Context, refusals []platform.Refusal) error {
+	err := r.cfg.Store.SaveRefusals(ctx, refusals, PerName)
+	if err == nil || isTemporary(err) {
+		return err
+	}
+	for _, f := range refusals {
+		err := r.cfg.Store.SaveRefusals(ctx, []platform.Refusal{f}, PerName)
+		if errors.Is(err, problem.NotFound) && f.Tenant != platform.Management {
+			f.Tenant = platform.Management
+			err = r.cfg.Store.SaveRefusals(ctx, []platform.Refusal{f}, PerName)
+		}
+		if err != nil {
+			r.cfg.Log.Error("refusal not written", "tenant", f.Tenant, "door", f.Door, "reason", f.Reason, "err", err)
+			r.mu.Lock()
+			r.dropped++
+			r.mu.Unlock()
+		}
+	}
+	return nil
+}
+
+// isTemporary reports whether the store may take later what it refuses now.
+func isTemporary(err error) bool {
+	return errors.Is(err, problem.Unavailable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 func (r *Recorder) putBack(left []platform.Refusal) {

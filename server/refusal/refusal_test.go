@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mooring/internal/problem"
 	"mooring/server/platform"
 	"mooring/server/refusal"
 )
@@ -24,6 +25,7 @@ type store struct {
 	calls int
 	err   error
 	block chan struct{} // if set, saving waits for it
+	fails func(platform.Refusal) error
 }
 
 var _ platform.Refusals = (*store)(nil)
@@ -37,6 +39,11 @@ func (s *store) SaveRefusals(ctx context.Context, refusals []platform.Refusal, p
 	s.calls++
 	if s.err != nil || ctx.Err() != nil {
 		return errors.Join(s.err, ctx.Err())
+	}
+	for _, f := range refusals {
+		if s.fails != nil && s.fails(f) != nil {
+			return s.fails(f)
+		}
 	}
 	s.rows = append(s.rows, refusals...)
 	slices.SortStableFunc(s.rows, func(a, b platform.Refusal) int { return b.At.Compare(a.At) })
@@ -106,7 +113,7 @@ func TestRunFlushes(t *testing.T) {
 
 func TestStoreFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &store{err: errors.New("disk full")}
+		s := &store{err: problem.New(problem.Unavailable, "disk full", nil)}
 		r := refusal.New(refusal.Config{Store: s})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -131,6 +138,32 @@ func TestStoreFails(t *testing.T) {
 		cancel()
 		<-done
 	})
+}
+
+// TestPoison holds that a refusal that the store will never take does not hold
+// up the others.
+func TestPoison(t *testing.T) {
+	s := &store{fails: func(f platform.Refusal) error {
+		switch {
+		case f.Tenant == "nobody":
+			return problem.New(problem.NotFound, "", nil)
+		case f.CN == "poison":
+			return errors.New("constraint failed")
+		}
+		return nil
+	}}
+	r := refusal.New(refusal.Config{Store: s})
+	r.Record(of("dev1", 0))
+	r.Record(of("poison", 1))
+	guess := of("dev2", 2)
+	guess.Tenant = "nobody"
+	r.Record(guess)
+	r.Record(of("dev3", 3))
+	flushed(t, r)
+	rows := s.stored()
+	if got := details(rows); got != "3 2 0" || rows[1].Tenant != platform.Management || r.Dropped() != 1 {
+		t.Errorf("stored %s, %d dropped: %+v", got, r.Dropped(), rows)
+	}
 }
 
 // TestRecordNeverBlocks holds that a store that hangs stops nobody.
@@ -220,10 +253,14 @@ func TestRecordNormalises(t *testing.T) {
 	}{
 		{"unknown tenant", platform.Refusal{CN: "dev1", At: epoch}, platform.Refusal{Tenant: platform.Management, CN: "dev1", At: epoch}},
 		{"no name", platform.Refusal{Tenant: "t1", Address: "192.0.2.1", At: epoch}, platform.Refusal{Tenant: "t1", CN: "192.0.2.1", Address: "192.0.2.1", At: epoch}},
+		{"name of control characters", platform.Refusal{Tenant: "t1", CN: "\x01", Address: "192.0.2.1", At: epoch}, platform.Refusal{Tenant: "t1", CN: "192.0.2.1", Address: "192.0.2.1", At: epoch}},
 		{"no time", platform.Refusal{Tenant: "t1", CN: "dev1"}, platform.Refusal{Tenant: "t1", CN: "dev1", At: epoch}},
 		{"long texts", platform.Refusal{Tenant: "t1", CN: long, Address: long, Door: long, Detail: long, Leaf: facts, At: epoch},
 			platform.Refusal{Tenant: "t1", CN: long[:254], Address: long[:64], Door: long[:16], Detail: long[:512], At: epoch,
 				Leaf: platform.CertificateFacts{Subject: long[:512], Issuer: long[:512]}}},
+		{"tenant of 65 bytes", platform.Refusal{Tenant: platform.TenantID(long[:65]), CN: "dev1", At: epoch}, platform.Refusal{Tenant: platform.Management, CN: "dev1", At: epoch}},
+		{"tenant of 64 bytes", platform.Refusal{Tenant: platform.TenantID(long[:64]), CN: "dev1", At: epoch}, platform.Refusal{Tenant: platform.TenantID(long[:64]), CN: "dev1", At: epoch}},
+		{"control characters", platform.Refusal{Tenant: "t1", CN: "dev\x001\n", Detail: "\xff", At: epoch}, platform.Refusal{Tenant: "t1", CN: "dev1", At: epoch}},
 		{"cut between runes", platform.Refusal{Tenant: "t1", CN: "x" + long, At: epoch}, platform.Refusal{Tenant: "t1", CN: "x" + long[:252], At: epoch}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
