@@ -51,12 +51,15 @@ func host(a net.Addr) string {
 	return h
 }
 
-// serverName is the host name that the peer asked for, if it said.
+// serverName is the host that the peer asked for: the name in its handshake,
+// else the address it came to, because TLS does not send addresses (RFC 6066 §3).
 func (c *conn) serverName() string {
-	if c.tls == nil {
-		return ""
+	if c.tls != nil {
+		if name := c.tls.ConnectionState().ServerName; name != "" {
+			return name
+		}
 	}
-	return c.tls.ConnectionState().ServerName
+	return host(c.LocalAddr())
 }
 
 // SetDeadline is called by mochi before it waits for the next packet. What it

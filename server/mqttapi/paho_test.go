@@ -61,7 +61,7 @@ func TestPaho(t *testing.T) {
 	wait(c.Publish("s/us", 1, true, "200,c8y_Temperature,T,25,C\n123"))
 	wait(c.Publish("s/uat", 0, false, ""))
 	wait(c.Publish("s/us", 1, false, "100"))
-	for _, want := range []string{"s/ds 124,101", "s/dat 71,jwt-of-t1000-dev1@", "s/e 41,100,Device already existing"} {
+	for _, want := range []string{"s/ds 124,101", "s/dat 71,jwt-of-t1000-dev1@127.0.0.1", "s/e 41,100,Device already existing"} {
 		select {
 		case got := <-messages:
 			if got != want {

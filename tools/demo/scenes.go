@@ -249,7 +249,7 @@ func (d *demo) revoke(ctx context.Context) error {
 	if _, err := d.run(ctx, "mooring-server", "trust", "revoke", "--data", d.path("server"), d.first.Serial); err != nil {
 		return err
 	}
-	_, err := d.run(ctx, "mooring-agent", "pub", "--state", d.path("agent-before"), "100")
+	_, err := d.run(ctx, "mooring-agent", "pub", "--timeout", "3s", "--state", d.path("agent-before"), "100")
 	if err == nil {
 		return errors.New("the revoked certificate still connects")
 	}
@@ -261,7 +261,9 @@ func (d *demo) revoke(ctx context.Context) error {
 		return fmt.Errorf("the device was refused, but not told why: %s", said)
 	}
 	for line := range strings.Lines(said) {
-		d.say("device: %s", strings.TrimRight(line, "\n"))
+		if text, ok := strings.CutPrefix(strings.TrimSpace(line), "mooring-agent: "); ok {
+			d.say("device: %s", text)
+		}
 	}
 	text, err := d.run(ctx, "mooring-server", "explain", "--data", d.path("server"), device)
 	if err != nil {
