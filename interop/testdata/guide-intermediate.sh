@@ -49,6 +49,7 @@ cat deviceCert.pem ../intermediateCert.pem >withoutAnchor.pem
 step 'root uploaded'
 trust "$top/caCert.pem" root >root.json
 refused guide-0002 deviceCert.pem key.pem # its issuer is not uploaded and it does not show the way
+explained unknown-issuer deviceCert.pem key.pem
 life guide-0002 deviceCertChain.pem key.pem
 publish guide-0002 withoutAnchor.pem key.pem '200,c8y_Temperature,T,26,C'
 
@@ -58,6 +59,7 @@ disordered() {
 	local status=0
 	publish guide-0002 disordered.pem key.pem '200,c8y_Temperature,T,27,C' >out 2>&1 || status=$?
 	same "$status" 5 "chain in the wrong order ($(<out))"
+	explained chain-order disordered.pem key.pem
 }
 disordered
 

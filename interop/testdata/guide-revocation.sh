@@ -50,6 +50,7 @@ same "$status" 5 'end of the live connection, which tries to connect again'
 status=0
 publish revoked-1 first.pem first.key '200,c8y_Temperature,T,27,C' 2>refusal || status=$?
 same "$status" 5 'connection with a revoked certificate'
+explained revoked first.pem first.key
 get first -sess_in first.session >after
 ! grep '^HTTP/1.1 200' after || fail "a resumed session outlives the revocation: $(<after)"
 grep -q '^New,' after || fail "a revoked certificate was resumed: $(<after)"

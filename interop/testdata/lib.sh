@@ -89,6 +89,15 @@ refused() {
 	unknown "$1"
 }
 
+# explained REASON CHAIN KEY: the server tells who holds the key why it was
+# refused last.
+explained() {
+	request 200 GET "https://$MOORING_MTLS/mooring/explain" --cert "$2" --key "$3" |
+		jq 'if .reason == "accepted" then .last_refusal else . end' >explanation
+	same "$(jq -r .reason explanation)" "$1" "explanation for $2"
+	jq -e '.detail != ""' explanation >/dev/null || fail "no detail for $2: $(<answer)"
+}
+
 # unknown DEVICE: the server has no object for this device.
 unknown() {
 	api 404 GET "/identity/externalIds/c8y_Serial/$1" >/dev/null

@@ -57,14 +57,17 @@ trust trusted.pem >trusted.json
 step 'expired'
 signed expired refused-expired trusted v3_leaf -startdate 20200101000000Z -enddate 20200201000000Z
 refused refused-expired expired.pem expired.key
+explained expired expired.pem expired.key
 
 step 'not yet valid'
 signed early refused-early trusted v3_leaf -startdate 20980101000000Z -enddate 20990101000000Z
 refused refused-early early.pem early.key
+explained not-yet-valid early.pem early.key
 
 step 'unknown issuer'
 signed stranger refused-stranger unknown v3_leaf
 refused refused-stranger stranger.pem stranger.key
+explained unknown-issuer stranger.pem stranger.key
 
 step 'issuer of the trusted name with another key'
 mkdir forged
@@ -72,26 +75,31 @@ key forged/trusted
 openssl req -config ca.cnf -key forged/trusted.key -new -x509 -days 30 -extensions v3_ca -out forged/trusted.pem -subj /CN=trusted
 signed forgery refused-forgery forged/trusted v3_leaf
 refused refused-forgery forgery.pem forgery.key
+explained unknown-issuer forgery.pem forgery.key
 
 step 'signed by a leaf'
 signed leaf refused-leaf trusted v3_leaf
 signed under refused-under leaf v3_leaf
 cat under.pem leaf.pem trusted.pem >under-chain.pem
 refused refused-under under-chain.pem under.key
+explained chain-invalid under-chain.pem under.key
 
 step 'certificate for servers only'
 signed server refused-server trusted v3_server
 refused refused-server server.pem server.key
+explained not-for-client-authentication server.pem server.key
 
 step 'common name differs from the client identifier'
 signed other refused-other trusted v3_leaf
 refused refused-name other.pem other.key
+explained client-id-differs-from-common-name other.pem other.key
 unknown refused-other
 
 step 'colon in the common name'
 signed colon refused:colon trusted v3_leaf
 refused d:refused:colon colon.pem colon.key # device refused with template colon: not its name
 refused refused-colon colon.pem colon.key
+explained bad-common-name colon.pem colon.key
 status=0
 publish refused:colon colon.pem colon.key 100 >out 2>&1 || status=$?
 same "$status" 2 "identifier with a colon ($(<out))"
@@ -149,3 +157,7 @@ same "$(api 200 GET "/event/events?source=$id&type=c8y_Good" | jq -r '.events[].
 step 'rejected subscriptions'
 mqtt mosquitto_sub accepted good.pem good.key -q 1 -t '#' -E >out 2>&1
 grep -qi denied out || fail "subscription to #: $(<out)"
+
+step 'the administrator sees why, of what his own trusted certificate signed'
+api 200 GET '/mooring/refusals?cn=refused-expired' | jq -e '.refusals[0].reason == "expired" and .refusals[0].serial != ""' >/dev/null || fail "$(<answer)"
+api 200 GET '/mooring/refusals?cn=refused-stranger' | jq -e '.refusals == []' >/dev/null || fail "$(<answer)"
