@@ -17,7 +17,9 @@ func TestPassword(t *testing.T) {
 	off := passwordUser("off", "right")
 	off.Enabled = false
 	long := strings.Repeat("x", 1024)
-	users := []platform.DeviceUser{passwordUser("dev1", "right"), passwordUser("long", long), certificateUser("cert"), off}
+	converted := passwordUser("converted", "right") // its old password is still in the row
+	converted.Credential = platform.CredentialCertificate
+	users := []platform.DeviceUser{converted, passwordUser("dev1", "right"), passwordUser("long", long), certificateUser("cert"), off}
 	for _, tt := range []struct {
 		name, user, password string
 		want                 platform.Reason
@@ -31,6 +33,7 @@ func TestPassword(t *testing.T) {
 		{"unknown", "device_nobody", "right", platform.ReasonBadCredentials, problem.Unauthenticated},
 		{"no device user", "dev1", "right", platform.ReasonBadCredentials, problem.Unauthenticated},
 		{"certificate user", "device_cert", "", platform.ReasonBadCredentials, problem.Unauthenticated},
+		{"converted to certificates", "device_converted", "right", platform.ReasonBadCredentials, problem.Unauthenticated},
 		{"disabled, right", "device_off", "right", platform.ReasonUserDisabled, problem.Unauthenticated},
 		{"disabled, wrong", "device_off", "wrong", platform.ReasonBadCredentials, problem.Unauthenticated},
 	} {

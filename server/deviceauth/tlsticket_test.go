@@ -268,6 +268,11 @@ func TestTicketBounds(t *testing.T) {
 	if !r.auth.TicketStillGood(good, "mqtts", epoch) {
 		t.Fatal("a fresh ticket is not good")
 	}
+	r.judge.set(func(j *judge) { j.verdict.Scope, j.generation = platform.ReEnrolOnly, 2 })
+	if r.auth.TicketStillGood(r.auth.TicketExtra(cs, "mqtts", epoch), "mqtts", epoch) {
+		t.Error("the ticket of a refused certificate is good")
+	}
+	r.judge.set(func(j *judge) { j.verdict.Scope, j.generation = platform.Full, 3 })
 	// 1,024 bytes are the most: make the listener fill what is left.
 	room := 1024 - len(good) + len("mqtts")
 	for n, want := range map[int]bool{room - 1: true, room: true, room + 1: false, 70_000: false} {

@@ -26,6 +26,8 @@ type store struct {
 	err   error
 	block chan struct{} // if set, saving waits for it
 	fails func(platform.Refusal) error
+	// onRead, if set, runs once before refusals are read.
+	onRead func()
 }
 
 var _ platform.Refusals = (*store)(nil)
@@ -56,6 +58,10 @@ func (s *store) SaveRefusals(ctx context.Context, refusals []platform.Refusal, p
 }
 
 func (s *store) Refusals(_ context.Context, tenant platform.TenantID, cn string, page platform.Page) (platform.List[platform.Refusal], error) {
+	if hook := s.onRead; hook != nil {
+		s.onRead = nil
+		hook()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []platform.Refusal
@@ -308,6 +314,41 @@ func TestListPages(t *testing.T) {
 				t.Errorf("%d written, size %d: %s", written, size, details(got))
 			}
 		}
+	}
+}
+
+// TestListWhileWriting holds that what is written during a read is not listed
+// twice.
+func TestListWhileWriting(t *testing.T) {
+	s := &store{}
+	r := refusal.New(refusal.Config{Store: s})
+	r.Record(of("dev1", 0))
+	flushed(t, r)
+	r.Record(of("dev1", 1))
+	s.onRead = func() { flushed(t, r) }
+	list, err := r.List(t.Context(), "t1", "dev1", platform.Page{Number: 1, Size: 10})
+	if err != nil || details(list.Items) != "1 0" {
+		t.Errorf("list %s, %v", details(list.Items), err)
+	}
+}
+
+// TestRingKeepsTheLoud holds that the name that was refused longest ago goes
+// first.
+func TestRingKeepsTheLoud(t *testing.T) {
+	s := &store{}
+	r := refusal.New(refusal.Config{Store: s})
+	for i := range refusal.MaxNames {
+		r.Record(of(fmt.Sprint(i), i))
+	}
+	r.Record(of("0", refusal.MaxNames))
+	r.Record(of("new", refusal.MaxNames+1))
+	flushed(t, r)
+	kept := map[string]bool{}
+	for _, f := range s.stored() {
+		kept[f.CN] = true
+	}
+	if !kept["0"] || !kept["new"] || kept["1"] {
+		t.Errorf("0 kept %v, new kept %v, 1 kept %v", kept["0"], kept["new"], kept["1"])
 	}
 }
 

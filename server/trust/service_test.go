@@ -183,6 +183,38 @@ func TestLifeOfAnAnchor(t *testing.T) {
 	}
 }
 
+func TestStillTrustedTwins(t *testing.T) {
+	root := newRoot(t, "Root")
+	renewed := root.twin(t)
+	s := newStore("t1", "t2")
+	s.add("t1", root)
+	v := s.load(t)
+	session := v.Verify(chain(root.leaf(t, "dev1")), epoch)
+	apply := func(tenant platform.TenantID, p *party) {
+		t.Helper()
+		if err := v.Apply(ctx, platform.Change{Tenant: tenant, Kind: platform.ChangeTrust, Key: p.fingerprint()}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.add("t1", renewed)
+	s.rows[0].Enabled = false
+	apply("t1", root)
+	apply("t1", renewed)
+	if got := v.StillTrusted(session, epoch); got != platform.Accepted {
+		t.Errorf("disabled, but its renewed twin is not: %q", got)
+	}
+	s.rows[1].Enabled = false
+	apply("t1", renewed)
+	if got := v.StillTrusted(session, epoch); got != platform.ReasonAnchorDisabled {
+		t.Errorf("both disabled: %q", got)
+	}
+	s.rows[0].Tenant, s.rows[0].Enabled = "t2", true
+	apply("t2", root)
+	if got := v.StillTrusted(session, epoch); got != platform.ReasonUnknownIssuer {
+		t.Errorf("now another tenant's: %q", got)
+	}
+}
+
 func second[T any](_ T, err error) error { return err }
 
 func TestUpdateExpired(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"mooring/server/platform"
 )
@@ -26,6 +27,8 @@ func TestVerifyTenant(t *testing.T) {
 	leaf := issuing.leaf(t, "dev1")
 	full := chain(leaf, issuing, root)
 	lookalike := newRoot(t, "Root")
+	expired := sign(t, root, issuing.key, "Issuing", asCA, valid(epoch.AddDate(-1, 0, 0), epoch.Add(-time.Second)))
+	ours := func(c *platform.TrustedCertificate) { c.IsTenantCA = true }
 	by := func(tenant platform.TenantID, anchor *party, options ...func(*platform.TrustedCertificate)) claim {
 		return claim{tenant, anchor, options}
 	}
@@ -42,6 +45,7 @@ func TestVerifyTenant(t *testing.T) {
 		{"two proven claims to the key", []claim{by("t1", root, proven), by("t2", twin, proven)}, platform.ReasonAmbiguous, ""},
 		{"two proven of three", []claim{by("t1", root), by("t2", twin, proven), by("t3", third, proven)}, platform.ReasonAmbiguous, ""},
 		{"the proven claimant's unproven twin counts too", []claim{by("t2", root), by("t1", twin, disabled), by("t1", third, proven)}, platform.Accepted, "t1"},
+		{"our own CA counts as proven", []claim{by("t2", root), by("t1", twin, ours)}, platform.Accepted, "t1"},
 		{"a look-alike of another key", []claim{by("t2", lookalike, proven), by("t1", root)}, platform.Accepted, "t1"},
 
 		{"different keys on the path, same tenant", []claim{by("t1", root), by("t1", issuing)}, platform.Accepted, "t1"},
@@ -49,6 +53,9 @@ func TestVerifyTenant(t *testing.T) {
 		{"different keys, the upper is proven", []claim{by("t1", root, proven), by("t2", issuing)}, platform.Accepted, "t1"},
 		{"different keys, the lower is proven", []claim{by("t1", root), by("t2", issuing, proven)}, platform.Accepted, "t2"},
 		{"different keys, both proven", []claim{by("t1", root, proven), by("t2", issuing, proven)}, platform.ReasonAmbiguous, ""},
+		{"different keys, the proven one has expired", []claim{by("t1", root), by("t2", expired, proven)}, platform.Accepted, "t1"},
+		{"nearest expired, upper one in date", []claim{by("t1", root), by("t1", expired)}, platform.Accepted, "t1"},
+		{"nearest expired and disabled, upper one in date", []claim{by("t1", root), by("t1", expired, disabled)}, platform.ReasonAnchorDisabled, "t1"},
 		{"different keys, the other is disabled", []claim{by("t1", root), by("t2", issuing, disabled)}, platform.Accepted, "t1"},
 
 		{"disabled", []claim{by("t1", root, disabled)}, platform.ReasonAnchorDisabled, "t1"},

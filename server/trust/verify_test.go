@@ -56,6 +56,8 @@ func TestVerifyChain(t *testing.T) {
 		{name: "order: issuers swapped", anchors: []*party{root}, chain: chain(leaf, root, issuing), want: platform.ReasonChainOrder},
 		{name: "order: root first", anchors: []*party{root}, chain: chain(root, issuing, leaf), want: platform.ReasonChainOrder},
 		{name: "order: leaf last", anchors: []*party{root}, chain: chain(issuing, root, leaf), want: platform.ReasonChainOrder},
+		{name: "order: a stranger before the issuer", anchors: []*party{root}, chain: chain(leaf, other, issuing), want: platform.ReasonChainOrder},
+		{name: "leaf has the anchor's key and name, but is another certificate", anchors: []*party{self}, chain: chain(self.twin(t)), want: platform.ReasonUnknownIssuer},
 		{name: "signature of the leaf broken", anchors: []*party{root}, chain: append([]*x509.Certificate{&broken}, chain(issuing, root)...), want: platform.ReasonChainInvalid},
 		{name: "signature broken, nobody trusts it", chain: append([]*x509.Certificate{&broken}, chain(issuing, root)...), want: platform.ReasonChainInvalid},
 	}
@@ -221,9 +223,8 @@ func TestVerifyUsageAndStrength(t *testing.T) {
 	noSign := root.ca(t, "No signing", func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageDigitalSignature })
 	noCA := root.leaf(t, "No CA")
 	rsaRoot := sign(t, nil, rsaKey(2048), "RSA", asCA)
-	// crypto/x509 does not sign with SHA-1, so the certificate claims to be.
-	sha1 := *rsaRoot.leaf(t, "dev1").cert
-	sha1.SignatureAlgorithm = x509.SHA1WithRSA
+	withSHA1 := func(c *x509.Certificate) { c.SignatureAlgorithm = x509.SHA1WithRSA }
+	oldRoot := sign(t, nil, rsaKey(2048), "Old", asCA, withSHA1)
 
 	tests := []struct {
 		name   string
@@ -242,7 +243,9 @@ func TestVerifyUsageAndStrength(t *testing.T) {
 		{"RSA 1024", root, chain(sign(t, root, rsaKey(1024), "dev1")), platform.ReasonWeakKey},
 		{"P-224", root, chain(sign(t, root, p224, "dev1")), platform.ReasonWeakKey},
 		{"anchor RSA 1024", weakRoot, chain(weakRoot.leaf(t, "dev1"), weakRoot), platform.ReasonWeakKey},
-		{"SHA-1", rsaRoot, []*x509.Certificate{&sha1, rsaRoot.cert}, platform.ReasonWeakKey},
+		{"SHA-1", rsaRoot, chain(rsaRoot.leaf(t, "dev1", withSHA1), rsaRoot), platform.ReasonWeakKey},
+		{"SHA-1, nobody trusts it", root, chain(rsaRoot.leaf(t, "dev1", withSHA1), rsaRoot), platform.ReasonWeakKey},
+		{"anchor signed by itself with SHA-1", oldRoot, chain(oldRoot.leaf(t, "dev1"), oldRoot), platform.Accepted},
 		{"issuer that may not sign", root, chain(noSign.leaf(t, "dev1"), noSign), platform.ReasonChainInvalid},
 		{"issuer that is no CA", root, chain(noCA.leaf(t, "dev1"), noCA), platform.ReasonChainInvalid},
 		{"unknown critical extension", root, chain(root.leaf(t, "dev1", func(c *x509.Certificate) {
@@ -253,6 +256,7 @@ func TestVerifyUsageAndStrength(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			v := one(t, tt.anchor)
 			for range 2 {
+				v.Verify(chain(tt.anchor.leaf(t, "good")), epoch) // what it teaches must not help the bad
 				if got := v.Verify(tt.chain, epoch); got.Reason != tt.want {
 					t.Errorf("reason %q (%s), want %q", got.Reason, got.Detail, tt.want)
 				}
