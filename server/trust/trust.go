@@ -2,7 +2,9 @@
 // tenant, if any, a certificate chain belongs to.
 //
 // Verify is the decision: a pure function of the chain, the time and the
-// current snapshot of every tenant's anchors and offline revocations. The
+// current snapshot of every tenant's anchors and offline revocations; what it
+// remembers of intermediates saves signature checks and chooses between two
+// texts of a refusal (unknown issuer, chain incomplete), no more. The
 // snapshot is immutable and replaced as a whole; reading it takes no lock, and
 // a change copies what it touches. What Create, Update, Delete and Revoke did
 // is in force when they return; changes by other nodes arrive through Apply.
