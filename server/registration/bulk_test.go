@@ -180,6 +180,9 @@ func TestBrokenRowsFailAlone(t *testing.T) {
 			if strings.Contains(failed.Line+failed.Reason, "secret-password") {
 				t.Errorf("the password is in %+v", failed)
 			}
+			if want := "DeviceInfo{id='" + failed.ExternalID + "', tenant='t1000'}"; failed.Line != want {
+				t.Errorf("line = %q, want %q", failed.Line, want)
+			}
 			r.object("c8y_Serial", "good2")
 		})
 	}
