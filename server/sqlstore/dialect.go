@@ -13,6 +13,8 @@ type dialect struct {
 	// migrationLock keeps two nodes from migrating at once; it holds until the end
 	// of the transaction.
 	migrationLock string
+	// bulk inserts measurements. In SQLite one row a statement is the fastest.
+	bulk []bulkInsert
 	// classify gives an error of the engine its kind.
 	classify func(error) error
 	// again tells that a whole transaction failed only because of another one.
@@ -23,6 +25,7 @@ var sqliteDialect = &dialect{
 	name:     "sqlite",
 	begin:    "BEGIN IMMEDIATE",
 	position: "instr",
+	bulk:     bulkInserts(1),
 	classify: classifySQLite,
 	again:    func(error) bool { return false },
 }
@@ -33,6 +36,7 @@ var postgresDialect = &dialect{
 	lockRow:       " FOR NO KEY UPDATE",
 	position:      "strpos",
 	migrationLock: "SELECT pg_advisory_xact_lock(7235421906)", // any number that is ours alone in the database
+	bulk:          bulkInserts(64, 8, 1),
 	classify:      classifyPostgres,
 	again:         isSerializationFailure,
 }

@@ -15,17 +15,6 @@ func scanMeasurement(r *row) platform.Measurement {
 	}
 }
 
-func (s *session) insertMeasurements(t tenantKey, list []platform.Measurement) error {
-	for i := range list {
-		m := &list[i]
-		if err := s.run("INSERT INTO measurements (tenant, "+measurementColumns+") VALUES ($1, $2, $3, $4, $5, $6)",
-			t, m.ID, m.Source, m.Type, m.Time, []byte(m.Body)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // Measurement implements platform.Telemetry.
 func (s *Store) Measurement(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.Measurement, error) {
 	return readTenant(ctx, s, s.telemetryR, tenant, func(tx *session, t tenantKey) (platform.Measurement, error) {
@@ -45,6 +34,9 @@ func (s *Store) Measurements(ctx context.Context, tenant platform.TenantID, f pl
 // DeleteMeasurement implements platform.Telemetry.
 func (s *Store) DeleteMeasurement(ctx context.Context, tenant platform.TenantID, id platform.ID) error {
 	return s.writeTelemetry(ctx, tenant, func(tx *session, t tenantKey) error {
+		if err := tx.flush(); err != nil { // it may be among those taken on just now
+			return err
+		}
 		return tx.must("measurement", "DELETE FROM measurements WHERE tenant = $1 AND id = $2", t, id)
 	})
 }

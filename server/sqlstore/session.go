@@ -26,6 +26,7 @@ type session struct {
 	c       conn
 	d       *dialect
 	changes []change // what the command reports, numbered when it ends
+	bulk    bulk     // measurements that wait for their INSERT
 }
 
 // exec runs a statement; arguments as bind takes them.

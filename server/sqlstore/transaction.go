@@ -32,15 +32,23 @@ func (t *transaction) plain(batch []*command) (changes []platform.Change, err er
 	for _, c := range batch {
 		made, err := t.command(c)
 		if err != nil {
-			t.rollback()
-			if isFatal(err) {
-				return nil, err, false
-			}
-			return nil, nil, true
+			return t.giveUp(err)
 		}
 		changes = append(changes, made...)
 	}
+	if err := t.flush(); err != nil {
+		return t.giveUp(err)
+	}
 	return changes, t.commit(), false
+}
+
+// giveUp ends what plain began.
+func (t *transaction) giveUp(err error) ([]platform.Change, error, bool) {
+	t.rollback()
+	if isFatal(err) {
+		return nil, err, false
+	}
+	return nil, nil, true
 }
 
 // withSavepoints runs the batch so that a command that fails takes back only
@@ -68,11 +76,15 @@ func (t *transaction) saved(c *command) ([]platform.Change, error) {
 		return nil, err
 	}
 	changes, err := t.command(c)
+	if err == nil {
+		err = t.flush()
+	}
 	if isFatal(err) {
 		return nil, err
 	}
 	c.err = err
 	if err != nil {
+		t.drop()
 		if err := t.run("ROLLBACK TO SAVEPOINT command"); err != nil {
 			return nil, unavailable(fmt.Errorf("roll back a command that failed with %v: %w", c.err, err))
 		}
@@ -104,4 +116,7 @@ func (t *transaction) commit() error {
 
 // rollback fails only if there is nothing to roll back: SQLite does it itself
 // after some errors.
-func (t *transaction) rollback() { _ = t.run("ROLLBACK") }
+func (t *transaction) rollback() {
+	t.drop()
+	_ = t.run("ROLLBACK")
+}
