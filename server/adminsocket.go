@@ -25,23 +25,33 @@ const TenantHeader = "X-Mooring-Tenant"
 // AdminSocket is the path of the admin socket of a data directory.
 func AdminSocket(data string) string { return filepath.Join(data, "admin.sock") }
 
+// adminSocketName is the admin socket's name among the listeners.
+const adminSocketName = "admin.sock"
+
+// listenUnix opens a socket that only its owner can open. A socket left by a
+// killed server is removed: the directory's lock says that nobody uses it.
+func listenUnix(path string) (net.Listener, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
 // maxAdminBody bounds a body on the admin socket's own resources.
 const maxAdminBody = 64 << 10
 
 // serveAdminSocket serves the REST interface on a UNIX socket that only the
 // owner of the data directory can open: whoever can, may do everything.
 func (s *Server) serveAdminSocket(run *group) error {
-	path := AdminSocket(s.cfg.Data)
-	// A socket left by a killed server: the directory's lock says nobody uses it.
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("admin socket: %w", err)
-	}
-	l, err := net.Listen("unix", path)
+	l, err := s.opts.Listen(adminSocketName, AdminSocket(s.cfg.Data))
 	if err != nil {
-		return fmt.Errorf("admin socket: %w", err)
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		l.Close()
 		return fmt.Errorf("admin socket: %w", err)
 	}
 	mux := http.NewServeMux()
@@ -49,7 +59,7 @@ func (s *Server) serveAdminSocket(run *group) error {
 	mux.HandleFunc("POST /tenant/tenants", s.createTenant)
 	mux.Handle("/", s.services.rest)
 	server := s.httpServer(s.asAdministrator(mux))
-	run.serve("admin.sock", func() error { return server.Serve(l) }, server.Shutdown)
+	run.serve(adminSocketName, func() error { return server.Serve(l) }, server.Shutdown)
 	return nil
 }
 

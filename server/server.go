@@ -31,7 +31,8 @@ type Options struct {
 	// Existing refuses a data directory without a store, and takes its development
 	// stamp as it is: for administration of what is there.
 	Existing bool
-	// Listen opens a listener; nil: net.Listen("tcp", addr).
+	// Listen opens a listener by its name; nil: a TCP socket, or for the admin
+	// socket a UNIX socket.
 	Listen func(name, addr string) (net.Listener, error)
 	// Middleware, if set, stands before the HTTP front ends: tests inject faults.
 	Middleware func(http.Handler) http.Handler
@@ -58,7 +59,7 @@ func New(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err e
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	if s.opts.Listen == nil {
-		s.opts.Listen = func(_, addr string) (net.Listener, error) { return net.Listen("tcp", addr) }
+		s.opts.Listen = listen
 	}
 	if opts.Existing && !storeExists(cfg) {
 		return nil, problem.New(problem.NotFound, "there is no server's data in "+cfg.Data, nil)
@@ -102,6 +103,13 @@ func (s *Server) Close() error {
 		s.lock = nil
 	}
 	return errors.Join(errs...)
+}
+
+func listen(name, addr string) (net.Listener, error) {
+	if name == adminSocketName {
+		return listenUnix(addr)
+	}
+	return net.Listen("tcp", addr)
 }
 
 func openStore(ctx context.Context, cfg config.Config, opts sqlstore.Options) (platform.Store, error) {

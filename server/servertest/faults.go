@@ -1,0 +1,91 @@
+package servertest
+
+import (
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+)
+
+// loseOneIn is how rarely an EST answer is lost: one in so many.
+const loseOneIn = 4
+
+// faults stands before the HTTP front ends and makes trouble a client must bear.
+type faults struct {
+	easy bool
+
+	mu      sync.Mutex // guards the fields below
+	rand    *rand.Rand
+	decided map[string]bool // device user names that were asked to come back
+	counts  Counts
+}
+
+// Counts tell how much trouble there was.
+type Counts struct {
+	DecidedLater int
+	AnswersLost  int
+	Issued       int // EST answers with a certificate, lost ones included
+}
+
+func newFaults(opts Options) *faults {
+	return &faults{easy: opts.Easy, rand: rand.New(rand.NewPCG(opts.Seed, 0)), decided: map[string]bool{}}
+}
+
+// Counts returns what happened so far.
+func (s *Server) Counts() Counts {
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	return s.faults.counts
+}
+
+func (f *faults) middleware(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, "/.well-known/est/simple") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if f.decideLater(r) {
+			w.Header().Set("Retry-After", "7")
+			w.WriteHeader(http.StatusAccepted)
+			return
+		}
+		recorded := httptest.NewRecorder()
+		next.ServeHTTP(recorded, r)
+		if f.loseAnswer(recorded.Code) {
+			panic(http.ErrAbortHandler) // the connection breaks; the server has done its work
+		}
+		for name, values := range recorded.Header() {
+			w.Header()[name] = values
+		}
+		w.WriteHeader(recorded.Code)
+		_, _ = w.Write(recorded.Body.Bytes()) // the client may have gone
+	})
+}
+
+// decideLater is true for the first simpleenroll of each device (202, RFC 7030
+// §4.2.3).
+func (f *faults) decideLater(r *http.Request) bool {
+	user, _, _ := r.BasicAuth()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.easy || !strings.HasSuffix(r.URL.Path, "/simpleenroll") || f.decided[user] {
+		return false
+	}
+	f.decided[user] = true
+	f.counts.DecidedLater++
+	return true
+}
+
+func (f *faults) loseAnswer(status int) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if status == http.StatusOK {
+		f.counts.Issued++
+	}
+	lose := !f.easy && f.rand.IntN(loseOneIn) == 0
+	if lose {
+		f.counts.AnswersLost++
+	}
+	return lose
+}
