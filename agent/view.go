@@ -23,6 +23,7 @@ type Status struct {
 	Fingerprint string     `json:"fingerprint,omitempty"` // SHA-256 of the leaf
 	Generation  uint32     `json:"generation,omitempty"`
 	Connected   bool       `json:"connected"`
+	TLS         string     `json:"tls,omitempty"` // of the connection: "TLS 1.3"
 	Server      string     `json:"server"`
 	RenewAt     *time.Time `json:"renew_at,omitempty"`
 	LastError   *LastError `json:"last_error,omitempty"`
@@ -122,6 +123,9 @@ func (a *Agent) Inspect(ctx context.Context) (Status, error) {
 
 func (a *Agent) status(v view) Status {
 	s := Status{State: v.state.Phase.String(), Device: a.cfg.DeviceID, Server: a.cfg.Server, Connected: v.state.Online, LastError: v.lastError}
+	if s.Connected {
+		s.TLS = a.up.TLSVersion()
+	}
 	if v.current == nil {
 		return s
 	}

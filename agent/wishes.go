@@ -2,10 +2,8 @@ package agent
 
 import (
 	"context"
-	"errors"
 
 	"mooring/internal/lifecycle"
-	"mooring/internal/problem"
 	"mooring/internal/secret"
 )
 
@@ -45,7 +43,7 @@ func (a *Agent) Enrol(ctx context.Context, otp secret.String) (Status, error) {
 		a.otp = secret.String{}
 		a.mu.Unlock()
 		_ = a.wish(context.WithoutCancel(ctx), lifecycle.Event{Kind: lifecycle.OTPEnded})
-		return Status{}, enrolHint(err)
+		return Status{}, enrolHint(v, err)
 	}
 	return a.status(v), nil
 }
@@ -90,20 +88,4 @@ func (a *Agent) hopeless() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.final
-}
-
-// tooLate says what stood in the way when time ran out.
-func tooLate(v view) error {
-	if v.lastError == nil {
-		return problem.New(problem.Unavailable, "not done in time", nil)
-	}
-	return problem.New(problem.Unavailable, v.lastError.Detail, errors.New(v.lastError.Reason))
-}
-
-func enrolHint(err error) error {
-	hint := "check the server's name and port, and that the device is registered there"
-	if p, ok := errors.AsType[*problem.Error](err); ok && p.Cause != nil && p.Cause.Error() == string(problem.Unauthenticated) {
-		hint = "the OTP is unknown, wrong or spent; ask the operator to register the device again"
-	}
-	return &hinted{error: err, hint: hint}
 }

@@ -113,6 +113,17 @@ type Uplink struct {
 	tokens tokenCache
 }
 
+// TLSVersion names the protocol of the connection, "TLS 1.3"; empty while there
+// is none.
+func (u *Uplink) TLSVersion() string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.current == nil {
+		return ""
+	}
+	return u.current.tlsVersion
+}
+
 // New returns an uplink; Run makes it live.
 func New(cfg Config) *Uplink {
 	if cfg.Now == nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"runtime"
@@ -11,6 +10,7 @@ import (
 
 	"mooring/agent"
 	"mooring/agent/identity"
+	"mooring/internal/durable"
 )
 
 var statusCommand = command{
@@ -48,14 +48,16 @@ func (p *program) status(place *place) (agent.Status, error) {
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, statusLimit)
 	defer cancel()
-	release, err := identity.Lock(c.State)
-	if errors.Is(err, identity.ErrLocked) {
-		return agent.Dial(c.State).Status(ctx)
+	running := agent.Dial(c.State)
+	if s, err := running.Status(ctx); !agent.NotRunning(err) {
+		return s, err
 	}
-	if err != nil {
-		return agent.Status{}, stateError(c.State, err)
+	if err := identity.CheckDir(durable.OS, c.State); err != nil {
+		return agent.Status{}, err
 	}
-	defer release()
+	// Without the lock: reading needs none, because a generation never changes
+	// and the pointer to it flips at once; and holding it would turn a starting
+	// agent away.
 	return p.newAgent(c, 0).Inspect(ctx)
 }
 
@@ -68,7 +70,7 @@ func (p *program) printStatus(s agent.Status) {
 	row("state", s.State)
 	row("device", s.Device)
 	row("server", s.Server)
-	row("connected", map[bool]string{true: "yes", false: "no"}[s.Connected])
+	row("connected", map[bool]string{true: "yes, " + s.TLS, false: "no"}[s.Connected])
 	if s.Generation != 0 {
 		row("serial", s.Serial)
 		row("issuer", s.Issuer)
