@@ -75,6 +75,8 @@ type Recorder struct {
 	inFlight []platform.Refusal // handed to the store, newest first
 	counts   map[Counter]int64
 	dropped  int64
+
+	due chan struct{} // holds one token while something waits to be written
 }
 
 // New returns a Recorder that writes nothing until Run.
@@ -85,7 +87,7 @@ func New(cfg Config) *Recorder {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Recorder{cfg: cfg, waiting: newRing(MaxNames, PerName), counts: map[Counter]int64{}}
+	return &Recorder{cfg: cfg, waiting: newRing(MaxNames, PerName), counts: map[Counter]int64{}, due: make(chan struct{}, 1)}
 }
 
 // Record files a refusal. It does no I/O. Without a known tenant it goes to
@@ -100,6 +102,15 @@ func (r *Recorder) Record(f platform.Refusal) {
 		r.counts[c]++
 	}
 	r.dropped += int64(r.waiting.add(f))
+	r.wake()
+}
+
+// wake tells Run that something waits.
+func (r *Recorder) wake() {
+	select {
+	case r.due <- struct{}{}:
+	default: // it knows
+	}
 }
 
 func (r *Recorder) normal(f platform.Refusal) platform.Refusal {
@@ -161,15 +172,20 @@ func (r *Recorder) Dropped() int64 {
 	return r.dropped
 }
 
-// Run writes what was recorded every FlushEvery, and once more when ctx ends.
+// Run writes what was recorded, at most once in FlushEvery, and once more when
+// ctx ends. While nobody is refused it sleeps.
 func (r *Recorder) Run(ctx context.Context) {
-	ticker := time.NewTicker(FlushEvery)
-	defer ticker.Stop()
 	for {
 		select {
-		case <-ticker.C:
+		case <-r.due:
+		case <-ctx.Done():
+		}
+		pause := time.NewTimer(FlushEvery)
+		select {
+		case <-pause.C:
 			r.flush(ctx)
 		case <-ctx.Done():
+			pause.Stop()
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 			defer cancel()
 			r.flush(last)
@@ -192,6 +208,7 @@ func (r *Recorder) flush(ctx context.Context) {
 		if err := r.save(ctx, left[len(left)-n:]); err != nil {
 			r.cfg.Log.Warn("refusals not written, will try again", "count", len(left), "err", err)
 			r.putBack(left)
+			r.wake()
 			return
 		}
 		left = left[:len(left)-n]
