@@ -94,35 +94,47 @@ func benchConnect(ctx context.Context, s settings) (_ []figure, err error) {
 	if err := f.connectAll(ctx, addr, caches); err != nil {
 		return nil, err
 	}
-	full, err := server.rate(s.connects, func() error { return f.connectAll(ctx, addr, nil) })
+	full, err := server.rate(s.connects, server.profiled(ctx, s, "connect", func() error { return f.connectAll(ctx, addr, nil) }))
 	if err != nil {
 		return nil, err
 	}
-	resumed, err := server.rate(s.connects, func() error { return f.connectAll(ctx, addr, caches) })
+	resumed, err := server.rate(s.connects, server.profiled(ctx, s, "resume", func() error { return f.connectAll(ctx, addr, caches) }))
 	if err != nil {
 		return nil, err
 	}
-	bare, err := bareConnects(ctx, dir, s.connects)
+	bare, bareResumed, err := bareConnects(ctx, dir, s.connects)
 	if err != nil {
 		return nil, err
 	}
 	return []figure{
 		atLeast("mutual-TLS MQTT connect, tenant + revocation + device; yardstick: bare TLS 1.3 accept loop", full, bare, 0.85, "/CPU-s"),
 		atLeast("the same resumed; yardstick: the full connect", resumed, full, 1.6, "/CPU-s"),
+		compared("the same resumed; yardstick: the bare loop, full", resumed, bare, "/CPU-s"),
+		compared("the same resumed; yardstick: the bare loop, resumed", resumed, bareResumed, "/CPU-s"),
+		compared("what resumption saves the bare loop; yardstick: its full handshake", bareResumed, bare, "/CPU-s"),
 	}, nil
 }
 
-func bareConnects(ctx context.Context, dir string, n int) (_ float64, err error) {
+// bareConnects measures full and resumed handshakes of the bare TLS server.
+func bareConnects(ctx context.Context, dir string, n int) (full, resumed float64, err error) {
 	bare, err := startYardstick(ctx, dir, "tls")
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer func() { err = errors.Join(err, bare.stop()) }()
 	f, err := bare.fleet(n)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return bare.rate(n, func() error { return f.connectAll(ctx, bare.addr("addr"), nil) })
+	addr, caches := bare.addr("addr"), newCaches(n)
+	if err := f.connectAll(ctx, addr, caches); err != nil {
+		return 0, 0, err
+	}
+	if full, err = bare.rate(n, func() error { return f.connectAll(ctx, addr, nil) }); err != nil {
+		return 0, 0, err
+	}
+	resumed, err = bare.rate(n, func() error { return f.connectAll(ctx, addr, caches) })
+	return full, resumed, err
 }
 
 // fleet makes devices that the bare TLS server trusts.

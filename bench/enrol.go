@@ -21,7 +21,7 @@ import (
 // benchEnrol measures simpleenroll on keep-alive connections, with one-time
 // password, audit and durable store, against a bare loop of the same signing.
 func benchEnrol(ctx context.Context, s settings) (_ []figure, err error) {
-	const workers, otp = 4, "Bench0neTimePassw0rd"
+	const otp = "Bench0neTimePassw0rd"
 	server, dir, err := startServer(ctx, s)
 	if err != nil {
 		return nil, err
@@ -39,11 +39,11 @@ func benchEnrol(ctx context.Context, s settings) (_ []figure, err error) {
 	if err != nil {
 		return nil, err
 	}
-	rate, err := server.rate(s.enrolments, func() error {
+	rate, err := server.rate(s.enrolments, server.profiled(ctx, s, "enrol", func() error {
 		var group errgroup.Group
-		for w := range workers {
+		for w := range s.clients {
 			group.Go(func() error {
-				for i := w; i < s.enrolments; i += workers {
+				for i := w; i < s.enrolments; i += s.clients {
 					if err := api.enrol(ctx, fmt.Sprintf("dev-%d", i), otp, requests[i]); err != nil {
 						return err
 					}
@@ -52,7 +52,7 @@ func benchEnrol(ctx context.Context, s settings) (_ []figure, err error) {
 			})
 		}
 		return group.Wait()
-	})
+	}))
 	if err != nil {
 		return nil, err
 	}

@@ -33,7 +33,9 @@ type settings struct {
 	devices       int // connections held at once for the memory figure
 	enrolments    int
 	connects      int
+	clients       int // that enrol at once
 	publishes     int
+	profiles      string // directory for profiles of the server; empty: none
 }
 
 // figure is one line of the result.
@@ -68,9 +70,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs.StringVar(&s.server, "server", "bin/mooring-server", "the server's program")
 	fs.StringVar(&s.agent, "agent", "bin/mooring-agent", "the agent's program")
 	fs.IntVar(&s.devices, "devices", 2000, "idle connections for the memory figure")
-	fs.IntVar(&s.enrolments, "enrolments", 3000, "enrolments")
-	fs.IntVar(&s.connects, "connects", 3000, "MQTT connects")
+	fs.IntVar(&s.enrolments, "enrolments", 12_000, "enrolments")
+	fs.IntVar(&s.clients, "clients", 4, "clients that enrol at once")
+	fs.IntVar(&s.connects, "connects", 6000, "MQTT connects")
 	fs.IntVar(&s.publishes, "publishes", 200_000, "QoS 1 publishes")
+	fs.StringVar(&s.profiles, "profiles", "", "write profiles of the server to this directory; they cost a little themselves")
 	if err := fs.Parse(args); err != nil {
 		return 2
 	}
@@ -113,4 +117,11 @@ func atLeast(what string, got, yardstick, bound float64, unit string) figure {
 		what: what, got: fmt.Sprintf("%.0f %s, yardstick %.0f", got, unit, yardstick),
 		ratio: fmt.Sprintf("%.2f", got/yardstick), bound: fmt.Sprintf("≥ %.2f", bound), ok: got/yardstick >= bound,
 	}
+}
+
+// compared is a figure that is stated and not held to a bound.
+func compared(what string, got, yardstick float64, unit string) figure {
+	f := atLeast(what, got, yardstick, 0, unit)
+	f.bound = ""
+	return f
 }

@@ -127,9 +127,12 @@ func startServer(ctx context.Context, s settings, env ...string) (*process, stri
 	if err != nil {
 		return nil, "", err
 	}
-	p, err := start(ctx, filepath.Join(dir, "server.log"), append(env, "MOORING_ADMIN_PASSWORD="+adminPassword), s.server,
-		"serve", "--data", filepath.Join(dir, "data"), "--dev", "--log-level", "warn",
-		"--https", "127.0.0.1:0", "--mtls", "127.0.0.1:0", "--mqtts", "127.0.0.1:0", "--admin", "127.0.0.1:0")
+	args := []string{"serve", "--data", filepath.Join(dir, "data"), "--dev", "--log-level", "warn",
+		"--https", "127.0.0.1:0", "--mtls", "127.0.0.1:0", "--mqtts", "127.0.0.1:0", "--admin", "127.0.0.1:0"}
+	if s.profiles != "" {
+		args = append(args, "--debug")
+	}
+	p, err := start(ctx, filepath.Join(dir, "server.log"), append(env, "MOORING_ADMIN_PASSWORD="+adminPassword), s.server, args...)
 	return p, dir, err
 }
 

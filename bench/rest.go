@@ -57,11 +57,23 @@ func (r *rest) trust(ctx context.Context, der []byte) error {
 	return r.do(ctx, http.MethodPost, "/tenant/tenants/t1000/trusted-certificates", "application/json", bytes.NewReader(body))
 }
 
+// rowsPerFile is how many devices one bulk file registers.
+const rowsPerFile = 3000
+
 // register registers n devices dev-0 … with the password otp.
 func (r *rest) register(ctx context.Context, n int, otp string) error {
+	for first := 0; first < n; first += rowsPerFile {
+		if err := r.registerFile(ctx, first, min(n, first+rowsPerFile), otp); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *rest) registerFile(ctx context.Context, first, end int, otp string) error {
 	var csv strings.Builder
 	csv.WriteString("ID;AUTH_TYPE;ENROLLMENT_OTP\n")
-	for i := range n {
+	for i := first; i < end; i++ {
 		fmt.Fprintf(&csv, "dev-%d;CERTIFICATES;%s\n", i, otp)
 	}
 	var body bytes.Buffer

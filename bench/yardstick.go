@@ -15,12 +15,14 @@ import (
 	"log/slog"
 	"math/big"
 	"net"
+	"runtime"
 	"syscall"
 	"time"
 
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/listeners"
 	"github.com/mochi-mqtt/server/v2/packets"
+	"golang.org/x/sync/errgroup"
 )
 
 // yardstick is a process that ours is compared with. It prints a ready line
@@ -38,10 +40,13 @@ func yardstick(ctx context.Context, role string, _ io.Reader, stdout io.Writer) 
 	return fmt.Errorf("unknown role %q", role)
 }
 
+// issueRounds is how often each CPU issues, about 2 s.
+const issueRounds = 8000
+
 // yardstickIssue checks a CSR and signs a certificate in a loop: the ceiling of
-// enrolment in Go.
+// enrolment in Go. It loops on every CPU, because the server under load does so
+// too: two threads of one core get less done in a CPU-second each.
 func yardstickIssue(ready func(map[string]any)) error {
-	const rounds = 4000
 	ca, err := newFleetCA()
 	if err != nil {
 		return err
@@ -55,8 +60,21 @@ func yardstickIssue(ready func(map[string]any)) error {
 	if err != nil {
 		return err
 	}
+	var group errgroup.Group
 	begin := ownCPU()
-	for i := range rounds {
+	for range runtime.GOMAXPROCS(0) {
+		group.Go(func() error { return issueLoop(ca, der) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	rounds := runtime.GOMAXPROCS(0) * issueRounds
+	ready(map[string]any{"rate": float64(rounds) / (ownCPU() - begin).Seconds()})
+	return nil
+}
+
+func issueLoop(ca *fleetCA, der []byte) error {
+	for i := range issueRounds {
 		csr, err := x509.ParseCertificateRequest(der)
 		if err != nil {
 			return err
@@ -71,7 +89,6 @@ func yardstickIssue(ready func(map[string]any)) error {
 			return err
 		}
 	}
-	ready(map[string]any{"rate": rounds / (ownCPU() - begin).Seconds()})
 	return nil
 }
 
