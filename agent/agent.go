@@ -229,7 +229,7 @@ func (a *Agent) Token(ctx context.Context) (secret.String, jwt.Claims, error) {
 		return secret.String{}, jwt.Claims{}, err
 	}
 	token, claims, err := a.up.Token(ctx)
-	return token, claims, a.explain(ctx, err)
+	return token, claims, a.whyNot(ctx, err)
 }
 
 // Publish sends SmartREST lines and returns when the server has them.
@@ -253,18 +253,7 @@ func (a *Agent) Publish(ctx context.Context, lines []string) error {
 	if len(parsed) == 0 {
 		return problem.New(problem.Invalid, "nothing to publish", nil)
 	}
-	return a.explain(ctx, a.up.Publish(ctx, "s/us", payload))
-}
-
-// explain says what stood in the way when time ran out: the reason why the
-// device is not connected, if there is one.
-func (a *Agent) explain(ctx context.Context, err error) error {
-	v, _ := a.look()
-	if err == nil || ctx.Err() == nil || v.lastError == nil || v.state.Online {
-		return err
-	}
-	return WithHint(problem.New(problem.Unavailable, "not connected: "+v.lastError.Reason+": "+v.lastError.Detail, nil),
-		"the operator sees why with: mooring-server explain "+a.cfg.DeviceID)
+	return a.whyNot(ctx, a.up.Publish(ctx, "s/us", payload))
 }
 
 // enrolled waits until Run has started and refuses a device without identity.

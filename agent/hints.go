@@ -24,33 +24,32 @@ var hints = map[string]string{
 	"unreachable":                        "check server and ports, and the network of the device",
 }
 
-// whyNot puts what went wrong with the connection in the place of "not in
-// time".
+// whyNot says what stood in the way when time ran out: the reason why the
+// device is not connected, if there is one.
 func (a *Agent) whyNot(ctx context.Context, err error) error {
-	if problem.KindOf(err) != problem.Unavailable || ctx.Err() == nil {
+	v, _ := a.look()
+	if err == nil || ctx.Err() == nil || v.lastError == nil || v.state.Online {
 		return err
 	}
-	v, _ := a.look()
-	return tooLate(v)
+	return tooLate("not connected", v, a.cfg.DeviceID)
 }
 
-// tooLate says what stood in the way when time ran out.
-func tooLate(v view) error {
+// tooLate says that something was not done in time, and why.
+func tooLate(what string, v view, deviceID string) error {
 	e := v.lastError
 	if e == nil {
-		return problem.New(problem.Unavailable, "not done in time", nil)
+		return problem.New(problem.Unavailable, what+" in time", nil)
 	}
-	err := problem.New(problem.Unavailable, "not done in time: "+e.Reason+": "+e.Detail, nil)
 	hint := hints[e.Reason]
 	if hint == "" {
-		return err
+		hint = "the operator sees why with: mooring-server explain " + deviceID
 	}
-	return &hinted{error: err, hint: hint}
+	return WithHint(problem.New(problem.Unavailable, what+": "+e.Reason+": "+e.Detail, nil), hint)
 }
 
 // enrolHint adds advice to the end of an enrolment.
 func enrolHint(v view, err error) error {
-	if Hint(err) != "" {
+	if v.lastError != nil && hints[v.lastError.Reason] != "" {
 		return err
 	}
 	hint := "check the server's name and port, and that the device is registered there"

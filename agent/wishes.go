@@ -79,7 +79,7 @@ func (a *Agent) await(ctx context.Context, number uint32) (view, error) {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return v, tooLate(v)
+			return v, tooLate("not done", v, a.cfg.DeviceID)
 		}
 	}
 }
