@@ -9,6 +9,8 @@ MAKEFLAGS += --no-print-directory
 GO        ?= go
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS   := -s -w -X main.version=$(VERSION)
+# The agent speaks HTTP/1.1 alone, which spares it half a megabyte.
+export AGENT_TAGS := nethttpomithttp2
 BUILD     := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
 TESTFLAGS ?=
 FUZZTIME  ?= 10s
@@ -32,7 +34,7 @@ demo-down: go-version ## stop what `make demo KEEP=1` left running
 build: go-version ## bin/mooring-server and bin/mooring-agent
 	@mkdir -p bin
 	$(BUILD) -o bin/mooring-server ./server/cmd/mooring-server
-	$(BUILD) -o bin/mooring-agent ./agent/cmd/mooring-agent
+	$(BUILD) -tags $(AGENT_TAGS) -o bin/mooring-agent ./agent/cmd/mooring-agent
 
 test: go-version ## every test, real parts included; installs missing Debian packages when it may
 	@tools/test-packages.sh

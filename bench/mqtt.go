@@ -36,7 +36,7 @@ func connect(ctx context.Context, addr, id string, cfg *tls.Config) (*client, er
 	}
 	c := &client{conn, bufio.NewReaderSize(conn, 512)}
 	body := append([]byte{0, 4, 'M', 'Q', 'T', 'T', 4, 2, 0xff, 0xff}, mqttString(id)...)
-	if err := c.send(0x10, body); err == nil {
+	if err = c.send(0x10, body); err == nil {
 		err = c.expect(0x20, func(p []byte) bool { return len(p) == 2 && p[1] == 0 })
 	}
 	if err != nil {

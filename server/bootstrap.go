@@ -14,8 +14,8 @@ import (
 
 // The development tenant and its administrator.
 const (
-	devTenant platform.TenantID = "t1000"
-	devAdmin                    = "admin"
+	devTenant = platform.TenantID("t1000")
+	devAdmin  = "admin"
 )
 
 // passwordFile is where the first administrator's password is written when

@@ -12,9 +12,11 @@ while read -r name programs settings; do
 	for program in ${programs//,/ }; do
 		out=$dir/${program}_${VERSION}_linux_$name
 		echo "$out"
+		tags=
+		[[ $program == mooring-agent ]] && tags=$AGENT_TAGS
 		# shellcheck disable=SC2086 # settings are words on purpose
 		env CGO_ENABLED=0 GOOS=linux $settings \
-			go build -trimpath -buildvcs=false -ldflags "$LDFLAGS" -o "$out" "./${program#mooring-}/cmd/$program"
+			go build -trimpath -buildvcs=false -tags "$tags" -ldflags "$LDFLAGS" -o "$out" "./${program#mooring-}/cmd/$program"
 	done
 done <cross/targets
 cp LICENSE "$dir/"

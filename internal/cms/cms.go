@@ -2,13 +2,11 @@
 // without content and signers, a bag of certificates ("certs-only", RFC 5652
 // §5 and RFC 7030 §4.1.3).
 //
-// Written is strict DER, byte for byte what OpenSSL writes; the library we read
-// with would add an empty set of CRLs, which no certs-only answer in the field
-// has. Read is also BER with indefinite lengths, because the real platform
-// answers in it; our own bounded reader turns it into DER before
-// github.com/smallstep/pkcs7 sees it. That library would read BER too, but
-// without a limit of depth, ignoring what follows the object, and it takes an
-// empty indefinite object for one with contents.
+// Written is strict DER, byte for byte what OpenSSL writes. Read is also BER
+// with indefinite lengths, because the real platform answers in it: a bounded
+// reader turns it into DER first. A library would do, but the one we know adds
+// an empty set of CRLs when it writes, reads BER without a limit of depth,
+// ignores what follows the object, and adds 300 KB to the agent.
 package cms
 
 import (
@@ -16,8 +14,6 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"slices"
-
-	"github.com/smallstep/pkcs7"
 
 	"mooring/internal/pki"
 	"mooring/internal/problem"
@@ -39,6 +35,32 @@ type signedData struct {
 	EncapContentInfo struct{ ContentType asn1.ObjectIdentifier }
 	Certificates     asn1.RawValue
 	SignerInfos      []asn1.RawValue `asn1:"set"`
+}
+
+// received is contentInfo as others write it: with content and CRLs, if any.
+type received struct {
+	ContentType asn1.ObjectIdentifier
+	Content     struct {
+		Version          int
+		DigestAlgorithms []asn1.RawValue `asn1:"set"`
+		EncapContentInfo asn1.RawValue
+		Certificates     rawSet          `asn1:"optional,tag:0"`
+		CRLs             rawSet          `asn1:"optional,tag:1"`
+		SignerInfos      []asn1.RawValue `asn1:"set"`
+	} `asn1:"explicit,tag:0"`
+}
+
+// rawSet is an implicitly tagged set, unread.
+type rawSet struct{ Raw asn1.RawContent }
+
+// contents are the bytes of the set's elements.
+func (s rawSet) contents() ([]byte, error) {
+	if len(s.Raw) == 0 {
+		return nil, nil
+	}
+	var set asn1.RawValue
+	_, err := asn1.Unmarshal(s.Raw, &set)
+	return set.Bytes, err
 }
 
 var (
@@ -80,18 +102,40 @@ func ParseCertsOnly(ber []byte) (pki.Chain, error) {
 	if err != nil {
 		return nil, problem.New(problem.Invalid, "the CMS object cannot be read", err)
 	}
-	object, err := pkcs7.Parse(der)
+	var object received
+	if rest, err := asn1.Unmarshal(der, &object); err != nil || len(rest) > 0 || !object.ContentType.Equal(oidSignedData) {
+		return nil, problem.New(problem.Invalid, "that is no CMS SignedData", err)
+	}
+	if len(object.Content.SignerInfos) > 0 {
+		return nil, problem.New(problem.Invalid, "the CMS object has signers, so it is not certs-only", nil)
+	}
+	contents, err := object.Content.Certificates.contents()
 	if err != nil {
 		return nil, problem.New(problem.Invalid, "the CMS object cannot be read", err)
 	}
-	if len(object.Signers) > 0 {
-		return nil, problem.New(problem.Invalid, "the CMS object has signers, so it is not certs-only", nil)
+	return parseCertificates(contents)
+}
+
+// parseCertificates reads certificates that stand one after the other. The
+// count is checked before any is parsed.
+func parseCertificates(der []byte) (pki.Chain, error) {
+	count := 0
+	for rest := der; len(rest) > 0; count++ {
+		var one asn1.RawValue
+		var err error
+		if rest, err = asn1.Unmarshal(rest, &one); err != nil {
+			return nil, problem.New(problem.Invalid, "the CMS object cannot be read", err)
+		}
 	}
-	if len(object.Certificates) == 0 {
+	switch {
+	case count == 0:
 		return nil, problem.New(problem.Invalid, "the CMS object holds no certificate", nil)
-	}
-	if len(object.Certificates) > pki.MaxChainCertificates {
+	case count > pki.MaxChainCertificates:
 		return nil, problem.New(problem.TooLarge, "the CMS object holds more than 16 certificates", nil)
 	}
-	return object.Certificates, nil
+	certs, err := x509.ParseCertificates(der)
+	if err != nil {
+		return nil, problem.New(problem.Invalid, "a certificate of the CMS object cannot be read", err)
+	}
+	return certs, nil
 }
