@@ -6,6 +6,14 @@ import (
 	"mooring/server/platform"
 )
 
+// lockAlarms comes before the first change of an alarm in a command.
+func (s *session) lockAlarms() error {
+	if s.d.alarmLock == "" {
+		return nil
+	}
+	return s.run(s.d.alarmLock)
+}
+
 // raiseAlarms adds alarms. The unique index over alarms that are not cleared
 // finds the one that is there already; an alarm that comes in cleared is
 // always a new row.

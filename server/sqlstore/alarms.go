@@ -66,6 +66,9 @@ func (s *Store) OpenAlarm(ctx context.Context, tenant platform.TenantID, source 
 // Conflict if it would be a second one that is not cleared.
 func (s *Store) UpdateAlarm(ctx context.Context, tenant platform.TenantID, a platform.Alarm) error {
 	return s.writeTelemetry(ctx, tenant, func(tx *session, t tenantKey) error {
+		if err := tx.lockAlarms(); err != nil {
+			return err
+		}
 		return tx.must("alarm", `UPDATE alarms SET type = $3, text = $4, severity = $5, status = $6, time = $7, first_occurrence = $8,
 			count = $9, updated = $10, body = $11 WHERE tenant = $1 AND id = $2`, t, a.ID, a.Type, a.Text, string(a.Severity),
 			string(a.Status), a.Time, a.FirstOccurrence, a.Count, a.Updated, []byte(a.Body))

@@ -2,11 +2,13 @@ package sqlstore
 
 import (
 	"context"
+	"time"
 
+	"mooring/internal/problem"
 	"mooring/server/platform"
 )
 
-const trustedColumns = `fingerprint, certificate, name, enabled, auto_registration, is_tenant_ca, proven, created, subject, key_hash, not_after`
+const trustedColumns = `fingerprint, certificate, name, enabled, auto_registration, is_tenant_ca, proven, created, subject, key_hash, not_after, proof_code, proof_until`
 
 func scanTrusted(tenant platform.TenantID) func(*row) platform.TrustedCertificate {
 	return func(r *row) platform.TrustedCertificate {
@@ -14,6 +16,7 @@ func scanTrusted(tenant platform.TenantID) func(*row) platform.TrustedCertificat
 			Tenant: tenant, Fingerprint: r.text(), Certificate: r.bytes(), Name: r.text(), Enabled: r.bool(),
 			AutoRegistration: r.bool(), IsTenantCA: r.bool(), Proven: r.bool(), Created: r.time(),
 			Subject: r.bytes(), KeyHash: r.hash(), NotAfter: r.time(),
+			ProofCode: r.text(), ProofUntil: r.time(),
 		}
 	}
 }
@@ -42,9 +45,9 @@ func (s *Store) AddTrustedCertificates(ctx context.Context, certs []platform.Tru
 
 func (s *session) insertTrusted(t tenantKey, c platform.TrustedCertificate) error {
 	s.changed(t, c.Tenant, platform.ChangeTrust, c.Fingerprint)
-	return s.run(`INSERT INTO trusted (tenant, `+trustedColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+	return s.run(`INSERT INTO trusted (tenant, `+trustedColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
 		t, c.Fingerprint, c.Certificate, c.Name, c.Enabled, c.AutoRegistration, c.IsTenantCA, c.Proven, c.Created,
-		c.Subject, c.KeyHash[:], c.NotAfter)
+		c.Subject, c.KeyHash[:], c.NotAfter, c.ProofCode, c.ProofUntil)
 }
 
 // TrustedCertificate implements platform.TrustedCertificates.
@@ -71,8 +74,32 @@ func (s *Store) TrustedCertificates(ctx context.Context, tenant platform.TenantI
 func (s *Store) UpdateTrustedCertificate(ctx context.Context, c platform.TrustedCertificate, audit ...platform.AuditRecord) error {
 	return s.write(ctx, c.Tenant, audit, func(tx *session, t tenantKey) error {
 		tx.changed(t, c.Tenant, platform.ChangeTrust, c.Fingerprint)
-		return tx.must("trusted certificate", `UPDATE trusted SET name = $3, enabled = $4, auto_registration = $5, proven = $6
-			WHERE tenant = $1 AND fingerprint = $2`, t, c.Fingerprint, c.Name, c.Enabled, c.AutoRegistration, c.Proven)
+		return tx.must("trusted certificate", `UPDATE trusted SET name = $3, enabled = $4, auto_registration = $5
+			WHERE tenant = $1 AND fingerprint = $2`, t, c.Fingerprint, c.Name, c.Enabled, c.AutoRegistration)
+	})
+}
+
+// SetProofCode implements platform.TrustedCertificates.
+func (s *Store) SetProofCode(ctx context.Context, tenant platform.TenantID, fingerprint, code string, until time.Time, audit ...platform.AuditRecord) error {
+	return s.write(ctx, tenant, audit, func(tx *session, t tenantKey) error {
+		return tx.must("trusted certificate", "UPDATE trusted SET proof_code = $3, proof_until = $4 WHERE tenant = $1 AND fingerprint = $2",
+			t, fingerprint, code, until)
+	})
+}
+
+// SetProven implements platform.TrustedCertificates.
+func (s *Store) SetProven(ctx context.Context, tenant platform.TenantID, fingerprint, code string, audit ...platform.AuditRecord) error {
+	return s.write(ctx, tenant, audit, func(tx *session, t tenantKey) error {
+		current, err := one(tx, "trusted certificate", (*row).text,
+			"SELECT proof_code FROM trusted WHERE tenant = $1 AND fingerprint = $2", t, fingerprint)
+		if err != nil {
+			return err
+		}
+		if code != "" && code != current {
+			return problem.New(problem.Conflict, "", nil)
+		}
+		tx.changed(t, tenant, platform.ChangeTrust, fingerprint)
+		return tx.must("trusted certificate", "UPDATE trusted SET proven = $3 WHERE tenant = $1 AND fingerprint = $2", t, fingerprint, true)
 	})
 }
 

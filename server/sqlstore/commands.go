@@ -25,45 +25,49 @@ type commands struct {
 	order sync.Mutex
 }
 
-// do implements committer.
+// do implements committer. It begins anew where that is safe: if the
+// connection was dead before, or if another transaction got in the way.
 func (p *commands) do(ctx context.Context, run func(*session) error) error {
 	for attempt := 1; ; attempt++ {
-		err := p.once(ctx, run)
-		if err == nil || attempt == maxAttempts || !p.pool.d.again(err) {
+		deadBefore := false
+		err := p.pool.lend(ctx, func(c conn) error {
+			// The end of ctx does not count any more, so that the caller learns what
+			// became of the command.
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commandTimeout)
+			defer cancel()
+			t := transaction{session: session{ctx: ctx, c: c, d: p.pool.d}}
+			err := p.once(&t, run)
+			deadBefore = c.broken() && !t.begun
+			return err
+		})
+		if err == nil || attempt == maxAttempts || !deadBefore && !p.pool.d.again(err) {
 			return err
 		}
 	}
 }
 
-// once ignores the end of ctx as soon as the command has begun, so that the
-// caller learns what became of it.
-func (p *commands) once(ctx context.Context, run func(*session) error) error {
-	return p.pool.lend(ctx, func(c conn) error {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commandTimeout)
-		defer cancel()
-		t := transaction{session{ctx: ctx, c: c, d: p.pool.d}}
-		if err := t.run(t.d.begin); err != nil {
-			return err
-		}
-		if err := run(&t.session); err != nil {
-			t.rollback()
-			return err
-		}
-		if len(t.changes) > 0 {
-			p.order.Lock()
-			defer p.order.Unlock()
-		}
-		changes, err := t.numberChanges()
-		if err != nil {
-			t.rollback()
-			return err
-		}
-		if err := t.commit(); err != nil {
-			return err
-		}
-		if len(changes) > 0 {
-			p.onCommit(changes)
-		}
-		return nil
-	})
+func (p *commands) once(t *transaction, run func(*session) error) error {
+	if err := t.begin(); err != nil {
+		return err
+	}
+	if err := run(&t.session); err != nil {
+		t.rollback()
+		return err
+	}
+	if len(t.changes) > 0 {
+		p.order.Lock()
+		defer p.order.Unlock()
+	}
+	changes, err := t.numberChanges()
+	if err != nil {
+		t.rollback()
+		return err
+	}
+	if err := t.commit(); err != nil {
+		return err
+	}
+	if len(changes) > 0 {
+		p.onCommit(changes)
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package sqlstore_test
 
 import (
+	"os"
 	"testing"
 
 	"mooring/server/platform"
@@ -10,6 +11,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if role := os.Getenv(childRole); role != "" {
+		child(role)
+		return
+	}
 	defer postgrestest.Stop()
 	m.Run()
 }

@@ -8,6 +8,9 @@ type dialect struct {
 	// lockRow ends a SELECT whose row the command is going to depend on. SQLite
 	// has one writer, so it needs none.
 	lockRow string
+	// alarmLock makes the nodes' transactions that change alarms take turns: a
+	// batch changes many, in any order, and would run into those of another.
+	alarmLock string
 	// position is the function (text, part) that is positive if part is in text.
 	position string
 	// migrationLock keeps two nodes from migrating at once; it holds until the end
@@ -35,7 +38,8 @@ var postgresDialect = &dialect{
 	begin:         "BEGIN",
 	lockRow:       " FOR NO KEY UPDATE",
 	position:      "strpos",
-	migrationLock: "SELECT pg_advisory_xact_lock(7235421906)", // any number that is ours alone in the database
+	migrationLock: "SELECT pg_advisory_xact_lock(7235421906)", // numbers that are ours alone in the database
+	alarmLock:     "SELECT pg_advisory_xact_lock(7235421907)",
 	bulk:          bulkInserts(64, 8, 1),
 	classify:      classifyPostgres,
 	again:         isSerializationFailure,

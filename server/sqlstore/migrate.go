@@ -54,8 +54,8 @@ const createMigrations = `CREATE TABLE IF NOT EXISTS schema_migrations (
 // migrate brings the schema up to date in one transaction. A schema newer than
 // steps, and an applied step whose text is no longer the same, are refused.
 func migrate(ctx context.Context, c conn, d *dialect, steps []migration, now time.Time) error {
-	t := transaction{session{ctx: ctx, c: c, d: d}}
-	if err := t.run(d.begin); err != nil {
+	t := transaction{session: session{ctx: ctx, c: c, d: d}}
+	if err := t.begin(); err != nil {
 		return err
 	}
 	if err := t.migrate(steps, now); err != nil {

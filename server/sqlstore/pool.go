@@ -1,8 +1,6 @@
 package sqlstore
 
-import (
-	"context"
-)
+import "context"
 
 // pool lends connections. It opens them when they are first needed and again
 // after one broke.
@@ -23,12 +21,15 @@ func newPool(d *dialect, size int, open func(context.Context) (conn, error)) *po
 
 // lend calls f with a connection. A cancelled ctx ends the wait for one.
 func (p *pool) lend(ctx context.Context, f func(conn) error) error {
-	var c conn
 	select {
 	case <-p.done:
 		return unavailable(errClosed)
 	default:
 	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	var c conn
 	select {
 	case c = <-p.slots:
 	case <-ctx.Done():
@@ -55,7 +56,7 @@ func (p *pool) lend(ctx context.Context, f func(conn) error) error {
 }
 
 // closeIdle drops the connections that nobody uses: when one broke, the others
-// may be dead too, and would fail those who get them next.
+// are probably dead too.
 func (p *pool) closeIdle() {
 	for range cap(p.slots) {
 		select {
@@ -71,9 +72,21 @@ func (p *pool) closeIdle() {
 }
 
 // read runs queries outside of a transaction: each statement sees the last
-// commit.
+// commit. A connection that turns out to be dead before it gave a row is
+// replaced; f may be called again.
 func (p *pool) read(ctx context.Context, f func(*session) error) error {
-	return p.lend(ctx, func(c conn) error { return f(&session{ctx: ctx, c: c, d: p.d}) })
+	for attempt := 1; ; attempt++ {
+		again := false
+		err := p.lend(ctx, func(c conn) error {
+			s := &session{ctx: ctx, c: c, d: p.d}
+			err := f(s)
+			again = err != nil && !s.gotRow && c.broken() && ctx.Err() == nil
+			return err
+		})
+		if !again || attempt == maxAttempts {
+			return err
+		}
+	}
 }
 
 // close waits for the connections that are out.

@@ -14,7 +14,7 @@ type conn interface {
 	query(ctx context.Context, sql string, args []any, each func(*row) error) error
 	// script runs several statements.
 	script(ctx context.Context, sql string) error
-	// broken tells that the connection is of no further use.
+	// broken tells, between two uses, that the connection is of no further use.
 	broken() bool
 	close() error
 }
@@ -25,6 +25,7 @@ type session struct {
 	ctx     context.Context
 	c       conn
 	d       *dialect
+	gotRow  bool     // a query had a row
 	changes []change // what the command reports, numbered when it ends
 	bulk    bulk     // measurements that wait for their INSERT
 }
@@ -63,7 +64,11 @@ func (s *session) each(f func(*row) error, sql string, args ...any) error {
 	if err != nil {
 		return err
 	}
-	if err := s.c.query(s.ctx, sql, bound, f); err != nil {
+	err = s.c.query(s.ctx, sql, bound, func(r *row) error {
+		s.gotRow = true
+		return f(r)
+	})
+	if err != nil {
 		return s.d.classify(err)
 	}
 	return nil

@@ -57,6 +57,11 @@ func (s *session) append(t tenantKey, b *platform.Batch) error {
 	if err := s.insertEvents(t, b.Events); err != nil {
 		return err
 	}
+	if len(b.Alarms)+len(b.AlarmChanges) > 0 {
+		if err := s.lockAlarms(); err != nil {
+			return err
+		}
+	}
 	if err := s.raiseAlarms(t, b.Alarms); err != nil {
 		return err
 	}

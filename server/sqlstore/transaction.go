@@ -8,7 +8,16 @@ import (
 )
 
 // transaction carries out the commands of a batch on one connection.
-type transaction struct{ session }
+type transaction struct {
+	session
+	begun bool // from here on it is not sure that nothing was written
+}
+
+func (t *transaction) begin() error {
+	err := t.run(t.d.begin)
+	t.begun = t.begun || err == nil
+	return err
+}
 
 // carryOut commits the batch. If it is optimistic it hopes that no command
 // fails.
@@ -26,7 +35,7 @@ func (t *transaction) carryOut(batch []*command, optimistic bool) ([]platform.Ch
 // for reasons of its own: nothing was written, and the batch has to be run
 // withSavepoints.
 func (t *transaction) plain(batch []*command) (changes []platform.Change, err error, failed bool) {
-	if err := t.run(t.d.begin); err != nil {
+	if err := t.begin(); err != nil {
 		return nil, err, false
 	}
 	for _, c := range batch {
@@ -54,7 +63,7 @@ func (t *transaction) giveUp(err error) ([]platform.Change, error, bool) {
 // withSavepoints runs the batch so that a command that fails takes back only
 // what it did itself.
 func (t *transaction) withSavepoints(batch []*command) ([]platform.Change, error) {
-	if err := t.run(t.d.begin); err != nil {
+	if err := t.begin(); err != nil {
 		return nil, err
 	}
 	var changes []platform.Change

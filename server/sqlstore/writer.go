@@ -111,25 +111,34 @@ func (w *writer) report(err error) {
 }
 
 // attempt commits the batch as one transaction. An error means that nothing
-// was written; the errors of single commands stand in them.
+// was written, or that nobody knows; the errors of single commands stand in
+// them.
 func (w *writer) attempt(batch []*command) ([]platform.Change, error) {
+	for attempt := 1; ; attempt++ {
+		if err := w.connect(); err != nil {
+			return nil, err
+		}
+		t := transaction{session: session{ctx: context.Background(), c: w.c, d: w.d}}
+		changes, err := t.carryOut(batch, w.optimistic)
+		if err == nil || attempt == maxAttempts || !w.d.again(err) && !(w.c.broken() && !t.begun) {
+			return changes, err
+		}
+	}
+}
+
+// connect makes sure of a connection that is not known to be broken.
+func (w *writer) connect() error {
 	if w.c != nil && w.c.broken() {
 		_ = w.c.close()
 		w.c = nil
 	}
-	ctx := context.Background()
-	if w.c == nil {
-		c, err := w.open(ctx)
-		if err != nil {
-			return nil, unavailable(err)
-		}
-		w.c = c
+	if w.c != nil {
+		return nil
 	}
-	t := transaction{session: session{ctx: ctx, c: w.c, d: w.d}}
-	for attempt := 1; ; attempt++ {
-		changes, err := t.carryOut(batch, w.optimistic)
-		if err == nil || attempt == maxAttempts || !w.d.again(err) {
-			return changes, err
-		}
+	c, err := w.open(context.Background())
+	if err != nil {
+		return unavailable(err)
 	}
+	w.c = c
+	return nil
 }

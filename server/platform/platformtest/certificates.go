@@ -55,17 +55,46 @@ var trustedChecks = []check{
 		l = got[platform.List[platform.TrustedCertificate]](f)(f.TrustedCertificates(f.Context(), acme, true, everything))
 		equal(f, "only the CA", len(l.Items), 0)
 	}},
-	{"trusted certificate is updated in four fields", func(f *fixture) {
+	{"trusted certificate is updated in three fields", func(f *fixture) {
 		f.tenants()
 		f.must(f.AddTrustedCertificates(f.Context(), []platform.TrustedCertificate{trusted("aa")}))
-		c := platform.TrustedCertificate{Tenant: acme, Fingerprint: "aa", Name: "new", Proven: true}
+		c := platform.TrustedCertificate{Tenant: acme, Fingerprint: "aa", Name: "new", Proven: true, ProofCode: "x"}
 		f.must(f.UpdateTrustedCertificate(f.Context(), c, audit("updated")))
 		want := trusted("aa")
-		want.Name, want.Enabled, want.AutoRegistration, want.Proven = "new", false, false, true
+		want.Name, want.Enabled, want.AutoRegistration = "new", false, false
 		equal(f, "certificate", got[platform.TrustedCertificate](f)(f.TrustedCertificate(f.Context(), acme, "aa")), want)
 		c.Fingerprint = "bb"
 		f.kind(f.UpdateTrustedCertificate(f.Context(), c, audit("no")), problem.NotFound)
 		equal(f, "audit", f.audits(), []string{"updated"})
+	}},
+	{"possession is proved with the current code", func(f *fixture) {
+		f.tenants()
+		f.must(f.AddTrustedCertificates(f.Context(), []platform.TrustedCertificate{trusted("aa")}))
+		want := trusted("aa")
+		f.must(f.SetProofCode(f.Context(), acme, "aa", "old", at(1), audit("code")))
+		f.must(f.SetProofCode(f.Context(), acme, "aa", "new", at(2)))
+		f.kind(f.SetProven(f.Context(), acme, "aa", "old", audit("no")), problem.Conflict)
+		want.ProofCode, want.ProofUntil = "new", at(2)
+		equal(f, "unproven", got[platform.TrustedCertificate](f)(f.TrustedCertificate(f.Context(), acme, "aa")), want)
+		f.must(f.SetProven(f.Context(), acme, "aa", "new", audit("proven")))
+		want.Proven = true
+		equal(f, "proven", got[platform.TrustedCertificate](f)(f.TrustedCertificate(f.Context(), acme, "aa")), want)
+		for _, absent := range []struct {
+			tenant      platform.TenantID
+			fingerprint string
+		}{{acme, "bb"}, {other, "aa"}} {
+			f.kind(f.SetProofCode(f.Context(), absent.tenant, absent.fingerprint, "x", at(1), audit("no")), problem.NotFound)
+			f.kind(f.SetProven(f.Context(), absent.tenant, absent.fingerprint, "", audit("no")), problem.NotFound)
+		}
+		equal(f, "audit", f.audits(), []string{"code", "proven"})
+	}},
+	{"possession is confirmed without a code", func(f *fixture) {
+		f.tenants()
+		f.must(f.AddTrustedCertificates(f.Context(), []platform.TrustedCertificate{trusted("aa")}))
+		f.must(f.SetProven(f.Context(), acme, "aa", ""))
+		want := trusted("aa")
+		want.Proven = true
+		equal(f, "proven", got[platform.TrustedCertificate](f)(f.TrustedCertificate(f.Context(), acme, "aa")), want)
 	}},
 	{"trusted certificate is deleted", func(f *fixture) {
 		f.tenants()

@@ -55,17 +55,30 @@ func Exec(t testing.TB, dsn, sql string) {
 }
 
 // Restart stops the server at once, as a crash would, and starts it again on
-// the same data.
+// the same data. Every database of the cluster feels it.
 func Restart(t testing.TB) {
+	t.Helper()
+	StopUntil(t)()
+}
+
+// StopUntil stops the server at once and returns what starts it again on the
+// same data; the end of the test does so at the latest.
+func StopUntil(t testing.TB) (start func()) {
 	t.Helper()
 	mu.Lock()
 	defer mu.Unlock()
 	if err := shared.crash(); err != nil {
 		t.Fatal(err)
 	}
-	if err := shared.start(); err != nil {
-		t.Fatal(err)
-	}
+	start = sync.OnceFunc(func() {
+		mu.Lock()
+		defer mu.Unlock()
+		if err := shared.start(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Cleanup(start)
+	return start
 }
 
 // Stop ends the cluster, if one was started, and removes its files.

@@ -7,7 +7,8 @@ CREATE TABLE measurements (
 	body   BYTEA NOT NULL,
 	PRIMARY KEY (tenant, id)
 );
-CREATE INDEX measurements_of_source ON measurements (tenant, source, time);
+CREATE INDEX measurements_of_source ON measurements (tenant, source, time, id);
+CREATE INDEX measurements_of_tenant ON measurements (tenant, time, id);
 
 CREATE TABLE events (
 	id      BIGINT NOT NULL,
@@ -21,7 +22,8 @@ CREATE TABLE events (
 	body    BYTEA NOT NULL,
 	PRIMARY KEY (tenant, id)
 );
-CREATE INDEX events_of_source ON events (tenant, source, time);
+CREATE INDEX events_of_source ON events (tenant, source, time, id);
+CREATE INDEX events_of_tenant ON events (tenant, time, id);
 
 CREATE TABLE alarms (
 	id               BIGINT NOT NULL,
@@ -39,7 +41,8 @@ CREATE TABLE alarms (
 	body             BYTEA NOT NULL,
 	PRIMARY KEY (tenant, id)
 );
-CREATE INDEX alarms_of_source ON alarms (tenant, source, time);
+CREATE INDEX alarms_of_source ON alarms (tenant, source, time, id);
+CREATE INDEX alarms_of_tenant ON alarms (tenant, time, id);
 CREATE UNIQUE INDEX alarms_open ON alarms (tenant, source, type) WHERE status <> 'CLEARED';
 
 CREATE TABLE staged (

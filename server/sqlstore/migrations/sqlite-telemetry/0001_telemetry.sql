@@ -1,5 +1,6 @@
 -- An ID is unique over the instance, so it is the row's number: new rows go to
--- the end of the table, and the one index holds nothing but numbers.
+-- the end of the table, and the indexes hold nothing but numbers; the one by
+-- tenant and time grows at its end too.
 
 CREATE TABLE measurements (
 	id     INTEGER PRIMARY KEY,
@@ -10,6 +11,7 @@ CREATE TABLE measurements (
 	body   BLOB NOT NULL
 ) STRICT;
 CREATE INDEX measurements_of_source ON measurements (tenant, source, time);
+CREATE INDEX measurements_of_tenant ON measurements (tenant, time);
 
 CREATE TABLE events (
 	id      INTEGER PRIMARY KEY,
@@ -23,6 +25,7 @@ CREATE TABLE events (
 	body    BLOB NOT NULL
 ) STRICT;
 CREATE INDEX events_of_source ON events (tenant, source, time);
+CREATE INDEX events_of_tenant ON events (tenant, time);
 
 CREATE TABLE alarms (
 	id               INTEGER PRIMARY KEY,
@@ -40,6 +43,7 @@ CREATE TABLE alarms (
 	body             BLOB NOT NULL
 ) STRICT;
 CREATE INDEX alarms_of_source ON alarms (tenant, source, time);
+CREATE INDEX alarms_of_tenant ON alarms (tenant, time);
 CREATE UNIQUE INDEX alarms_open ON alarms (tenant, source, type) WHERE status <> 'CLEARED';
 
 CREATE TABLE staged (

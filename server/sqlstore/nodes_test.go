@@ -1,0 +1,215 @@
+package sqlstore_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+
+	"mooring/internal/problem"
+	"mooring/server/platform"
+	"mooring/server/sqlstore"
+	"mooring/server/sqlstore/postgrestest"
+)
+
+// twoNodes opens one database twice, at the same time, as nodes do when a
+// cluster starts for the first time.
+func twoNodes(t *testing.T) [2]*sqlstore.Store {
+	t.Helper()
+	dsn := postgrestest.Database(t)
+	var (
+		nodes [2]*sqlstore.Store
+		errs  [2]error
+		both  sync.WaitGroup
+	)
+	for i := range nodes {
+		both.Go(func() { nodes[i], errs[i] = sqlstore.OpenPostgres(t.Context(), dsn, sqlstore.Options{}) })
+	}
+	both.Wait()
+	for i, err := range errs {
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { closeStore(t, nodes[i]) })
+	}
+	createTenant(t, nodes[0])
+	return nodes
+}
+
+// Who follows the change log of two busy nodes sees every change, once.
+func TestNodesFollowChanges(t *testing.T) {
+	nodes := twoNodes(t)
+	const workers, writes = 6, 40
+	start, err := nodes[0].LastChange(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var writers sync.WaitGroup
+	for w := range workers {
+		writers.Go(func() {
+			for i := range writes {
+				if err := putUser(context.Background(), nodes[w%2], fmt.Sprint(w, "-", i)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	finished := make(chan struct{})
+	go func() { writers.Wait(); close(finished) }()
+	seen := map[string]int{}
+	for after, over := start, false; ; {
+		select {
+		case <-finished:
+			over = true
+		default:
+		}
+		list, err := nodes[1].ChangesAfter(t.Context(), after, 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range list {
+			if c.Number <= after {
+				t.Errorf("got change %d after %d", c.Number, after)
+			}
+			after = c.Number
+			seen[c.Key]++
+		}
+		if over && len(list) == 0 {
+			break
+		}
+	}
+	if len(seen) != workers*writes {
+		t.Errorf("saw %d changes, want %d", len(seen), workers*writes)
+	}
+}
+
+func TestNodesShareNoIDs(t *testing.T) {
+	nodes := twoNodes(t)
+	seen := map[platform.ID]bool{}
+	for i := range 5000 {
+		id, err := nodes[i%2].NewID(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen[id] {
+			t.Fatalf("ID %d came twice", id)
+		}
+		seen[id] = true
+	}
+}
+
+// Of two nodes that spend one OTP, one wins.
+func TestNodesSpendOneOTP(t *testing.T) {
+	nodes := twoNodes(t)
+	for round := range 10 {
+		r := platform.Registration{Tenant: tenant, ExternalID: "dev1", OTP: platform.SecretMAC{KeyID: "k", MAC: []byte{1}}}
+		if _, err := nodes[round%2].Register(t.Context(), platform.RegisterDevice{Registration: r}); err != nil {
+			t.Fatal(err)
+		}
+		var (
+			both sync.WaitGroup
+			errs [2]error
+		)
+		for i, s := range nodes {
+			both.Go(func() {
+				errs[i] = s.Issue(context.Background(), platform.Issue{
+					Certificate: platform.IssuedCertificate{Tenant: tenant, Serial: fmt.Sprint(round, i), ExternalID: "dev1"},
+					Enrolment:   &platform.OTPSpending{ExternalID: "dev1", Epoch: int64(round + 1)},
+				})
+			})
+		}
+		both.Wait()
+		kinds := map[problem.Kind]int{problem.KindOf(errs[0]): 1}
+		kinds[problem.KindOf(errs[1])]++
+		if kinds[""] != 1 || kinds[problem.Conflict] != 1 {
+			t.Errorf("got %v, want one success and one conflict", errs)
+		}
+	}
+}
+
+// Nodes that raise the same alarms in opposite orders get into each other's
+// way in the database; it shows to nobody.
+func TestNodesRaiseTheSameAlarms(t *testing.T) {
+	nodes := twoNodes(t)
+	const rounds, types = 20, 20
+	var both sync.WaitGroup
+	for n, s := range nodes {
+		both.Go(func() {
+			for range rounds {
+				b := platform.Batch{Tenant: tenant}
+				for i := range types {
+					if n == 1 {
+						i = types - 1 - i
+					}
+					id, err := s.NewID(context.Background())
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					b.Alarms = append(b.Alarms, platform.Alarm{ID: id, Source: 1, Type: fmt.Sprint(i), Status: platform.Active})
+				}
+				if err := submit(s, b); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	both.Wait()
+	l, err := nodes[0].Alarms(t.Context(), tenant, platform.TelemetryFilter{}, platform.Page{Number: 1, Size: 100})
+	if err != nil || len(l.Items) != types {
+		t.Fatalf("got %d alarms, %v, want %d", len(l.Items), err, types)
+	}
+	for _, a := range l.Items {
+		if a.Count != 2*rounds {
+			t.Errorf("alarm %s: got count %d, want %d", a.Type, a.Count, 2*rounds)
+		}
+	}
+}
+
+// After the database was restarted, the next commands and reads find it.
+func TestDatabaseRestarts(t *testing.T) {
+	nodes := twoNodes(t)
+	s := nodes[0]
+	if err := putUser(t.Context(), s, "before"); err != nil {
+		t.Fatal(err)
+	}
+	if err := submit(s, measurement(1)); err != nil {
+		t.Fatal(err)
+	}
+	postgrestest.Restart(t)
+	if _, err := s.User(t.Context(), tenant, "before"); err != nil {
+		t.Error(err)
+	}
+	if err := putUser(t.Context(), s, "after"); err != nil {
+		t.Error(err)
+	}
+	if err := submit(s, measurement(2)); err != nil {
+		t.Error(err)
+	}
+	l, err := nodes[1].Measurements(t.Context(), tenant, platform.TelemetryFilter{}, platform.Page{Number: 1, Size: 5})
+	if err != nil || len(l.Items) != 2 {
+		t.Errorf("got %d measurements, %v, want 2", len(l.Items), err)
+	}
+}
+
+// While the database is away, commands and reads are unavailable.
+func TestDatabaseIsAway(t *testing.T) {
+	nodes := twoNodes(t)
+	s := nodes[0]
+	start := postgrestest.StopUntil(t)
+	_, err := s.User(t.Context(), tenant, "admin")
+	for what, err := range map[string]error{
+		"read": err, "command": putUser(t.Context(), s, "x"), "telemetry": submit(s, measurement(1)),
+	} {
+		if problem.KindOf(err) != problem.Unavailable {
+			t.Errorf("%s: got %v, want unavailable", what, err)
+		}
+	}
+	start()
+	if err := putUser(t.Context(), s, "x"); err != nil {
+		t.Error(err)
+	}
+	if err := submit(s, measurement(1)); err != nil {
+		t.Error(err)
+	}
+}
