@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"strings"
@@ -216,6 +217,45 @@ func (d *rig) keys() []key.Ref {
 	return refs
 }
 
+// Two years: every renewal in its window, no gap, a restart after each.
+func TestTwoYears(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := servertest.Start(t, servertest.Options{})
+		d := newRig(t, s, "dev1")
+		s.Register("dev1", "the-right-password")
+		d.start()
+		d.enrol("the-right-password")
+		last := d.until("valid", valid)
+		renewals := 0
+		for end := time.Now().AddDate(2, 0, 0); time.Now().Before(end); {
+			time.Sleep(12 * time.Hour)
+			got := d.until("valid", valid)
+			if left := time.Until(*got.NotAfter); left < 90*24*time.Hour {
+				t.Fatalf("%v: only %v left", time.Now(), left)
+			}
+			if got.Serial == last.Serial {
+				continue
+			}
+			renewals++
+			if off := time.Since(*last.RenewAt); off < 0 || off > 24*time.Hour {
+				t.Errorf("renewed %v after its time", off)
+			}
+			last = got
+			if err := d.stop(); err != nil {
+				t.Fatal(err)
+			}
+			d.start()
+			d.until("valid after a restart", valid)
+		}
+		if renewals != 2 && renewals != 3 {
+			t.Errorf("%d renewals in two years of yearly certificates, want 2 or 3", renewals)
+		}
+		if err := d.stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // A candidate that the server refuses is rolled back to what still connects.
 func TestRollBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -272,31 +312,47 @@ func TestPowerCuts(t *testing.T) {
 		clean.live("password-of-clean")
 		total := clean.disk.Steps() - first
 		for n := range total {
-			d := newRig(t, s, fmt.Sprintf("cut%d", n))
-			otp := fmt.Sprintf("password-of-cut-%d", n)
-			s.Register(d.id, otp)
-			d.disk.CutAt(first + n)
-			d.live(otp)
-			if n%2 == 0 {
-				d.disk = d.disk.PowerLoss(nil)
-			} else {
-				d.disk = d.disk.Restart() // killed, not cut
-			}
-			d.start()
-			time.Sleep(time.Second)
-			if d.status().Generation == 0 {
-				d.enrol(otp)
-			}
-			d.until("valid", valid)
-			if err := d.stop(); err != nil {
-				t.Fatalf("cut before step %d: %v", n, err)
-			}
-			if keys := d.keys(); len(keys) != 1 {
-				t.Fatalf("cut before step %d: keys %v", n, keys)
+			for way, found := range ways {
+				d := newRig(t, s, fmt.Sprintf("cut%d-%d", n, way))
+				otp := "password-of-" + d.id
+				s.Register(d.id, otp)
+				d.disk.CutAt(first + n)
+				d.live(otp)
+				d.disk = found(d.disk, uint64(n))
+				if err := d.comeBack(otp); err != nil {
+					t.Fatalf("cut before step %d, way %d: %v", n, way, err)
+				}
 			}
 		}
-		t.Logf("%d cut points of enrol and renew, all come back", total)
+		t.Logf("%d cut points of enrol and renew, each in %d ways: all come back", total, len(ways))
 	})
+}
+
+// ways are what a disk may hold after the cut: what was synced, some of the
+// rest too, or everything, when only the process was killed.
+var ways = []func(*durabletest.FS, uint64) *durabletest.FS{
+	func(f *durabletest.FS, _ uint64) *durabletest.FS { return f.PowerLoss(nil) },
+	func(f *durabletest.FS, n uint64) *durabletest.FS { return f.PowerLoss(rand.New(rand.NewPCG(n, 1))) },
+	func(f *durabletest.FS, _ uint64) *durabletest.FS { return f.Restart() },
+}
+
+// comeBack starts the agent on what it finds and brings it to a valid state.
+func (d *rig) comeBack(otp string) error {
+	d.t.Helper()
+	d.start()
+	time.Sleep(time.Second)
+	if d.status().Generation == 0 {
+		d.enrol(otp)
+	}
+	d.until("valid", valid)
+	d.renew() // a key that waited for its certificate is used now
+	if err := d.stop(); err != nil {
+		return err
+	}
+	if keys := d.keys(); len(keys) != 1 {
+		return fmt.Errorf("keys %v, want one", keys)
+	}
+	return nil
 }
 
 // live enrols and renews as far as the disk lets it.
