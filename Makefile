@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 
 GO        ?= go
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
-LDFLAGS   := -s -w -X main.version=$(VERSION)
+LDFLAGS   := -s -w -X main.version=$(VERSION) -X main.buildTime=$(shell git log -1 --format=%cI 2>/dev/null)
 # The agent speaks HTTP/1.1 alone, which spares it half a megabyte.
 export AGENT_TAGS := nethttpomithttp2
 BUILD     := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'

@@ -20,10 +20,10 @@ import (
 // stays at RSA 2048 (rest.md §4.2). Two nodes that start together make a key
 // each; with the previous one that is three.
 const (
-	keyBits     = 2048
-	purpose     = "token-signing"
-	keptKeys    = 2
-	maxTried    = 3
+	keyBits  = 2048
+	purpose  = "token-signing"
+	keptKeys = 2
+	maxTried = 3
 	// reloadEvery is the staleness of the ring on a node that did not rotate. An
 	// unknown signature makes it read the keys earlier, at most each expireAfter.
 	reloadEvery = time.Minute

@@ -190,7 +190,7 @@ var versionCommand = command{
 	long:  "Prints the version of the agent.",
 	setup: func(p *program, _ *flag.FlagSet) func([]string) error {
 		return func([]string) error {
-			fmt.Fprintf(p.stdout, "mooring-agent %s %s/%s %s\n", buildVersion, runtime.GOOS, runtime.GOARCH, runtime.Version())
+			fmt.Fprintf(p.stdout, "mooring-agent %s %s/%s %s\n", version, runtime.GOOS, runtime.GOARCH, runtime.Version())
 			return nil
 		}
 	},

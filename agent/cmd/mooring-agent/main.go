@@ -26,9 +26,9 @@ const (
 	exitLater  = 75 // EX_TEMPFAIL of sysexits.h: come back later
 )
 
-// Set by the linker: -X main.buildVersion=… -X main.buildTime=RFC 3339.
+// Set by the linker: -X main.version=… -X main.buildTime=RFC 3339.
 var (
-	buildVersion = "development"
+	version = "development"
 	buildTime    = ""
 )
 
