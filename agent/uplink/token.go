@@ -190,12 +190,12 @@ func isRemoteAlert(err error) bool {
 
 // cut bounds foreign text, between runes, to one line.
 func cut(s string) string {
-	s = strings.ToValidUTF8(strings.Map(func(r rune) rune {
+	s = strings.Map(func(r rune) rune { // what is no UTF-8 becomes U+FFFD
 		if r < ' ' || r == 0x7f {
 			return ' '
 		}
 		return r
-	}, s), "?")
+	}, s)
 	if len(s) <= maxDetail {
 		return s
 	}

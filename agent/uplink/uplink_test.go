@@ -1,0 +1,584 @@
+package uplink_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/eclipse/paho.mqtt.golang/packets"
+
+	"mooring/agent/uplink"
+	"mooring/internal/problem"
+	"mooring/server/servertest"
+)
+
+// broker is an MQTT server that does what a test tells it.
+type broker struct {
+	t       testing.TB
+	network *servertest.Network
+	tls     *tls.Config
+	roots   *x509.CertPool
+
+	mu         sync.Mutex
+	connack    byte
+	suback     func(topic string, try int) byte
+	tries      map[string]int
+	token      func() string
+	ackPublish bool
+	published  []string
+	connects   []time.Time
+	resumed    []bool
+	levels     []byte
+	conns      []net.Conn
+	explain    string
+	whoami     http.HandlerFunc
+}
+
+func certificate(t testing.TB, cn string) tls.Certificate {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmpl := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: cn}, DNSNames: []string{"server.test"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(10, 0, 0), IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, k.Public(), k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, _ := x509.ParseCertificate(der)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: k, Leaf: leaf}
+}
+
+func newBroker(t testing.TB) *broker {
+	t.Helper()
+	cert := certificate(t, "server")
+	b := &broker{t: t, network: servertest.NewNetwork(), roots: x509.NewCertPool(), tries: map[string]int{}, ackPublish: true,
+		suback: func(string, int) byte { return 0 }, token: func() string { return "" }}
+	b.roots.AddCert(cert.Leaf)
+	b.tls = &tls.Config{Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequestClientCert}
+	mqtt, err := b.network.Listen("server.test:8883")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mtls, err := b.network.Listen("server.test:8443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go b.accept(mqtt)
+	h := &http.Server{Handler: http.HandlerFunc(b.serveHTTP)}
+	go func() { _ = h.Serve(tls.NewListener(mtls, b.tls)) }()
+	t.Cleanup(func() {
+		_ = mqtt.Close()
+		_ = h.Close()
+		b.kick()
+	})
+	return b
+}
+
+func (b *broker) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	b.mu.Lock()
+	explain, who := b.explain, b.whoami
+	b.mu.Unlock()
+	switch {
+	case r.URL.Path == "/mooring/explain" && explain != "":
+		_, _ = w.Write([]byte(explain))
+	case r.URL.Path == "/mooring/whoami" && who != nil:
+		who(w, r)
+	default:
+		http.NotFound(w, r)
+	}
+}
+
+func (b *broker) accept(l net.Listener) {
+	for {
+		raw, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go b.serve(tls.Server(raw, b.tls))
+	}
+}
+
+func (b *broker) kick() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range b.conns {
+		_ = c.Close()
+	}
+	b.conns = nil
+}
+
+func (b *broker) serve(c *tls.Conn) {
+	defer func() { _ = c.Close() }()
+	for {
+		p, err := packets.ReadPacket(c)
+		if err != nil {
+			return
+		}
+		b.mu.Lock()
+		again := b.answer(c, p)
+		b.mu.Unlock()
+		if !again {
+			return
+		}
+	}
+}
+
+// answer runs under b.mu.
+func (b *broker) answer(c *tls.Conn, p packets.ControlPacket) bool {
+	switch p := p.(type) {
+	case *packets.ConnectPacket:
+		b.connects = append(b.connects, time.Now())
+		b.levels = append(b.levels, p.ProtocolVersion)
+		b.resumed = append(b.resumed, c.ConnectionState().DidResume)
+		b.conns = append(b.conns, c)
+		a := packets.NewControlPacket(packets.Connack).(*packets.ConnackPacket)
+		a.ReturnCode = b.connack
+		_ = a.Write(c)
+		return b.connack == 0
+	case *packets.SubscribePacket:
+		a := packets.NewControlPacket(packets.Suback).(*packets.SubackPacket)
+		a.MessageID = p.MessageID
+		b.tries[p.Topics[0]]++
+		a.ReturnCodes = []byte{b.suback(p.Topics[0], b.tries[p.Topics[0]])}
+		_ = a.Write(c)
+	case *packets.PublishPacket:
+		b.publish(c, p)
+	case *packets.PingreqPacket:
+		_ = packets.NewControlPacket(packets.Pingresp).Write(c)
+	case *packets.DisconnectPacket:
+		return false
+	}
+	return true
+}
+
+func (b *broker) publish(c *tls.Conn, p *packets.PublishPacket) {
+	b.published = append(b.published, p.TopicName+" "+string(p.Payload))
+	if p.Qos == 1 && (b.ackPublish || bytes.HasPrefix(p.Payload, []byte("100,"))) {
+		a := packets.NewControlPacket(packets.Puback).(*packets.PubackPacket)
+		a.MessageID = p.MessageID
+		_ = a.Write(c)
+	}
+	if p.TopicName != "s/uat" {
+		return
+	}
+	if text := b.token(); text != "" {
+		a := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
+		a.TopicName, a.Payload = "s/dat", []byte("71,"+text)
+		_ = a.Write(c)
+	}
+}
+
+// get reads b's fields in peace.
+func get[T any](b *broker, f func() T) T {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return f()
+}
+
+func (b *broker) set(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	f()
+}
+
+// link is an uplink with what it reports.
+type link struct {
+	*uplink.Uplink
+	mu     sync.Mutex
+	events []uplink.Event
+	stop   func()
+}
+
+func (l *link) kinds() []uplink.EventKind {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var k []uplink.EventKind
+	for _, e := range l.events {
+		k = append(k, e.Kind)
+	}
+	return k
+}
+
+func (l *link) last() uplink.Event {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.events) == 0 {
+		return uplink.Event{Kind: -1}
+	}
+	return l.events[len(l.events)-1]
+}
+
+func (b *broker) link(t testing.TB, edit func(*uplink.Config)) *link {
+	t.Helper()
+	l := &link{}
+	cfg := uplink.Config{DeviceID: "dev1", MQTTS: "server.test:8883", MTLS: "server.test:8443", TrustAnchors: b.roots,
+		DialContext: b.network.DialContext, KeepAlive: time.Hour, Hello: []string{"100,dev1,mooring"}, Random: func() float64 { return 0 },
+		Report: func(e uplink.Event) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.events = append(l.events, e)
+		}}
+	if edit != nil {
+		edit(&cfg)
+	}
+	l.Uplink = uplink.New(cfg)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { defer close(ended); l.Run(ctx) }()
+	l.stop = func() { cancel(); <-ended }
+	t.Cleanup(l.stop)
+	return l
+}
+
+func credential(t testing.TB, generation uint32) uplink.Credential {
+	t.Helper()
+	c := certificate(t, "dev1")
+	return uplink.Credential{Generation: generation, Certificate: c, Fingerprint: sha256.Sum256(c.Leaf.Raw)}
+}
+
+func TestReconnect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBroker(t)
+		l := b.link(t, nil)
+		l.Use(credential(t, 1))
+		time.Sleep(time.Second)
+		if got := l.kinds(); !slices.Equal(got, []uplink.EventKind{uplink.Up}) {
+			t.Fatalf("got %v, want up", got)
+		}
+		for range 4 { // thrown out of a good session at once, again and again
+			b.kick()
+			time.Sleep(time.Minute - time.Second)
+		}
+		at := get(b, func() []time.Time { return slices.Clone(b.connects) })
+		if len(at) < 4 {
+			t.Fatalf("only %d connections", len(at))
+		}
+		if first, last := at[1].Sub(at[0]), at[len(at)-1].Sub(at[len(at)-2]); last <= first {
+			t.Errorf("kicked again and again: waits of %v, then %v", first, last)
+		}
+		time.Sleep(10 * time.Minute) // stable
+		b.kick()
+		time.Sleep(3 * time.Second)
+		now := get(b, func() []time.Time { return slices.Clone(b.connects) })
+		if len(now) != len(at)+1 && now[len(now)-1].Sub(time.Now()) < -4*time.Second {
+			t.Errorf("after a stable connection the wait is still long: %v", now)
+		}
+		for _, v := range get(b, func() []byte { return b.levels }) {
+			if v != 4 {
+				t.Errorf("protocol level %d, want 4 alone", v)
+			}
+		}
+		if r := get(b, func() []bool { return b.resumed }); r[0] || !r[1] {
+			t.Errorf("resumed: got %v, want a full handshake and then sessions", r)
+		}
+		l.stop()
+	})
+}
+
+func TestNewCertificateNeverResumes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBroker(t)
+		l := b.link(t, nil)
+		l.Use(credential(t, 1))
+		time.Sleep(time.Second)
+		l.Use(credential(t, 2))
+		time.Sleep(time.Second)
+		if r := get(b, func() []bool { return b.resumed }); len(r) != 2 || r[1] {
+			t.Errorf("resumed: got %v, want two full handshakes", r)
+		}
+		if got := l.kinds(); !slices.Equal(got, []uplink.EventKind{uplink.Up, uplink.Down, uplink.Up}) {
+			t.Errorf("got %v", got)
+		}
+		l.stop()
+	})
+}
+
+func TestRefusals(t *testing.T) {
+	tests := []struct {
+		name    string
+		connack byte
+		explain string
+		kind    uplink.EventKind
+		reason  string
+	}{
+		{"not authorised", 5, "", uplink.Refused, "not authorised"},
+		{"explained", 5, `{"reason":"revoked","detail":"serial 1"}`, uplink.Refused, "revoked"},
+		{"accepted now, refused for the name", 5, `{"reason":"accepted","last_refusal":{"reason":"client-id-differs-from-common-name"}}`, uplink.Refused, "client-id-differs-from-common-name"},
+		{"explained by HTML", 5, `<html>`, uplink.Refused, "not authorised"},
+		{"client ID", 2, "", uplink.Refused, "not authorised"},
+		{"password", 4, "", uplink.Refused, "not authorised"},
+		{"version", 1, "", uplink.Refused, "not authorised"},
+		{"server unavailable", 3, `{"reason":"revoked"}`, uplink.Failed, "unreachable"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBroker(t)
+				b.connack, b.explain = tt.connack, tt.explain
+				l := b.link(t, nil)
+				l.Use(credential(t, 1))
+				time.Sleep(time.Second)
+				if e := l.last(); e.Kind != tt.kind || e.Reason != tt.reason || e.Detail == "" && tt.explain == "" {
+					t.Errorf("got %+v, want kind %d, reason %q", e, tt.kind, tt.reason)
+				}
+				b.set(func() { b.connack = 0 }) // never fatal
+				time.Sleep(10 * time.Second)
+				if e := l.last(); e.Kind != uplink.Up {
+					t.Errorf("then got %+v, want up", e)
+				}
+				l.stop()
+			})
+		})
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBroker(t)
+		b.network.SetDown(true)
+		l := b.link(t, nil)
+		l.Use(credential(t, 1))
+		time.Sleep(time.Hour)
+		if e := l.last(); e.Kind != uplink.Failed || e.Reason != "unreachable" {
+			t.Errorf("got %+v", e)
+		}
+		if n := len(l.kinds()); n < 12 || n > 30 {
+			t.Errorf("%d tries in an hour, want about one in 5 minutes", n)
+		}
+		l.stop()
+		stranger := b.link(t, func(c *uplink.Config) { c.TrustAnchors = x509.NewCertPool() })
+		b.network.SetDown(false)
+		stranger.Use(credential(t, 1))
+		time.Sleep(time.Second)
+		if e := stranger.last(); e.Kind != uplink.Failed || e.Reason != "server certificate" {
+			t.Errorf("foreign server: got %+v", e)
+		}
+		stranger.stop()
+	})
+}
+
+func TestRefusedSubscriptionIsRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBroker(t)
+		b.suback = func(topic string, try int) byte {
+			if topic != "s/e" && try < 3 {
+				return 0x80
+			}
+			return 0
+		}
+		l := b.link(t, nil)
+		l.Use(credential(t, 1))
+		time.Sleep(time.Minute)
+		got := get(b, func() map[string]int { return b.tries })
+		if got["s/ds"] != 3 || got["s/dat"] != 3 || got["s/e"] != 1 {
+			t.Errorf("subscriptions: got %v", got)
+		}
+		if p := get(b, func() []string { return b.published }); p[0] != "s/us 100,dev1,mooring\n" {
+			t.Errorf("the first message is %q", p[0])
+		}
+		l.stop()
+	})
+}
+
+func TestPublish(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBroker(t)
+		l := b.link(t, nil)
+		l.Use(credential(t, 1))
+		// 8 bytes of header and the topic with them make 16,184.
+		room := 16184 - 8 - len("s/us")
+		for _, tt := range []struct {
+			n    int
+			want error
+		}{{room - 1, nil}, {room, nil}, {room + 1, problem.TooLarge}} {
+			if err := l.Publish(t.Context(), "s/us", make([]byte, tt.n)); !errors.Is(err, tt.want) {
+				t.Errorf("%d bytes: got %v, want %v", tt.n, err, tt.want)
+			}
+		}
+		// Not acknowledged, thrown out, sent again: only then reported.
+		b.set(func() { b.ackPublish = false })
+		done := make(chan error, 1)
+		go func() { done <- l.Publish(t.Context(), "s/us", []byte("200,a")) }()
+		time.Sleep(time.Second)
+		select {
+		case err := <-done:
+			t.Fatalf("reported before the acknowledgement: %v", err)
+		default:
+		}
+		b.set(func() { b.ackPublish = true })
+		b.kick()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		n := 0
+		for _, p := range get(b, func() []string { return b.published }) {
+			if p == "s/us 200,a" {
+				n++
+			}
+		}
+		if n != 2 {
+			t.Errorf("sent %d times, want twice", n)
+		}
+		b.network.SetDown(true)
+		b.kick()
+		time.Sleep(time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if err := l.Publish(ctx, "s/us", []byte("200,b")); !errors.Is(err, problem.Unavailable) {
+			t.Errorf("without a network: got %v", err)
+		}
+		l.stop()
+	})
+}
+
+// token is an unsigned JWT of an hour that begins now.
+func token(n int) string {
+	enc := base64.RawURLEncoding.EncodeToString
+	now := time.Now().Unix()
+	return enc([]byte(`{}`)) + "." + enc(fmt.Appendf(nil, `{"jti":"%d","iat":%d,"exp":%d}`, n, now, now+3600)) + ".c2ln"
+}
+
+func TestToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBroker(t)
+		given := 0
+		b.token = func() string { given++; return token(given) }
+		var observed time.Time
+		l := b.link(t, func(c *uplink.Config) { c.Observe = func(at time.Time) { observed = at } })
+		l.Use(credential(t, 1))
+		want := func(what, id string) {
+			t.Helper()
+			_, claims, err := l.Token(t.Context())
+			if err != nil || claims.ID != id {
+				t.Errorf("%s: got token %q, %v; want %q", what, claims.ID, err, id)
+			}
+		}
+		want("first", "1")
+		if observed.IsZero() {
+			t.Error("the time of the token was not told")
+		}
+		want("kept", "1")
+		time.Sleep(30*time.Minute - time.Second)
+		want("before half its life", "1")
+		time.Sleep(time.Second)
+		want("at half its life", "2")
+		text, _, _ := l.Token(t.Context())
+		l.Forget(t.Context(), text)
+		want("after a 401", "3")
+		l.Forget(t.Context(), text)
+		want("another token refused", "3")
+		b.set(func() { b.token = func() string { return "" } })
+		time.Sleep(40 * time.Minute)
+		want("nothing newer to be had", "3")
+		time.Sleep(30 * time.Minute)
+		if _, _, err := l.Token(t.Context()); !errors.Is(err, problem.Unavailable) {
+			t.Errorf("expired and none to be had: got %v", err)
+		}
+		b.set(func() { b.token = func() string { return "no.token" } })
+		if _, _, err := l.Token(t.Context()); !errors.Is(err, problem.Invalid) {
+			t.Errorf("garbage as token: got %v", err)
+		}
+		l.stop()
+	})
+}
+
+func TestConfirm(t *testing.T) {
+	whoami := func(device string, named func(*http.Request) [32]byte) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			sum := named(r)
+			fmt.Fprintf(w, `{"device":%q,"fingerprint_sha256":%q}`, device, hex.EncodeToString(sum[:]))
+		}
+	}
+	presented := func(r *http.Request) [32]byte { return sha256.Sum256(r.TLS.PeerCertificates[0].Raw) }
+	other := func(*http.Request) [32]byte { return [32]byte{1} }
+	status := func(code int) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
+	}
+	tests := []struct {
+		name   string
+		whoami http.HandlerFunc
+		token  string
+		kind   uplink.EventKind
+		same   bool
+	}{
+		{"this certificate", whoami("dev1", presented), "", uplink.Up, true},
+		{"another certificate", whoami("dev1", other), "", uplink.Up, false},
+		{"another device", whoami("dev2", presented), "", uplink.Failed, false},
+		{"no such call, but a token", nil, "yes", uplink.Up, true},
+		{"no such call and no token", nil, "", uplink.Failed, false},
+		{"no such call, and the certificate was not asked for", nil, "yes unasked", uplink.Failed, false},
+		{"refused", status(401), "yes", uplink.Refused, false},
+		{"out of order, but a token", status(503), "yes", uplink.Up, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBroker(t)
+				b.whoami = tt.whoami
+				if strings.Contains(tt.token, "unasked") {
+					b.tls.ClientAuth = tls.NoClientCert
+				}
+				if tt.token != "" {
+					b.token = func() string { return token(1) }
+				}
+				l := b.link(t, nil)
+				c := credential(t, 1)
+				c.Confirm = true
+				l.Use(c)
+				for range 600 {
+					if len(l.kinds()) > 0 {
+						break
+					}
+					time.Sleep(time.Second)
+				}
+				l.mu.Lock()
+				e := l.events[0]
+				l.mu.Unlock()
+				if e.Kind != tt.kind || (e.Fingerprint == c.Fingerprint) != tt.same {
+					t.Errorf("got %+v, want kind %d, the same certificate: %v", e, tt.kind, tt.same)
+				}
+				l.stop()
+			})
+		})
+	}
+}
+
+func TestHeartbeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBroker(t)
+		l := b.link(t, func(c *uplink.Config) { c.Heartbeat = 5 * time.Minute })
+		l.Use(credential(t, 1))
+		time.Sleep(time.Hour + time.Second)
+		n := 0
+		for _, p := range get(b, func() []string { return b.published }) {
+			if p == "s/us 125" {
+				n++
+			}
+		}
+		if n != 12 {
+			t.Errorf("%d heartbeats in an hour, want 12", n)
+		}
+		l.stop()
+	})
+}
