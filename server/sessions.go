@@ -17,18 +17,26 @@ var endsTrust = []platform.Reason{
 // is the last applier: trust and deviceauth know of the change already.
 func (s *services) judgeSessions(ctx context.Context, c platform.Change) error {
 	switch {
-	case c.Kind == platform.ChangeTrust, c.Kind == platform.ChangeRevocation,
+	case c.Kind == platform.ChangeTrust:
+		s.endSessions(func(platform.TenantID) bool { return true }) // a proof of one tenant ends the claims of others
+	case c.Kind == platform.ChangeRevocation,
 		c.Kind == platform.ChangeOption && c.Key == platform.OptionOfflineCheck.Category+"/"+platform.OptionOfflineCheck.Key:
-		now := time.Now()
-		for _, reason := range endsTrust {
-			s.mqtt.KickIf(reason, func(p platform.Principal, v platform.Verdict) bool {
-				return p.Tenant == c.Tenant && v.Scope == platform.Full && s.trust.StillTrusted(v, now) == reason
-			})
-		}
+		s.endSessions(func(t platform.TenantID) bool { return t == c.Tenant })
 	case c.Kind == platform.ChangeDeviceUser:
 		if s.devices.CheckDevice(ctx, c.Tenant, c.Key) != nil {
 			s.mqtt.Kick(c.Tenant, c.Key, platform.ReasonUserDisabled)
 		}
 	}
 	return nil
+}
+
+// endSessions closes the connections by certificate, of the tenants that
+// concerns holds for, that would be refused now.
+func (s *services) endSessions(concerns func(platform.TenantID) bool) {
+	now := time.Now()
+	for _, reason := range endsTrust {
+		s.mqtt.KickIf(reason, func(p platform.Principal, v platform.Verdict) bool {
+			return concerns(p.Tenant) && v.Scope == platform.Full && s.trust.StillTrusted(v, now) == reason
+		})
+	}
 }

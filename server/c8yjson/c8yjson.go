@@ -53,9 +53,15 @@ const errorInfo = "https://www.cumulocity.com/guides/reference-guide/#error_repo
 
 // Error writes an error body. code is "<area>/<name>".
 func Error(w *Writer, code, message string) {
+	ErrorWith(w, code, message, func() {})
+}
+
+// ErrorWith is Error with the further members that more writes.
+func ErrorWith(w *Writer, code, message string, more func()) {
 	w.Open('{')
 	w.Text("error", code)
 	w.Text("message", message)
 	w.Text("info", errorInfo)
+	more()
 	w.Close('}')
 }

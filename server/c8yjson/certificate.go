@@ -22,6 +22,10 @@ func TrustedCertificate(w *Writer, base string, c platform.TrustedCertificate) {
 	w.Bool("autoRegistrationEnabled", c.AutoRegistration)
 	w.Bool("tenantCertificateAuthority", c.IsTenantCA)
 	w.Bool("proofOfPossessionValid", c.Proven)
+	if c.ProofCode != "" {
+		w.Text("proofOfPossessionUnsignedVerificationCode", c.ProofCode)
+		w.Time("proofOfPossessionVerificationCodeUsableUntil", c.ProofUntil)
+	}
 	w.Text("certInPemFormat", base64.StdEncoding.EncodeToString(c.Certificate))
 	if x, err := x509.ParseCertificate(c.Certificate); err == nil {
 		w.Text("subject", pki.JavaName(x.RawSubject))

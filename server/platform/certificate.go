@@ -17,10 +17,14 @@ type TrustedCertificate struct {
 	AutoRegistration bool
 	IsTenantCA       bool // issued by us; its key lies in Issuer
 	Proven           bool // proof of possession completed
-	Created          time.Time
-	Subject          []byte   // raw DER of the subject, for look-up
-	KeyHash          [32]byte // SHA-256 of SubjectPublicKeyInfo, for look-up
-	NotAfter         time.Time
+	// ProofCode is what the tenant must sign to prove possession, and ProofUntil
+	// until when it may; empty and zero before the first code was made.
+	ProofCode  string
+	ProofUntil time.Time
+	Created    time.Time
+	Subject    []byte   // raw DER of the subject, for look-up
+	KeyHash    [32]byte // SHA-256 of SubjectPublicKeyInfo, for look-up
+	NotAfter   time.Time
 }
 
 // TrustedCertificates keeps trust anchors. Change: ChangeTrust, key = fingerprint.
@@ -30,8 +34,13 @@ type TrustedCertificates interface {
 	TrustedCertificate(ctx context.Context, tenant TenantID, fingerprint string) (TrustedCertificate, error)
 	// TrustedCertificates lists in the order of creation; onlyCA keeps only the tenant CA.
 	TrustedCertificates(ctx context.Context, tenant TenantID, onlyCA bool, page Page) (List[TrustedCertificate], error)
-	// UpdateTrustedCertificate replaces Name, Enabled, AutoRegistration and Proven.
+	// UpdateTrustedCertificate replaces Name, Enabled and AutoRegistration.
 	UpdateTrustedCertificate(ctx context.Context, c TrustedCertificate, audit ...AuditRecord) error
+	// SetProofCode replaces ProofCode and ProofUntil. It changes nobody's trust and reports no change.
+	SetProofCode(ctx context.Context, tenant TenantID, fingerprint, code string, until time.Time, audit ...AuditRecord) error
+	// SetProven sets Proven if code is the current ProofCode, Conflict if it is
+	// another; whatever the code is if it is empty.
+	SetProven(ctx context.Context, tenant TenantID, fingerprint, code string, audit ...AuditRecord) error
 	// DeleteTrustedCertificate also destroys the Issuer if it is the tenant CA.
 	DeleteTrustedCertificate(ctx context.Context, tenant TenantID, fingerprint string, audit ...AuditRecord) error
 	// AllTrustedCertificates calls f for each anchor of every tenant, in order of creation.

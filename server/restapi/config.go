@@ -2,6 +2,7 @@ package restapi
 
 import (
 	"context"
+	"crypto/x509"
 	"io"
 	"log/slog"
 	"net/http"
@@ -127,6 +128,10 @@ type Trust interface {
 	Get(ctx context.Context, tenant platform.TenantID, fingerprint string) (platform.TrustedCertificate, error)
 	Update(ctx context.Context, actor platform.Principal, tenant platform.TenantID, fingerprint string, ch trust.CertificateChange) (platform.TrustedCertificate, error)
 	Delete(ctx context.Context, actor platform.Principal, tenant platform.TenantID, fingerprint string) error
+	NewCode(ctx context.Context, actor platform.Principal, tenant platform.TenantID, fingerprint string) (platform.TrustedCertificate, error)
+	Prove(ctx context.Context, actor platform.Principal, tenant platform.TenantID, fingerprint, signature string) (platform.TrustedCertificate, error)
+	Confirm(ctx context.Context, actor platform.Principal, tenant platform.TenantID, fingerprint string) (platform.TrustedCertificate, error)
+	Verify(chain []*x509.Certificate, now time.Time) platform.Verdict
 	Revoke(ctx context.Context, actor platform.Principal, tenant platform.TenantID, entries []platform.Revocation) (added int, err error)
 	Revocations(ctx context.Context, tenant platform.TenantID) ([]platform.Revocation, error)
 }

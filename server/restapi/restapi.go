@@ -59,7 +59,7 @@ func (a *API) routes() []route {
 		a.measurementRoutes(), a.eventRoutes(), a.alarmRoutes(),
 		a.tenantRoutes(), a.optionRoutes(), a.systemOptionRoutes(), a.featureRoutes(),
 		a.userRoutes(), a.auditRoutes(),
-		a.trustedCertificateRoutes(), a.revocationRoutes(), a.authorityRoutes(),
+		a.trustedCertificateRoutes(), a.possessionRoutes(), a.chainRoutes(), a.revocationRoutes(), a.authorityRoutes(),
 		a.registrationRoutes(), a.deviceTokenRoutes(), a.mooringRoutes(),
 	)
 }

@@ -121,6 +121,33 @@ func (s *store) UpdateTrustedCertificate(_ context.Context, c platform.TrustedCe
 	return nil
 }
 
+func (s *store) SetProofCode(_ context.Context, tenant platform.TenantID, fingerprint, code string, until time.Time, audit ...platform.AuditRecord) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := s.index(tenant, fingerprint)
+	if i < 0 {
+		return problem.New(problem.NotFound, "", nil)
+	}
+	s.rows[i].ProofCode, s.rows[i].ProofUntil = code, until
+	s.audit = append(s.audit, audit...)
+	return nil
+}
+
+func (s *store) SetProven(_ context.Context, tenant platform.TenantID, fingerprint, code string, audit ...platform.AuditRecord) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	i := s.index(tenant, fingerprint)
+	switch {
+	case i < 0:
+		return problem.New(problem.NotFound, "", nil)
+	case code != "" && code != s.rows[i].ProofCode:
+		return problem.New(problem.Conflict, "", nil)
+	}
+	s.rows[i].Proven = true
+	s.audit = append(s.audit, audit...)
+	return nil
+}
+
 func (s *store) DeleteTrustedCertificate(_ context.Context, tenant platform.TenantID, fingerprint string, audit ...platform.AuditRecord) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

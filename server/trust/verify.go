@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 
 	"mooring/internal/pki"
@@ -57,6 +58,7 @@ func (t *Trust) Verify(chain []*x509.Certificate, now time.Time) platform.Verdic
 	}
 	w := decisive(ways, tenant)
 	v.Tenant, v.Anchor, v.AutoRegistration = tenant, w.anchor.row.Fingerprint, w.anchor.row.AutoRegistration
+	v.AnchorKey = w.anchor.group
 	serials := w.serials(sent)
 	for _, n := range serials {
 		v.Serials = append(v.Serials, pki.SerialHex(n))
@@ -174,8 +176,9 @@ func (w *way) serials(sent []*x509.Certificate) []*big.Int {
 
 // StillTrusted looks again at a verdict that was Full: for live sessions and
 // session tickets. It tells whether a certificate of the path has been revoked
-// since, the trusted certificate disabled or deleted, or time has run out; it
-// checks no signature. Accepted if all is well.
+// since, the trusted certificate disabled or deleted or its key proved by
+// another tenant, or time has run out; it checks no signature. Accepted if all
+// is well.
 func (t *Trust) StillTrusted(v platform.Verdict, now time.Time) platform.Reason {
 	s := t.current.Load()
 	if now.After(v.ValidUntil) {
@@ -193,23 +196,26 @@ func (t *Trust) StillTrusted(v platform.Verdict, now time.Time) platform.Reason 
 	switch {
 	case a == nil || a.row.Tenant != v.Tenant:
 		return platform.ReasonUnknownIssuer
-	case !a.row.Enabled && !s.hasEnabledTwin(a):
-		return platform.ReasonAnchorDisabled
 	}
-	return platform.Accepted
+	g, _ := s.groups.get(a.group)
+	return g.stillFor(a)
 }
 
-// hasEnabledTwin reports whether another record of a's tenant for the same key
-// is enabled: re-dated certificates replace each other.
-func (s *snapshot) hasEnabledTwin(a *anchor) bool {
-	g, ok := s.groups.get(a.group)
-	if !ok {
-		return false
-	}
+// stillFor tells whether the claim a still counts, alone and enabled. Another
+// record of its tenant for the same key does as well: re-dated certificates
+// replace each other.
+func (g *group) stillFor(a *anchor) platform.Reason {
+	reason := platform.ReasonUnknownIssuer // another tenant has proved possession, ours has not
 	for _, b := range g.inForce {
-		if b.row.Tenant == a.row.Tenant && b.row.Enabled {
-			return true
+		switch {
+		case b.row.Tenant != a.row.Tenant && slices.Contains(g.inForce, a):
+			return platform.ReasonAmbiguous
+		case b.row.Tenant != a.row.Tenant:
+		case b.row.Enabled:
+			reason = platform.Accepted
+		case reason != platform.Accepted:
+			reason = platform.ReasonAnchorDisabled
 		}
 	}
-	return false
+	return reason
 }
