@@ -88,6 +88,9 @@ type Store interface {
 	TrustedCertificates
 	Revocations
 	Issuers
+	IssuerRenewals
+	Turns
+	Approvals
 	SealedKeys
 	Inventory
 	IDs

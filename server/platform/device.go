@@ -82,6 +82,10 @@ type Registration struct {
 	GroupID    ID // zero: none
 	Created    time.Time
 	Epoch      int64 // counts registrations of this external ID; set by the store
+	// AskedKey is the SHA-256 of the SubjectPublicKeyInfo that asked to enrol and
+	// waits for the operator's word (StatusPending) or has it (StatusAccepted).
+	// Zero: none asked.
+	AskedKey [32]byte
 }
 
 // SpentOTP tells what the OTP bought, so that a lost answer can be given again

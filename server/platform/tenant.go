@@ -130,6 +130,16 @@ var (
 	OptionOfflineCheck  = OptionKey{"configuration", "crl.offline.check.enabled"}
 	OptionOnlineCheck   = OptionKey{"configuration", "crl.online.check.enabled"}
 	OptionTokenLifespan = OptionKey{"oauth.internal", "device-token.lifespan.seconds"}
+
+	// OptionApproval is "manual" if an operator accepts each first enrolment.
+	OptionApproval = OptionKey{"certificate-authority", "enrolment.approval"}
+	// OptionGraceDays is for how many days after its end a leaf may still re-enrol.
+	OptionGraceDays = OptionKey{"certificate-authority", "re-enrolment.grace.days"}
+	// OptionStrictSubject is "true" if the subject must stay as it is, byte for byte.
+	OptionStrictSubject = OptionKey{"certificate-authority", "re-enrolment.strict.subject"}
+	// OptionTLSUnique is "true" if a request must carry the tls-unique of its
+	// connection (RFC 7030 §3.5).
+	OptionTLSUnique = OptionKey{"certificate-authority", "tls-unique.required"}
 )
 
 // FeatureCertificateAuthority switches the tenant certificate authority

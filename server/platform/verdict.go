@@ -114,7 +114,10 @@ type Verdict struct {
 	Device string // common name of the leaf; empty if there is none that could be a device's
 	Leaf   CertificateFacts
 	// Anchor is the fingerprint (SHA-1, hex) of the trusted certificate that decided.
-	Anchor           string
+	Anchor string
+	// AnchorKey names subject and public key of the anchor. Another record of them
+	// by the same tenant, such as a renewed certificate, stands in for it.
+	AnchorKey        [16]byte
 	AutoRegistration bool
 	Serials          []string  // lower-case hex of every certificate in the path, leaf first, anchor included
 	Generation       uint64    // of the trust snapshot

@@ -102,6 +102,10 @@ func TestMigrationsStayAsTheyWere(t *testing.T) {
 		"sqlite-telemetry/telemetry": "2c74751776c01570",
 		"postgres/identity":          "fe7a941bde77ae76",
 		"postgres/telemetry":         "54a6466a4e50f94d",
+		"sqlite/proof":               "e4e7fa61f1460347",
+		"postgres/proof":             "17bc0386a9dc2caf",
+		"sqlite/approval":            "a77a8f4124f94a7b",
+		"postgres/approval":          "32b6d3942546f694",
 	}
 	got := map[string]string{}
 	for _, folder := range []string{"sqlite", "sqlite-telemetry", "postgres"} {

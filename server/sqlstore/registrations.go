@@ -9,7 +9,7 @@ import (
 // What an OTP bought is read from the certificate that was issued.
 const (
 	registrationColumns = `r.external_id, r.status, r.owner, r.otp_key, r.otp_mac, r.type, r.group_id, r.created, r.epoch,
-		r.spent_serial, i.key_hash, i.certificate, i.issued_at`
+		r.asked_key, r.spent_serial, i.key_hash, i.certificate, i.issued_at`
 	registrationTables = `registrations r LEFT JOIN issued i ON i.tenant = r.tenant AND i.serial = r.spent_serial`
 )
 
@@ -18,6 +18,7 @@ func scanRegistration(tenant platform.TenantID) func(*row) platform.Registration
 		reg := platform.Registration{
 			Tenant: tenant, ExternalID: r.text(), Status: platform.RegistrationStatus(r.text()), Owner: r.text(),
 			OTP: platform.SecretMAC{KeyID: r.text(), MAC: r.bytes()}, Type: r.text(), GroupID: r.id(), Created: r.time(), Epoch: r.int(),
+			AskedKey: r.hash(),
 		}
 		spent := platform.SpentOTP{Serial: r.text(), KeyHash: r.hash(), Certificate: r.bytes(), At: r.time()}
 		if spent.Serial != "" {
@@ -67,9 +68,9 @@ func (s *session) putRegistration(t tenantKey, r platform.Registration) (created
 	if err != nil {
 		return false, err
 	}
-	return n == 0, s.run(`INSERT INTO registrations (tenant, external_id, status, owner, otp_key, otp_mac, type, group_id, created, epoch)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		t, r.ExternalID, string(r.Status), r.Owner, r.OTP.KeyID, r.OTP.MAC, r.Type, r.GroupID, r.Created, epoch)
+	return n == 0, s.run(`INSERT INTO registrations (tenant, external_id, status, owner, otp_key, otp_mac, type, group_id, created, epoch, asked_key)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		t, r.ExternalID, string(r.Status), r.Owner, r.OTP.KeyID, r.OTP.MAC, r.Type, r.GroupID, r.Created, epoch, r.AskedKey[:])
 }
 
 // spendOTP is the compare-and-set of design decision 10.

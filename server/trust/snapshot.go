@@ -23,6 +23,7 @@ type snapshot struct {
 type tenant struct {
 	anchors      int
 	offlineCheck bool
+	graceDays    int
 }
 
 func emptySnapshot() *snapshot {

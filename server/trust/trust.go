@@ -137,6 +137,11 @@ func (t *Trust) loadOptions(ctx context.Context, c *change) error {
 			return err
 		}
 		c.setOfflineCheck(one.ID, on)
+		days, err := t.graceDays(ctx, one.ID)
+		if err != nil {
+			return err
+		}
+		c.setGraceDays(one.ID, days)
 	}
 	return nil
 }
@@ -176,6 +181,14 @@ func (t *Trust) Apply(ctx context.Context, ch platform.Change) error {
 			on, err := t.offlineCheck(ctx, ch.Tenant)
 			if err == nil {
 				c.setOfflineCheck(ch.Tenant, on)
+			}
+			return err
+		})
+	case ch.Kind == platform.ChangeOption && ch.Key == platform.OptionGraceDays.Category+"/"+platform.OptionGraceDays.Key:
+		return t.edit(func(c *change) error {
+			days, err := t.graceDays(ctx, ch.Tenant)
+			if err == nil {
+				c.setGraceDays(ch.Tenant, days)
 			}
 			return err
 		})

@@ -25,6 +25,9 @@ import (
 // down to the leaf, so that strangers cannot fill a tenant's records, and it
 // tells a stranger nothing about who trusts what.
 //
+// A leaf that expired within the tenant's grace window gets ReEnrolOnly, with
+// ReasonExpired, until the window ends.
+//
 // ValidUntil of a refusal is when a certificate that is not valid yet becomes
 // so; zero otherwise.
 func (t *Trust) Verify(chain []*x509.Certificate, now time.Time) platform.Verdict {
@@ -68,9 +71,13 @@ func (t *Trust) Verify(chain []*x509.Certificate, now time.Time) platform.Verdic
 			return refuse(v, platform.ReasonRevoked, "serial "+pki.SerialHex(n))
 		}
 	}
+	until := t.inGrace(s, w, now)
 	switch {
 	case w.disabled:
 		return refuse(v, platform.ReasonAnchorDisabled, "trusted certificate "+v.Anchor)
+	case !until.IsZero() && nameProblem == "":
+		v.Scope, v.Reason, v.ValidUntil, v.Detail = platform.ReEnrolOnly, w.reason, until, expiredSince(leaf, until)
+		return v
 	case w.reason != platform.Accepted:
 		v.ValidUntil = w.until
 		return refuse(v, w.reason, w.detail)
@@ -193,8 +200,10 @@ func (t *Trust) StillTrusted(v platform.Verdict, now time.Time) platform.Reason 
 		}
 	}
 	a := s.anchor(v.Anchor)
-	switch {
-	case a == nil || a.row.Tenant != v.Tenant:
+	if a == nil || a.row.Tenant != v.Tenant {
+		a = s.successor(v)
+	}
+	if a == nil {
 		return platform.ReasonUnknownIssuer
 	}
 	g, _ := s.groups.get(a.group)

@@ -19,7 +19,7 @@ import (
 func Run(t *testing.T, open func(testing.TB) platform.Store) {
 	for _, group := range [][]check{
 		tenantChecks, userChecks, optionChecks, deviceUserChecks, registrationChecks, registerObjectChecks,
-		trustedChecks, revocationChecks, issuerChecks, sealedKeyChecks,
+		trustedChecks, revocationChecks, issuerChecks, renewalChecks, sealedKeyChecks,
 		objectChecks, objectListChecks, externalIDChecks, childChecks, idChecks,
 		measurementChecks, eventChecks, alarmChecks, stagedChecks, submitChecks,
 		auditChecks, refusalChecks, changeChecks, tenancyChecks, concurrencyChecks, closeChecks,
