@@ -175,6 +175,10 @@ func TestPowerCuts(t *testing.T) {
 					if msg := afterCut(t, fsys, sc.before != nil); msg != "" {
 						t.Fatalf("cut before step %d, way %d: %s", n, seed, msg)
 					}
+					// What the next start destroyed must not come back to be needed.
+					if msg := afterCut(t, fsys.PowerLoss(nil), sc.before != nil); msg != "" {
+						t.Fatalf("cut before step %d, way %d, and again after the next start: %s", n, seed, msg)
+					}
 				}
 			}
 			t.Logf("%s: %d steps, each cut in 4 ways", sc.name, total-first)

@@ -250,6 +250,12 @@ func better(a, b *Identity) *Identity {
 // Sweep removes every generation but those kept, and every key that only they
 // used. It goes on after an error, and returns the first.
 func (s *Store) Sweep(ctx context.Context, keep ...uint32) error {
+	// A pointer flipped by a process that was killed may not be on disk yet: a
+	// power cut would bring back the one before, and with it the need for what
+	// goes now.
+	if err := durable.SyncDir(s.fsys, s.dir); err != nil {
+		return fmt.Errorf("sync the state directory: %w", err)
+	}
 	list, err := s.numbers()
 	if err != nil {
 		return err

@@ -195,6 +195,11 @@ func (s *Store) List(ctx context.Context) ([]key.Ref, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	// What the list does not show must not come back with a power cut: callers
+	// forget keys that are not there.
+	if err := durable.SyncDir(s.fsys, s.dir); err != nil {
+		return nil, fmt.Errorf("list keys: %w", err)
+	}
 	entries, err := s.fsys.ReadDir(s.dir)
 	if err != nil {
 		return nil, fmt.Errorf("list keys: %w", err)
@@ -220,11 +225,14 @@ func (s *Store) Destroy(ctx context.Context, ref key.Ref) error {
 	if !validRef(ref) {
 		return fmt.Errorf("key %.40q: %w", ref, key.ErrNotFound)
 	}
-	if _, err := s.fsys.Lstat(s.path(ref)); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("key %s in %s: %w", ref, s.dir, key.ErrNotFound)
-	}
+	_, found := s.fsys.Lstat(s.path(ref))
+	// Also if it is not there: a process that was killed may have removed it from
+	// the cache alone, and who hears ErrNotFound forgets the key for good.
 	if err := durable.Remove(s.fsys, s.path(ref)); err != nil {
 		return fmt.Errorf("destroy key: %w", err)
+	}
+	if errors.Is(found, fs.ErrNotExist) {
+		return fmt.Errorf("key %s in %s: %w", ref, s.dir, key.ErrNotFound)
 	}
 	return nil
 }

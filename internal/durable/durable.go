@@ -176,10 +176,8 @@ func PointAt(fsys FS, link, target string) error {
 // Remove takes away a file, a link or an empty directory. That path does not
 // exist is no error: after a power cut it may be gone already.
 func Remove(fsys FS, path string) error {
-	if err := fsys.Remove(path); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
+	// What is gone already may be gone from the cache alone.
+	if err := fsys.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove %s: %w", path, err)
 	}
 	return SyncDir(fsys, filepath.Dir(path))
@@ -190,7 +188,7 @@ func Remove(fsys FS, path string) error {
 func RemoveAll(fsys FS, path string) error {
 	info, err := fsys.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return SyncDir(fsys, filepath.Dir(path))
 	}
 	if err != nil {
 		return fmt.Errorf("remove %s: %w", path, err)
