@@ -7,17 +7,12 @@
 package interop_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -44,7 +39,7 @@ func TestScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	watch(t, testdata)
-	binary := buildServer(t)
+	program(t, serverProgram)
 	for _, script := range scripts {
 		name := strings.TrimSuffix(filepath.Base(script), ".sh")
 		if name == "lib" {
@@ -52,7 +47,8 @@ func TestScripts(t *testing.T) {
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			runScript(t, filepath.Join(testdata, name+".sh"), append(startServer(t, binary),
+			dir := t.TempDir()
+			runScript(t, filepath.Join(testdata, name+".sh"), append(launch{}.start(t, dir).environment(dir),
 				"LIB="+filepath.Join(testdata, "lib.sh"),
 				"GUIDE="+filepath.Join(testdata, "guide")))
 		})
@@ -82,74 +78,13 @@ func requirePrograms(t *testing.T) {
 // processes read.
 func watch(t *testing.T, dir string) {
 	t.Helper()
-	err := filepath.WalkDir(dir, func(_ string, _ fs.DirEntry, err error) error { return err })
-	if err != nil {
+	if err := readFolder(dir); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// buildServer builds the real server program.
-func buildServer(t *testing.T) string {
-	t.Helper()
-	const command = "mooring/server/cmd/mooring-server"
-	out, err := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}", command).Output()
-	if err != nil {
-		t.Fatalf("go list: %v", err)
-	}
-	for dir := range strings.Lines(string(out)) {
-		if dir = strings.TrimSpace(dir); dir != "" {
-			watch(t, dir)
-		}
-	}
-	binary := filepath.Join(t.TempDir(), "mooring-server")
-	build := exec.Command("go", "build", "-buildvcs=false", "-o", binary, command)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	return binary
-}
-
-// startServer runs a fresh server until the test ends and returns the
-// environment that leads a script to it.
-func startServer(t *testing.T, binary string) []string {
-	t.Helper()
-	dir := t.TempDir()
-	args := []string{"serve", "--data", dir, "--dev"}
-	for _, listener := range []string{"https", "mtls", "mqtts", "admin"} {
-		args = append(args, "--"+listener, "127.0.0.1:0")
-	}
-	cmd := exec.Command(binary, args...)
-	log := &bytes.Buffer{}
-	cmd.Stderr = log
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ready := make(chan readyLine, 1)
-	go func() {
-		var line readyLine
-		text, err := bufio.NewReader(stdout).ReadBytes('\n')
-		if err == nil {
-			err = json.Unmarshal(text, &line)
-		}
-		line.err = err
-		ready <- line
-	}()
-	t.Cleanup(func() { stopServer(t, cmd, log) })
-	select {
-	case line := <-ready:
-		if line.err != nil || !line.Ready {
-			t.Fatalf("ready line: %+v", line)
-		}
-		return line.environment(dir)
-	case <-time.After(startLimit):
-		t.Fatalf("no ready line within %s", startLimit)
-		return nil
-	}
+func readFolder(dir string) error {
+	return filepath.WalkDir(dir, func(_ string, _ fs.DirEntry, err error) error { return err })
 }
 
 // readyLine is what the server prints when every listener accepts.
@@ -173,31 +108,6 @@ func (l readyLine) environment(dir string) []string {
 		"MOORING_TENANT=t1000",
 		"MOORING_USER=admin",
 		"MOORING_PASSWORD_FILE=" + filepath.Join(dir, "admin.password"),
-	}
-}
-
-// stopServer asks the server to end, which it must do in time and with status 0.
-func stopServer(t *testing.T, cmd *exec.Cmd, log *bytes.Buffer) {
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	var err error
-	if signalErr := cmd.Process.Signal(syscall.SIGTERM); signalErr != nil && !errors.Is(signalErr, os.ErrProcessDone) {
-		t.Error(signalErr)
-	}
-	select {
-	case err = <-ended:
-	case <-time.After(stopLimit):
-		t.Errorf("the server did not stop within %s of SIGTERM", stopLimit)
-		if killErr := cmd.Process.Kill(); killErr != nil {
-			t.Error(killErr)
-		}
-		err = <-ended
-	}
-	if err != nil {
-		t.Errorf("server: %v", err)
-	}
-	if t.Failed() {
-		t.Logf("log of the server:\n%s", log)
 	}
 }
 
