@@ -28,8 +28,8 @@ const (
 
 // Set by the linker: -X main.version=… -X main.buildTime=RFC 3339.
 var (
-	version = "development"
-	buildTime    = ""
+	version   = "development"
+	buildTime = ""
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }

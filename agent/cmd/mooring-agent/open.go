@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"flag"
+	"io/fs"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"mooring/agent"
@@ -40,6 +42,11 @@ func (p *place) load() (config.Config, error) {
 		file, explicit = p.file, true
 	}
 	c, err := config.Load(durable.OS, p.state, file, explicit)
+	if e, ok := errors.AsType[*fs.PathError](err); ok && strings.HasPrefix(e.Path, p.state) {
+		if fault := identity.CheckDir(durable.OS, p.state); fault != nil {
+			return c, fault
+		}
+	}
 	if err != nil {
 		return c, usageError{err}
 	}
