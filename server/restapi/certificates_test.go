@@ -132,12 +132,15 @@ func TestRevocationList(t *testing.T) {
 	file(rows(5001)).want(t, 413)
 }
 
-// form is a multipart body with one file.
-func form(t testing.TB, name, text string) (body, contentType string) {
+// form is a multipart body with one file, and fields as name, value, ….
+func form(t testing.TB, name, text string, fields ...string) (body, contentType string) {
 	t.Helper()
 	var b bytes.Buffer
 	w := multipart.NewWriter(&b)
 	check(t, w.WriteField("object", "{}"))
+	for i := 0; i < len(fields); i += 2 {
+		check(t, w.WriteField(fields[i], fields[i+1]))
+	}
 	part, err := w.CreateFormFile(name, "list.csv")
 	check(t, err)
 	_, err = part.Write([]byte(text))
