@@ -10,6 +10,7 @@ package ca
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"mooring/internal/problem"
@@ -20,6 +21,11 @@ import (
 // Store is what the certificate authority keeps.
 type Store interface {
 	platform.Issuers
+	platform.IssuerRenewals
+	platform.Turns
+	platform.Approvals
+	Tenants(ctx context.Context) ([]platform.Tenant, error)
+	TrustedCertificate(ctx context.Context, tenant platform.TenantID, fingerprint string) (platform.TrustedCertificate, error)
 	Registration(ctx context.Context, tenant platform.TenantID, externalID string) (platform.Registration, error)
 	Revocations(ctx context.Context, tenant platform.TenantID) ([]platform.Revocation, error)
 	AppendAudit(ctx context.Context, records ...platform.AuditRecord) error
@@ -43,6 +49,11 @@ type Features interface {
 	Feature(ctx context.Context, tenant platform.TenantID, key string) (bool, error)
 }
 
+// Options reads tenant options.
+type Options interface {
+	Option(ctx context.Context, tenant platform.TenantID, key platform.OptionKey) (value string, set bool, err error)
+}
+
 // Config is what New needs.
 type Config struct {
 	Store Store
@@ -50,6 +61,10 @@ type Config struct {
 	Vault Vault
 	// Features is asked before anything is signed; nil: the feature is on.
 	Features Features
+	// Options are asked how strict a tenant is; nil: as if none were set.
+	Options Options
+	// Alerts hears of renewals that fail; nil: they are logged and audited.
+	Alerts Alerts
 	// Profile is what leaves look like. Nil: the profile of a zero ProfileConfig.
 	Profile *Profile
 	// Limits slow those who guess one-time passwords and devices that re-enrol
@@ -65,6 +80,8 @@ type Service struct {
 	keys     SealedKeys
 	vault    Vault
 	features Features
+	options  Options
+	alerts   Alerts
 	profile  *Profile
 	now      func() time.Time
 	log      *slog.Logger
@@ -73,6 +90,7 @@ type Service struct {
 	renewals *buckets
 	issuers  *cache[*issuer]
 	lists    *cache[*signedList]
+	renewed  atomic.Int64 // the renewal day that needs no more work, Unix seconds
 }
 
 // New returns a certificate authority for every tenant of the instance.
@@ -88,7 +106,7 @@ func New(c Config) *Service {
 	}
 	limits := c.Limits.withDefaults()
 	return &Service{
-		store: c.Store, keys: c.Keys, vault: c.Vault, features: c.Features,
+		store: c.Store, keys: c.Keys, vault: c.Vault, features: c.Features, options: c.Options, alerts: c.Alerts,
 		profile: c.Profile, now: c.Now, log: c.Log,
 		guesses:  newDoorkeeper(limits),
 		renewals: newBuckets(limits.ReEnrol, limits.MaxTracked),
@@ -131,4 +149,13 @@ func (s *Service) checkFeature(ctx context.Context, tenant platform.TenantID) er
 		return problem.New(problem.Forbidden, "The certificate authority feature is off for tenant "+string(tenant)+".", nil)
 	}
 	return nil
+}
+
+// option reads a tenant option, empty if it is not set.
+func (s *Service) option(ctx context.Context, tenant platform.TenantID, key platform.OptionKey) (string, error) {
+	if s.options == nil {
+		return "", nil
+	}
+	value, _, err := s.options.Option(ctx, tenant, key)
+	return value, err
 }

@@ -53,7 +53,7 @@ func (s *Service) CRL(ctx context.Context, tenant platform.TenantID) ([]byte, er
 	if err != nil {
 		return nil, err
 	}
-	scope, err := scopeOf(s.profile.distributionPoint(tenant))
+	scope, err := scopeOf(s.profile.distributionPoint(tenant), true)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,11 @@ func (s *Service) OfflineList(ctx context.Context, tenant platform.TenantID, ent
 	if err != nil {
 		return nil, err
 	}
-	return i.signList(entries, s.now())
+	scope, err := scopeOf(s.profile.offlineList(tenant), false)
+	if err != nil {
+		return nil, err
+	}
+	return i.signList(entries, s.now(), scope)
 }
 
 func (s *Service) offlineSigner(ctx context.Context, tenant platform.TenantID) (*issuer, error) {
@@ -158,15 +162,15 @@ var oidIssuingDistributionPoint = asn1.ObjectIdentifier{2, 5, 29, 28}
 // scopeOf is the critical extension IssuingDistributionPoint (RFC 5280
 // §5.2.5), without which some checkers ignore a list (est-interop.md §2):
 //
-//	SEQUENCE { [0] { [0] { [6] URI } }, [1] onlyContainsUserCerts TRUE }
-func scopeOf(uri string) (pkix.Extension, error) {
+//	SEQUENCE { [0] { [0] { [6] URI } }, [1] onlyContainsUserCerts TRUE OPTIONAL }
+func scopeOf(uri string, userCerts bool) (pkix.Extension, error) {
 	type pointName struct {
 		FullName []asn1.RawValue `asn1:"optional,tag:0"`
 	}
 	scope := struct {
 		Point     pointName `asn1:"optional,tag:0"`
 		UserCerts bool      `asn1:"optional,tag:1"`
-	}{UserCerts: true}
+	}{UserCerts: userCerts}
 	if uri != "" {
 		scope.Point.FullName = []asn1.RawValue{{Class: asn1.ClassContextSpecific, Tag: 6, Bytes: []byte(uri)}}
 	}

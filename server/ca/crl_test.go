@@ -3,9 +3,11 @@ package ca_test
 import (
 	"bytes"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/hex"
 	"errors"
 	"math/big"
+	"slices"
 	"testing"
 	"time"
 
@@ -153,8 +155,16 @@ func TestIssuingDistributionPoint(t *testing.T) {
 
 func TestOfflineList(t *testing.T) {
 	entries := []platform.Revocation{{Serial: big.NewInt(0x1000), At: time.Date(2023, 1, 11, 16, 12, 36, 0, time.UTC)}}
-	for _, withAuthority := range []bool{true, false} {
-		r := newRig(t, setup{})
+	for _, tt := range []struct {
+		withAuthority bool
+		base, scope   string
+	}{
+		{true, "", "urn:mooring:offline-list:t1000"},
+		{false, "", "urn:mooring:offline-list:t1000"},
+		{false, "https://h", "https://h/tenant/trusted-certificates/settings/crl"},
+	} {
+		withAuthority := tt.withAuthority
+		r := newRig(t, setup{profile: ca.ProfileConfig{CRLBase: tt.base}})
 		if withAuthority {
 			r.create()
 		}
@@ -172,6 +182,12 @@ func TestOfflineList(t *testing.T) {
 		}
 		if got := serialsOf(lists[0]); len(got) != 1 || !got["1000"] {
 			t.Errorf("entries = %v, want 1000", got)
+		}
+		point := slices.IndexFunc(lists[0].Extensions, func(e pkix.Extension) bool { return e.Id.String() == "2.5.29.28" })
+		// Nothing restricts it to leaves: a CA certificate may be on it.
+		want := append([]byte{0x30, byte(len(tt.scope) + 6), 0xa0, byte(len(tt.scope) + 4), 0xa0, byte(len(tt.scope) + 2), 0x86, byte(len(tt.scope))}, tt.scope...)
+		if point < 0 || !lists[0].Extensions[point].Critical || !bytes.Equal(lists[0].Extensions[point].Value, want) {
+			t.Errorf("issuing distribution point of %+v: %d of %+v", tt, point, lists[0].Extensions)
 		}
 		if !bytes.Equal(lists[0].AuthorityKeyId, lists[1].AuthorityKeyId) {
 			t.Error("two lists are signed by two keys")

@@ -37,7 +37,8 @@ type Enrolment struct {
 //
 // Errors: problem.TooMany with RetryAfter; problem.Unauthenticated, whose text
 // is the same whatever the reason (RefusalOf tells those who may know);
-// those of pki.CheckCSR for the request; problem.NotFound or Unprocessable if
+// those of pki.CheckCSR for the request; problem.Pending with
+// RetryAfter while an operator has to accept it; problem.NotFound or Unprocessable if
 // the tenant has no certificate authority that may issue.
 func (s *Service) Enrol(ctx context.Context, e Enrolment) (leafDER []byte, err error) {
 	now := s.now()
@@ -50,7 +51,7 @@ func (s *Service) Enrol(ctx context.Context, e Enrolment) (leafDER []byte, err e
 		return nil, err
 	}
 	leafDER, err = s.enrolRegistered(ctx, e, reg, now)
-	if err == nil {
+	if err == nil || errors.Is(err, errAskedBefore) {
 		giveBack()
 	}
 	return leafDER, err
@@ -65,7 +66,7 @@ func (s *Service) checkOTP(ctx context.Context, e Enrolment) (platform.Registrat
 	if err != nil {
 		return reg, fmt.Errorf("read registration: %w", err)
 	}
-	if reg.Status != platform.StatusAccepted || reg.OTP.KeyID == "" {
+	if reg.Status != platform.StatusAccepted && reg.Status != platform.StatusPending || reg.OTP.KeyID == "" {
 		return reg, refuse(true, "the registration has no one-time password")
 	}
 	ok, err := s.vault.CheckMAC(ctx, e.Tenant, e.ExternalID, e.OTP, reg.OTP)
@@ -79,12 +80,18 @@ func (s *Service) checkOTP(ctx context.Context, e Enrolment) (platform.Registrat
 }
 
 func (s *Service) enrolRegistered(ctx context.Context, e Enrolment, reg platform.Registration, now time.Time) ([]byte, error) {
-	req, err := checkRequest(e.CSR, e.ExternalID, e.TLSUnique)
+	req, err := s.checkRequest(ctx, e.Tenant, e.ExternalID, e.CSR, e.TLSUnique)
 	if err != nil {
 		return nil, err
 	}
 	if reg.OTPSpent != nil {
 		return s.repeat(ctx, reg, req, now)
+	}
+	if _, err := s.readyIssuer(ctx, e.Tenant, req, now); err != nil {
+		return nil, err
+	}
+	if err := s.checkApproval(ctx, reg, req, now); err != nil {
+		return nil, err
 	}
 	leaf, err := s.issue(ctx, order{
 		tenant: e.Tenant, device: e.ExternalID, request: req, now: now,
@@ -179,18 +186,9 @@ type order struct {
 
 // issue signs and records a leaf. It is Conflict if the OTP of o was spent.
 func (s *Service) issue(ctx context.Context, o order) ([]byte, error) {
-	if err := s.checkFeature(ctx, o.tenant); err != nil {
-		return nil, err
-	}
-	i, err := s.issuer(ctx, o.tenant)
+	i, err := s.readyIssuer(ctx, o.tenant, o.request, o.now)
 	if err != nil {
 		return nil, err
-	}
-	if err := i.ready(o.now); err != nil {
-		return nil, err
-	}
-	if string(o.request.csr.RawSubjectPublicKeyInfo) == string(i.cert.RawSubjectPublicKeyInfo) {
-		return nil, problem.New(problem.Unprocessable, "the key of the certificate request is that of the certificate authority", nil)
 	}
 	template, err := s.profile.template(o.tenant, o.request.csr, o.now)
 	if err != nil {
@@ -214,6 +212,24 @@ func (s *Service) issue(ctx context.Context, o order) ([]byte, error) {
 	s.log.Info("leaf issued", "tenant", o.tenant, "external_id", o.device, "serial", serial, "not_after", template.NotAfter,
 		"first", o.enrolment != nil)
 	return der, nil
+}
+
+// readyIssuer is the tenant's certificate authority, if it may sign req at now.
+func (s *Service) readyIssuer(ctx context.Context, tenant platform.TenantID, req *request, now time.Time) (*issuer, error) {
+	if err := s.checkFeature(ctx, tenant); err != nil {
+		return nil, err
+	}
+	i, err := s.issuer(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	if err := i.ready(now); err != nil {
+		return nil, err
+	}
+	if string(req.csr.RawSubjectPublicKeyInfo) == string(i.cert.RawSubjectPublicKeyInfo) {
+		return nil, problem.New(problem.Unprocessable, "the key of the certificate request is that of the certificate authority", nil)
+	}
+	return i, nil
 }
 
 func issuedAudit(o order, serial string) platform.AuditRecord {

@@ -22,6 +22,9 @@ const (
 	noKey    = "Failed to retrieve tenant keypair"
 )
 
+// errNoIssuer is the cause of the problem that a tenant has none.
+var errNoIssuer = errors.New("the tenant has no issuer")
+
 // minRemaining is how long a CA certificate must live on to issue: no leaf
 // outlives its issuer (rest.md §1.5).
 const minRemaining = 365 * 24 * time.Hour
@@ -52,7 +55,7 @@ func (s *Service) issuer(ctx context.Context, tenant platform.TenantID) (*issuer
 func (s *Service) openIssuer(ctx context.Context, tenant platform.TenantID) (*issuer, error) {
 	record, err := s.store.Issuer(ctx, tenant)
 	if errors.Is(err, problem.NotFound) {
-		return nil, problem.WithCode(problem.NotFound, "Certificate Authority (CA)/Not Found", noIssuer, err)
+		return nil, problem.WithCode(problem.NotFound, "Certificate Authority (CA)/Not Found", noIssuer, errNoIssuer)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read issuer of tenant %s: %w", tenant, err)

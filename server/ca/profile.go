@@ -101,6 +101,16 @@ func (p *Profile) distributionPoint(tenant platform.TenantID) string {
 	return ""
 }
 
+// offlineList names a tenant's offline list: where it can be read, or by a
+// name alone if the server does not know its own address. It is never empty,
+// because RFC 5280 §5.2.5 forbids an empty scope.
+func (p *Profile) offlineList(tenant platform.TenantID) string {
+	if p.crlBase == "" {
+		return "urn:mooring:offline-list:" + url.PathEscape(string(tenant))
+	}
+	return p.crlBase + "/tenant/trusted-certificates/settings/crl"
+}
+
 // template is a leaf for a checked request.
 func (p *Profile) template(tenant platform.TenantID, csr *x509.CertificateRequest, now time.Time) (*x509.Certificate, error) {
 	if len(csr.RawSubject) > maxSubjectBytes {

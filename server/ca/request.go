@@ -1,6 +1,7 @@
 package ca
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"crypto/x509"
@@ -13,6 +14,7 @@ import (
 
 	"mooring/internal/pki"
 	"mooring/internal/problem"
+	"mooring/server/platform"
 )
 
 // request is a checked CSR.
@@ -21,14 +23,23 @@ type request struct {
 	keyHash [sha256.Size]byte
 }
 
-// checkRequest holds a CSR to the rules for device, and to its binding with
+// checkRequest is checkCSR with what the tenant wants of the binding.
+func (s *Service) checkRequest(ctx context.Context, tenant platform.TenantID, device string, der, tlsUnique []byte) (*request, error) {
+	required, err := s.option(ctx, tenant, platform.OptionTLSUnique)
+	if err != nil {
+		return nil, err
+	}
+	return checkCSR(der, device, tlsUnique, required == "true")
+}
+
+// checkCSR holds a CSR to the rules for device, and to its binding with
 // the TLS connection it came over. The errors are those of pki.CheckCSR.
-func checkRequest(der []byte, device string, tlsUnique []byte) (*request, error) {
+func checkCSR(der []byte, device string, tlsUnique []byte, bound bool) (*request, error) {
 	csr, err := pki.CheckCSR(der, device)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkPoP(csr, tlsUnique); err != nil {
+	if err := checkPoP(csr, tlsUnique, bound); err != nil {
 		return nil, err
 	}
 	return &request{csr: csr, keyHash: sha256.Sum256(csr.RawSubjectPublicKeyInfo)}, nil
@@ -37,13 +48,23 @@ func checkRequest(der []byte, device string, tlsUnique []byte) (*request, error)
 // checkPoP compares a challengePassword with the connection (RFC 7030 §3.5):
 // it is base64 of tls-unique. That value exists up to TLS 1.2 only; without it
 // a challengePassword is neither refused nor trusted (est-interop.md §2 item 8).
-func checkPoP(csr *x509.CertificateRequest, tlsUnique []byte) error {
-	if len(tlsUnique) == 0 {
+//
+// With bound, a request without such a link is refused: one over TLS 1.3 too,
+// because else the link would be left out by choosing that version.
+func checkPoP(csr *x509.CertificateRequest, tlsUnique []byte, bound bool) error {
+	switch {
+	case len(tlsUnique) > 0:
+	case bound:
+		return problem.New(problem.Invalid, "this tenant takes certificate requests only with the tls-unique of their connection, which TLS 1.3 and resumed connections do not have: connect anew with TLS 1.2", nil)
+	default:
 		return nil
 	}
 	challenge, found, err := challengePassword(csr.RawTBSCertificateRequest)
 	if err != nil {
 		return problem.New(problem.Invalid, "the attributes of the certificate request cannot be read", err)
+	}
+	if !found && bound {
+		return problem.New(problem.Invalid, "the certificate request has no challengePassword with the tls-unique of its connection, which this tenant requires", nil)
 	}
 	if !found {
 		return nil
