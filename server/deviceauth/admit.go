@@ -35,10 +35,31 @@ func (a *Auth) Admit(ctx context.Context, v platform.Verdict, door string) (plat
 		return platform.Principal{}, notAllowed(reason)
 	}
 	a.recordProvisioned(ctx, v, u)
+	return principalOf(v), nil
+}
+
+// AdmitReEnrolment lets the device of v in for re-enrolment alone: v is Full or
+// ReEnrolOnly, and the device user is there, enabled and set up for
+// certificates. Nobody is registered and nothing recorded. Errors as of Admit.
+func (a *Auth) AdmitReEnrolment(ctx context.Context, v platform.Verdict) (platform.Principal, error) {
+	if v.Scope < platform.ReEnrolOnly {
+		return platform.Principal{}, badChain(v.Reason, v.Detail)
+	}
+	u, err := a.users.get(ctx, v.Tenant, v.Device)
+	if err != nil {
+		return platform.Principal{}, err
+	}
+	if reason := u.mayUseCertificate(); reason != platform.Accepted {
+		return platform.Principal{}, notAllowed(reason)
+	}
+	return principalOf(v), nil
+}
+
+func principalOf(v platform.Verdict) platform.Principal {
 	return platform.Principal{
 		Tenant: v.Tenant, User: deviceid.DeviceUser(v.Device), Device: v.Device,
 		Roles: platform.DeviceRoles, Method: platform.ByCertificate, Serial: v.Leaf.Serial,
-	}, nil
+	}
 }
 
 func (u user) mayUseCertificate() platform.Reason {

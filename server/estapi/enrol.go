@@ -20,7 +20,7 @@ import (
 func (c *call) enrol() error {
 	basic, ok := httpauth.BasicCredentials(c.r)
 	if !ok {
-		return c.reEnrol()
+		return c.reEnrol(c.auth.Principal)
 	}
 	body, err := c.body()
 	if err != nil {
@@ -32,7 +32,7 @@ func (c *call) enrol() error {
 	}
 	leaf, err := c.byOTP(tenant, basic, body)
 	if _, isUser := deviceid.DeviceOfUser(basic.User); isUser && errors.Is(err, problem.Unauthenticated) {
-		if p, authErr := c.principal(); authErr == nil {
+		if p, authErr := c.principal(c.auth.Principal); authErr == nil {
 			return c.reEnrolAs(p, body)
 		}
 	}
@@ -62,9 +62,12 @@ func (c *call) enrolmentTenant(basic httpauth.Credentials) (platform.TenantID, e
 	return tenant, err
 }
 
-// reEnrol serves simplereenroll.
-func (c *call) reEnrol() error {
-	p, err := c.principal()
+// simpleReEnrol serves simplereenroll, where a certificate that has just
+// expired may still do.
+func (c *call) simpleReEnrol() error { return c.reEnrol(c.auth.ReEnrolling) }
+
+func (c *call) reEnrol(who authenticate) error {
+	p, err := c.principal(who)
 	if err != nil {
 		return err
 	}
@@ -80,6 +83,7 @@ func (c *call) reEnrol() error {
 func (c *call) reEnrolAs(p platform.Principal, body requestBody) error {
 	leaf, err := c.ca.ReEnrol(c.r.Context(), ca.ReEnrolment{
 		Principal: p, CSR: body.der, Convert: p.Method == platform.ByPassword, TLSUnique: tlsUnique(c.r),
+		Current: currentLeaf(c.r, p),
 	})
 	if err = body.explain(err); err != nil {
 		c.refuse(p.Tenant, p.Device, err)
@@ -119,6 +123,15 @@ func (c *call) body() (requestBody, error) {
 	}
 	der, err := est.DecodeRequest(text)
 	return requestBody{der: der, err: err}, nil
+}
+
+// currentLeaf is the certificate by which p authenticated, nil if it did so
+// otherwise.
+func currentLeaf(r *http.Request, p platform.Principal) []byte {
+	if p.Method != platform.ByCertificate || r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+		return nil
+	}
+	return r.TLS.PeerCertificates[0].Raw
 }
 
 // tlsUnique is the channel binding of RFC 5929 §3, nil from TLS 1.3 on.

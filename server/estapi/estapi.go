@@ -37,6 +37,8 @@ type CA interface {
 // Authenticator tells who sends a request and for which tenant.
 type Authenticator interface {
 	Principal(r *http.Request) (platform.Principal, error)
+	// ReEnrolling is Principal that takes a certificate within its grace window too.
+	ReEnrolling(r *http.Request) (platform.Principal, error)
 	Tenant(r *http.Request) (platform.TenantID, error)
 }
 
@@ -107,7 +109,7 @@ var operations = map[string]operation{
 	est.OpCACerts:  {[]string{http.MethodGet, http.MethodHead}, (*call).caCertificates},
 	est.OpCSRAttrs: {[]string{http.MethodGet, http.MethodHead}, (*call).csrAttributes},
 	est.OpEnrol:    {[]string{http.MethodPost}, (*call).enrol},
-	est.OpReEnrol:  {[]string{http.MethodPost}, (*call).reEnrol},
+	est.OpReEnrol:  {[]string{http.MethodPost}, (*call).simpleReEnrol},
 }
 
 // ServeHTTP answers one request. A panic is logged and answered as

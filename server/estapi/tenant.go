@@ -21,12 +21,15 @@ func (c *call) tenant(r *http.Request) (platform.TenantID, error) {
 	return t.ID, err
 }
 
+// authenticate is a way to tell who sends a request.
+type authenticate func(*http.Request) (platform.Principal, error)
+
 // principal authenticates a request by anything but an OTP. Under a label it
 // must be that tenant's; a user of Basic credentials without tenant is taken
 // for one of the label's.
-func (c *call) principal() (platform.Principal, error) {
+func (c *call) principal(who authenticate) (platform.Principal, error) {
 	if c.label == "" {
-		return c.auth.Principal(c.r)
+		return who(c.r)
 	}
 	tenant, err := c.tenant(c.r)
 	if err != nil {
@@ -37,7 +40,7 @@ func (c *call) principal() (platform.Principal, error) {
 		r = r.Clone(r.Context())
 		r.SetBasicAuth(string(tenant)+"/"+basic.User, basic.Password.Reveal())
 	}
-	p, err := c.auth.Principal(r)
+	p, err := who(r)
 	if err == nil && p.Tenant != tenant {
 		return platform.Principal{}, problem.WithCode(problem.Unauthenticated, "security/Unauthorized",
 			"Invalid credentials! : Bad credentials", errors.New("the caller is of another tenant than the label"))

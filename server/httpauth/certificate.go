@@ -80,6 +80,33 @@ func (a *Authenticator) Verdict(r *http.Request) (platform.Verdict, error) {
 	return a.Certificates.Decide(chain, a.Now()), nil
 }
 
+// reEnrolments is what Certificates can do besides, where expired leaves have
+// a grace window.
+type reEnrolments interface {
+	// AdmitReEnrolment makes a principal of a verdict whose scope is ReEnrolOnly
+	// or Full.
+	AdmitReEnrolment(ctx context.Context, v platform.Verdict) (platform.Principal, error)
+}
+
+// ReEnrolling is Principal for calls that renew a certificate: there, one that
+// expired within its tenant's grace window counts as well.
+func (a *Authenticator) ReEnrolling(r *http.Request) (platform.Principal, error) {
+	grace, able := a.Certificates.(reEnrolments)
+	if !able || len(r.Header.Values("Authorization")) > 0 {
+		return a.Principal(r)
+	}
+	v, err := a.Verdict(r)
+	if err != nil || v.Scope != platform.ReEnrolOnly {
+		return a.Principal(r)
+	}
+	p, err := grace.AdmitReEnrolment(r.Context(), v)
+	if err != nil {
+		a.refuse(platform.Refusal{Tenant: v.Tenant, CN: v.Device, Door: DoorMTLS, Address: Address(r), Leaf: v.Leaf, Reason: a.ReasonOf(err)})
+		return platform.Principal{}, err
+	}
+	return asDevice(p), nil
+}
+
 func (a *Authenticator) byCertificate(r *http.Request) (platform.Principal, error) {
 	v, err := a.Verdict(r)
 	if err != nil {
