@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"mooring/internal/pki"
 	"mooring/server/platform"
@@ -124,6 +125,18 @@ func TestRevocationList(t *testing.T) {
 	file("\ufeffSERIALNO,DATE\n0b8a5b9dd501a88775399b9a048811a3,2024-01-17T10:48:51.000Z\n198f0bf5167,\nabc\n").want(t, 204)
 	if got := serials(); len(got) != 5 || got["b8a5b9dd501a88775399b9a048811a3"] != "2024-01-17T10:48:51Z" || got["abc"] == "" {
 		t.Errorf("got %v", got)
+	}
+	// The first of two entries stays, a date in the future becomes now, colons
+	// and case do not matter.
+	before := time.Now().Add(-time.Second)
+	file("SERIALNO,DATE\n0A:BC:DE,2024-01-17T10:48:51.000Z\nabcde,2025-01-17T10:48:51.000Z\nf00,2999-01-01T00:00:00.000Z\n").want(t, 204)
+	now, err := time.Parse(time.RFC3339, serials()["f00"])
+	if got := serials(); got["abcde"] != "2024-01-17T10:48:51Z" || err != nil || now.Before(before.Truncate(time.Second)) || now.After(time.Now()) {
+		t.Errorf("got %v, %v", got, err)
+	}
+	noon := file("SERIALNO,DATE\n1,noon\n").want(t, 400)
+	if noon.text(t, "message") != "Unsupported date time format, supported format:yyyy-MM-dd'T'HH:mm:ss.SSS'Z'" {
+		t.Errorf("got %s", noon.body)
 	}
 	file("SERIALNO,DATE\nxyz,\n").want(t, 400)
 	rows := func(n int) string { return "SERIALNO,DATE\n" + strings.Repeat("abc,\n", n) }

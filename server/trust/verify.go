@@ -188,12 +188,19 @@ func (w *way) serials(sent []*x509.Certificate) []*big.Int {
 // is well.
 func (t *Trust) StillTrusted(v platform.Verdict, now time.Time) platform.Reason {
 	s := t.current.Load()
+	if v.Generation != s.generation || v.Scope != platform.Full {
+		if reason := s.lost(v); reason != platform.Accepted {
+			return reason
+		}
+	}
 	if now.After(v.ValidUntil) {
 		return platform.ReasonExpired
 	}
-	if v.Generation == s.generation && v.Scope == platform.Full {
-		return platform.Accepted
-	}
+	return platform.Accepted
+}
+
+// lost tells whether a change of the snapshot has ended the trust that v found.
+func (s *snapshot) lost(v platform.Verdict) platform.Reason {
 	for _, serial := range v.Serials {
 		if s.isRevokedHex(v.Tenant, serial) {
 			return platform.ReasonRevoked
