@@ -11,11 +11,26 @@ import (
 // TrustedCertificate writes c (rest.md §3.1). Facts of the certificate itself
 // are left out if it cannot be parsed, which an upload makes sure of.
 func TrustedCertificate(w *Writer, base string, c platform.TrustedCertificate) {
+	w.Open('{')
+	trustedMembers(w, base, c)
+	w.Close('}')
+}
+
+// CertificateAuthority writes the trusted certificate of a tenant CA with
+// where it stands in its life: members that the real platform does not send.
+func CertificateAuthority(w *Writer, base string, c platform.TrustedCertificate, renewable, nearExpiry bool) {
+	w.Open('{')
+	trustedMembers(w, base, c)
+	w.Bool("renewable", renewable)
+	w.Bool("nearExpiry", nearExpiry)
+	w.Close('}')
+}
+
+func trustedMembers(w *Writer, base string, c platform.TrustedCertificate) {
 	status := "DISABLED"
 	if c.Enabled {
 		status = "ENABLED"
 	}
-	w.Open('{')
 	w.Text("fingerprint", c.Fingerprint)
 	w.Text("name", c.Name)
 	w.Text("status", status)
@@ -37,7 +52,6 @@ func TrustedCertificate(w *Writer, base string, c platform.TrustedCertificate) {
 		w.Time("notAfter", x.NotAfter)
 	}
 	w.Link("self", base, "/tenant/tenants/", string(c.Tenant), "/trusted-certificates/", c.Fingerprint)
-	w.Close('}')
 }
 
 // CertificateInput is a trusted certificate as a client sends it. Absent

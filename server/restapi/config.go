@@ -39,6 +39,8 @@ type Config struct {
 type Authenticator interface {
 	Principal(r *http.Request) (platform.Principal, error)
 	Tenant(r *http.Request) (platform.TenantID, error)
+	// ReEnrolling is Principal that takes a certificate within its grace window too.
+	ReEnrolling(r *http.Request) (platform.Principal, error)
 	// Verdict is the decision on the client certificate of r, whatever it is.
 	Verdict(r *http.Request) (platform.Verdict, error)
 }
@@ -139,6 +141,8 @@ type Trust interface {
 // Authority is the tenants' certificate authorities: server/ca.
 type Authority interface {
 	Create(ctx context.Context, tenant platform.TenantID, actor platform.Principal) (platform.TrustedCertificate, error)
+	// Renew gives it the next certificate, for the same key.
+	Renew(ctx context.Context, tenant platform.TenantID, actor platform.Principal) (platform.TrustedCertificate, error)
 	// CRL is the list of the authority's own revoked leaves, OfflineList any
 	// other list signed by it; both in DER.
 	CRL(ctx context.Context, tenant platform.TenantID) ([]byte, error)

@@ -19,6 +19,7 @@ func (a *API) mooringRoutes() []route {
 	return []route{
 		{method: "GET", path: "/mooring/whoami", access: certificates, serve: whoami},
 		{method: "GET", path: "/mooring/explain", access: access{open: true, certificatesOnly: true}, serve: explain},
+		{method: "GET", path: "/mooring/renewal", access: access{open: true, certificatesOnly: true}, serve: renewalWindow},
 		{method: "GET", path: "/mooring/refusals", access: having(platform.RoleTenantAdmin, platform.RoleTenantManagementRead), serve: listRefusals},
 	}
 }

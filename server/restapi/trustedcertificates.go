@@ -3,7 +3,6 @@ package restapi
 import (
 	"net/http"
 
-	"mooring/internal/problem"
 	"mooring/server/c8yjson"
 	"mooring/server/platform"
 	"mooring/server/trust"
@@ -173,29 +172,5 @@ func deleteTrusted(c *call) error {
 		return err
 	}
 	c.empty(http.StatusNoContent)
-	return nil
-}
-
-// authorityRoutes is the tenant's own certificate authority (rest.md §2.1).
-func (a *API) authorityRoutes() []route {
-	return []route{
-		{method: "POST", path: "/certificate-authority", access: having(tenantAdmins...), serve: createAuthority},
-		{method: "GET", path: "/crl/{file}", access: anyone, serve: readAuthorityList},
-	}
-}
-
-func createAuthority(c *call) error {
-	on, err := c.api.Accounts.FeatureOf(c.ctx(), c.tenant(), platform.FeatureCertificateAuthority)
-	if err != nil {
-		return err
-	}
-	if !on.Active {
-		return problem.New(problem.NotFound, "This feature is disabled, please contact system administrator.", nil)
-	}
-	t, err := c.api.Authority.Create(c.ctx(), c.tenant(), c.actor())
-	if err != nil {
-		return err
-	}
-	createdCertificate(c, t)
 	return nil
 }
