@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"mooring/server/mail"
 )
 
 // Config is everything an operator can set.
@@ -37,6 +39,15 @@ type Config struct {
 	TLS       TLS       `toml:"tls"`
 	Keys      Keys      `toml:"keys"`
 	Limits    Limits    `toml:"limits"`
+	Mail      Mail      `toml:"mail"`
+}
+
+// Mail is where alerts go by e-mail, for example of a certificate authority
+// that could not be renewed. Without a server none are sent.
+type Mail struct {
+	Server string   `toml:"server"` // "host:port" of an SMTP relay that needs no login
+	From   string   `toml:"from"`
+	To     []string `toml:"to"` // at most 20
 }
 
 // Listeners are addresses "host:port"; an empty one is not opened.
@@ -153,6 +164,11 @@ func (c Config) Validate() error {
 	for name, base := range map[string]string{"names.public": c.Names.Public, "names.crl": c.Names.CRL} {
 		if base != "" && !strings.HasPrefix(base, "http://") && !strings.HasPrefix(base, "https://") {
 			return fmt.Errorf("%s: %q is no http or https URL", name, base)
+		}
+	}
+	if m := c.Mail; m.Server != "" || m.From != "" || len(m.To) > 0 {
+		if err := (mail.Config{Server: m.Server, From: m.From, To: m.To}).Check(); err != nil {
+			return fmt.Errorf("mail: %w", err)
 		}
 	}
 	return nil

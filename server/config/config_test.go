@@ -33,6 +33,13 @@ func TestValidate(t *testing.T) {
 		{name: "no port", change: func(c *config.Config) { c.Listeners.MTLS = "127.0.0.1" }, wantErr: "listeners.mtls"},
 		{name: "all off", change: func(c *config.Config) { c.Listeners = config.Listeners{} }, wantErr: "every listener is off"},
 		{name: "zero handshakes", change: func(c *config.Config) { c.Limits.Handshakes = 0 }, wantErr: "limits"},
+		{name: "mail", change: func(c *config.Config) {
+			c.Mail = config.Mail{Server: "relay:25", From: "m@example.com", To: []string{"a@example.com"}}
+		}},
+		{name: "mail without server", change: func(c *config.Config) { c.Mail.To = []string{"a@example.com"} }, wantErr: "mail"},
+		{name: "mail without sender", change: func(c *config.Config) {
+			c.Mail = config.Mail{Server: "relay:25", To: []string{"a@example.com"}}
+		}, wantErr: "mail"},
 		{name: "public is no URL", change: func(c *config.Config) { c.Names.Public = "example.com" }, wantErr: "names.public"},
 	}
 	for _, tt := range tests {

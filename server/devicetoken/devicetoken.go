@@ -49,6 +49,8 @@ type Config struct {
 	Keys    SealedKeys
 	Vault   Vault
 	Options Options
+	// Turns makes one node rotate for all; nil: this one is alone.
+	Turns platform.Turns
 	// MaxCached bounds the tokens remembered for Issue, about 1.2 KiB each. Zero
 	// means 100,000.
 	MaxCached int
@@ -80,7 +82,7 @@ func New(c Config) *Service {
 		c.MaxCached = defaultCached
 	}
 	return &Service{
-		ring: &keyring{keys: c.Keys, vault: c.Vault, now: c.Now, log: c.Log}, options: c.Options,
+		ring: &keyring{keys: c.Keys, vault: c.Vault, now: c.Now, log: c.Log, turns: c.Turns}, options: c.Options,
 		issued: newLRU(c.MaxCached), now: c.Now,
 		parser: jwt.NewParser(jwt.WithValidMethods([]string{jwt.SigningMethodRS256.Alg()}), jwt.WithExpirationRequired(),
 			jwt.WithIssuedAt(), jwt.WithLeeway(clockSkew), jwt.WithTimeFunc(c.Now), jwt.WithStrictDecoding()),
@@ -153,6 +155,16 @@ func (s *Service) parse(ctx context.Context, token string) (c claims, err error)
 // Rotate makes a new signing key. Tokens under the one before stay good until
 // they expire; those under older ones do not.
 func (s *Service) Rotate(ctx context.Context) error { return s.ring.rotate(ctx) }
+
+// RotateEvery is the age at which a signing key is replaced. It is longer than
+// MaxLifespan, so that every token outlives its key's turn under the overlap.
+const RotateEvery = 90 * 24 * time.Hour
+
+// RotateDue rotates if the newest key is RotateEvery old. It is called now and
+// then, on every node; one of them rotates.
+func (s *Service) RotateDue(ctx context.Context) (rotated bool, err error) {
+	return s.ring.rotateDue(ctx)
+}
 
 func refuse(cause error) error {
 	return problem.WithCode(problem.Unauthenticated, "security/Unauthorized", "Invalid credentials! : Bad credentials", cause)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"mooring/internal/problem"
 	"mooring/server/platform"
 )
 
@@ -53,6 +54,7 @@ type keyring struct {
 	vault Vault
 	now   func() time.Time
 	log   *slog.Logger
+	turns platform.Turns // nil: one node only
 
 	mu     sync.Mutex // guards the rest; held while loading, so that one goroutine loads
 	loaded time.Time
@@ -156,6 +158,33 @@ func (r *keyring) rotate(ctx context.Context) error {
 	defer r.mu.Unlock()
 	r.loaded = time.Time{}
 	return nil
+}
+
+// rotateDue takes at most one turn a day, so that a node that stops in the
+// middle delays the rotation by a day.
+func (r *keyring) rotateDue(ctx context.Context) (bool, error) {
+	sealed, err := r.keys.SealedKeys(ctx, platform.Management, purpose)
+	if err != nil {
+		return false, fmt.Errorf("list token signing keys: %w", err)
+	}
+	now := r.now()
+	if len(sealed) == 0 || now.Sub(sealed[0].Created) < RotateEvery {
+		return false, nil
+	}
+	if r.turns != nil {
+		err := r.turns.TakeTurn(ctx, platform.Management, platform.Turn{Name: "token-signing-rotation", On: now.UTC().Format(time.DateOnly)})
+		if errors.Is(err, problem.Conflict) {
+			return false, nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("take turn: %w", err)
+		}
+	}
+	if err := r.rotate(ctx); err != nil {
+		return false, err
+	}
+	r.log.Info("token signing key rotated", "previous", sealed[0].KeyID)
+	return true, nil
 }
 
 func newKey() ([]byte, error) {
