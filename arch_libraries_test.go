@@ -18,7 +18,6 @@ var libraries = map[string][]string{
 	"github.com/pelletier/go-toml/v2":     {"agent/config", "server/config", "server"},
 	"github.com/prometheus/client_golang": {"server"},
 	"github.com/rogpeppe/go-internal":     {testsOnly},
-	"github.com/smallstep/pkcs7":          {"internal/cms"},
 	"modernc.org/sqlite":                  {"server/sqlstore"},
 	"database/sql":                        {"server/sqlstore"}, // of the standard library, for the same reason
 }
