@@ -131,10 +131,25 @@ func Load(fsys durable.FS, state, file string, explicit bool) (Config, error) {
 	c := Default()
 	c.State = state
 	if err := c.merge(fsys, filepath.Join(state, settingsFile), false); err != nil {
-		return c, err
+		return c, &fileError{err, "enrol wrote this file: restore it, or remove it and set server, ports, ca and device_id in the configuration file"}
 	}
-	return c, c.merge(fsys, file, explicit)
+	if err := c.merge(fsys, file, explicit); err != nil {
+		return c, &fileError{err, "correct the file; mooring-agent config check tries it"}
+	}
+	return c, nil
 }
+
+// fileError is an error about a file, with advice for a person.
+type fileError struct {
+	error
+	hint string
+}
+
+// Hint says what to do.
+func (e *fileError) Hint() string { return e.hint }
+
+// Unwrap returns the error itself.
+func (e *fileError) Unwrap() error { return e.error }
 
 func (c *Config) merge(fsys durable.FS, path string, must bool) error {
 	text, err := readBounded(fsys, path)

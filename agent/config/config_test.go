@@ -1,6 +1,7 @@
 package config_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -110,6 +111,27 @@ func TestLoadRefuses(t *testing.T) {
 	}
 	if _, err := config.Load(durable.OS, dir, filepath.Join(dir, "absent"), false); err != nil {
 		t.Errorf("the default file may be absent: %v", err)
+	}
+}
+
+// TestHints: who reads that a file is wrong reads what to do about it.
+func TestHints(t *testing.T) {
+	for _, tt := range []struct{ name, file, want string }{
+		{"noted by enrol", "settings.toml", "enrol wrote this file"},
+		{"of the operator", "agent.toml", "config check"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := t.TempDir()
+			write(t, filepath.Join(dir, tt.file), "server =\n")
+			_, err := config.Load(durable.OS, dir, filepath.Join(dir, "agent.toml"), false)
+			hinted, ok := errors.AsType[interface {
+				error
+				Hint() string
+			}](err)
+			if !ok || !strings.Contains(hinted.Hint(), tt.want) {
+				t.Errorf("got %v, want the hint %q", err, tt.want)
+			}
+		})
 	}
 }
 

@@ -51,9 +51,18 @@ func missing(path string, err error) error {
 }
 
 func keyMissing(ref key.Ref, err error) error {
-	hint := "make the key readable for this user; the key itself was not touched"
-	if errors.Is(err, key.ErrNotFound) {
+	hint := "repair the key store or restore the key, or move the state directory away and enrol the device again"
+	own, hasHint := errors.AsType[interface {
+		error
+		Hint() string
+	}](err)
+	switch {
+	case hasHint:
+		hint = own.Hint()
+	case errors.Is(err, key.ErrNotFound):
 		hint = "the key is gone from its store: restore it, or move the state directory away and enrol the device again"
+	case errors.Is(err, fs.ErrPermission):
+		hint = "make the key readable for this user; the key itself was not touched"
 	}
 	return &Error{Path: "key " + string(ref), What: "cannot be used", err: err, hint: hint}
 }

@@ -356,6 +356,14 @@ func TestDamage(t *testing.T) {
 				}
 			}
 		}, "mode 0644"},
+		{"key garbled", func(t *testing.T, dir string) {
+			names, _ := filepath.Glob(filepath.Join(dir, "keys", "*.pem"))
+			for _, n := range names {
+				if err := os.WriteFile(n, []byte("x"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}, "empty or damaged"},
 		{"directory writable by others", func(t *testing.T, dir string) {
 			if err := os.Chmod(dir, 0o777); err != nil {
 				t.Fatal(err)

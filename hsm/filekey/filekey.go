@@ -67,7 +67,7 @@ func Open(fsys durable.FS, dir string) (*Store, error) {
 		return nil, fmt.Errorf("key directory %s: %w", dir, err)
 	}
 	if info.IsDir() && info.Mode().Perm()&0o022 != 0 {
-		return nil, fmt.Errorf("key directory %s has mode %04o: others may replace keys in it; run chmod 700 %s", dir, info.Mode().Perm(), dir)
+		return nil, &modeError{fmt.Sprintf("key directory %s has mode %04o: others may replace keys in it", dir, info.Mode().Perm()), "run chmod 700 " + dir}
 	}
 	return &Store{fsys: fsys, dir: dir}, nil
 }

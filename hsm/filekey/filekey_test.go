@@ -59,16 +59,29 @@ func TestModes(t *testing.T) {
 		_, err := store.Open(t.Context(), ref)
 		if refused := mode&0o077 != 0; (err != nil) != refused || errors.Is(err, key.ErrNotFound) {
 			t.Errorf("mode %04o: %v", mode, err)
+		} else if refused {
+			wantHint(t, err, "chmod 600")
 		}
 	}
 	if err := os.Chmod(dir, 0o770); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := filekey.Open(durable.OS, dir); err == nil {
-		t.Error("a directory in which others may replace keys was accepted")
-	}
+	_, err = filekey.Open(durable.OS, dir)
+	wantHint(t, err, "chmod 700")
 	if _, err := filekey.Open(durable.OS, "keys"); err == nil {
 		t.Error("a relative directory was accepted")
+	}
+}
+
+// wantHint: an error that a person can mend says how.
+func wantHint(t testing.TB, err error, want string) {
+	t.Helper()
+	hinted, ok := errors.AsType[interface {
+		error
+		Hint() string
+	}](err)
+	if !ok || !strings.Contains(hinted.Hint(), want) {
+		t.Errorf("got %v, want the hint %q", err, want)
 	}
 }
 

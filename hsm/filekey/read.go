@@ -23,7 +23,8 @@ func readPrivate(fsys durable.FS, path string, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("key file %s is not a regular file", path)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("key file %s has mode %04o: others may use the key; run chmod 600 %s and consider it stolen", path, info.Mode().Perm(), path)
+		return nil, &modeError{fmt.Sprintf("key file %s has mode %04o: others may use the key", path, info.Mode().Perm()),
+			"run chmod 600 " + path + ", and renew, because the key may have been copied"}
 	}
 	if info.Size() > limit {
 		return nil, fmt.Errorf("key file %s is longer than %d bytes", path, limit)
@@ -34,6 +35,14 @@ func readPrivate(fsys durable.FS, path string, limit int64) ([]byte, error) {
 	}
 	return text, nil
 }
+
+// modeError says that others may use or replace a key, and what to do.
+type modeError struct{ text, hint string }
+
+func (e *modeError) Error() string { return e.text }
+
+// Hint says what to do.
+func (e *modeError) Hint() string { return e.hint }
 
 func unreadable(path string, err error) error {
 	if errors.Is(err, fs.ErrPermission) {

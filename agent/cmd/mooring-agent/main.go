@@ -144,6 +144,8 @@ func (p *program) runCommand(c command, args []string) int {
 // usageError is a mistake on the command line or in the configuration.
 type usageError struct{ error }
 
+func (u usageError) Unwrap() error { return u.error }
+
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 // report prints err and gives the exit status.
