@@ -179,6 +179,7 @@ func (s *Server) Run(ctx context.Context, ready func(Ready)) (err error) {
 	}
 	run.background(s.services.run)
 	run.background(s.keepTicketsFresh)
+	run.background(s.services.keepSchedule)
 	root := ""
 	if s.cfg.Dev && s.cfg.TLS.Certificate == "" {
 		root = filepath.Join(s.cfg.Data, "tls", "root.pem")

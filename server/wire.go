@@ -16,6 +16,7 @@ import (
 	"mooring/server/estapi"
 	"mooring/server/httpauth"
 	"mooring/server/inventory"
+	"mooring/server/mail"
 	"mooring/server/mqttapi"
 	"mooring/server/platform"
 	"mooring/server/refusal"
@@ -33,12 +34,15 @@ const systemVersion = "2026.0.0"
 type services struct {
 	store    platform.Store
 	feed     *changeFeed
+	log      *slog.Logger
 	tailing  bool // other nodes write to the same store
 	vault    *vault.Vault
 	accounts *account.Service
 	trust    *trust.Trust
 	devices  *deviceauth.Auth
 	refusals *refusal.Recorder
+	alerts   *authorityAlerts
+	chores   []chore
 
 	est  *estapi.API
 	rest *restapi.API
@@ -56,17 +60,21 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 	if err != nil {
 		return nil, err
 	}
-	s := &services{store: store, feed: feed, tailing: cfg.Store.Postgres != ""}
+	s := &services{store: store, feed: feed, log: log, tailing: cfg.Store.Postgres != ""}
 	s.vault = vault.New(store, sealer, log)
 	s.accounts = account.New(account.Config{Tenants: store, Users: store, Options: store, Log: log})
 	s.trust = trust.New(trust.Config{Certificates: store, Revocations: store, Options: store, Tenants: store, Log: log})
 	s.devices = deviceauth.New(deviceauth.Config{Trust: s.trust, Users: store, Secrets: s.vault, Log: log})
 	s.refusals = refusal.New(refusal.Config{Store: store, Log: log})
-	authority := ca.New(ca.Config{Store: store, Keys: store, Vault: s.vault, Features: s.accounts, Profile: profile, Log: log})
-	tokens := devicetoken.New(devicetoken.Config{Keys: store, Vault: s.vault, Options: s.accounts, Log: log})
+	tokens := devicetoken.New(devicetoken.Config{Keys: store, Vault: s.vault, Options: s.accounts, Turns: store, Log: log})
 	registrations := registration.New(registration.Config{Store: store, IDs: store, MACs: s.vault, Log: log})
 	objects := inventory.New(inventory.Config{Store: store, IDs: store, Log: log})
 	samples := telemetry.New(telemetry.Config{Store: store, IDs: store})
+	s.alerts = newAuthorityAlerts(objects, samples, log)
+	if cfg.Mail.Server != "" {
+		s.alerts.mail = mail.New(mail.Config{Server: cfg.Mail.Server, From: cfg.Mail.From, To: cfg.Mail.To})
+	}
+	authority := ca.New(ca.Config{Store: store, Keys: store, Vault: s.vault, Features: s.accounts, Options: s.accounts, Alerts: s.alerts, Profile: profile, Log: log})
 
 	auth := httpauth.New(httpauth.Config{Accounts: s.accounts, Devices: s.devices, Tokens: tokens, Certificates: s.devices,
 		Refusals: s.refusals, ReasonOf: deviceauth.ReasonOf, Log: log})
@@ -79,6 +87,10 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 		Tokens: tokens, Refusals: s.refusals, Version: systemVersion, Log: log,
 		Limits: mqttapi.Limits{Handshake: cfg.Limits.ConnectWithin, Handshakes: cfg.Limits.Handshakes},
 	})
+	s.chores = []chore{
+		{"renewal of certificate authorities", authority.RenewDue},
+		{"rotation of the token signing key", func(ctx context.Context) error { _, err := tokens.RotateDue(ctx); return err }},
+	}
 	// The order matters: who judges a session must have forgotten before it is asked.
 	feed.subscribe(s.accounts.Apply, s.trust.Apply, s.devices.Apply, objects.Apply, authority.Apply, s.judgeSessions)
 	return s, nil
@@ -93,6 +105,12 @@ func (s *services) run(ctx context.Context) {
 		go s.feed.tail(ctx, s.store)
 	}
 	s.refusals.Run(ctx)
+}
+
+// keepSchedule does what falls due while the server serves.
+func (s *services) keepSchedule(ctx context.Context) {
+	keepSchedule(ctx, s.log, s.chores)
+	s.alerts.close()
 }
 
 // rotateTicketKey makes a session ticket key if there is none or the newest is
