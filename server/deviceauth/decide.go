@@ -69,6 +69,12 @@ func validity(v platform.Verdict, now time.Time) time.Time {
 		return v.ValidUntil
 	}
 	until := now.Add(refusalAge)
+	if v.Scope == platform.ReEnrolOnly {
+		if v.ValidUntil.Before(until) {
+			return v.ValidUntil
+		}
+		return until
+	}
 	if v.ValidUntil.After(now) && v.ValidUntil.Before(until) {
 		// It becomes valid then: look again right before.
 		return v.ValidUntil.Add(-time.Nanosecond)

@@ -1,0 +1,346 @@
+package server_test
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mooring/internal/est"
+	"mooring/internal/pki"
+	"mooring/server/servertest"
+)
+
+// life is a server in simulated time with devices that do nothing by themselves.
+type life struct {
+	*testing.T
+	s *servertest.Server
+}
+
+// device is a device's key with its leaf.
+type device struct {
+	id   string
+	key  *ecdsa.PrivateKey
+	leaf *x509.Certificate
+}
+
+// identity is what the device sends: its leaf and what stands above it.
+func (d *device) identity(above ...[]byte) *tls.Certificate {
+	return &tls.Certificate{Certificate: append([][]byte{d.leaf.Raw}, above...), PrivateKey: d.key}
+}
+
+// until waits for a moment.
+func (l life) until(year int, month time.Month, day, hour int) {
+	l.Helper()
+	wait := time.Until(time.Date(year, month, day, hour, 0, 0, 0, time.UTC))
+	if wait < 0 {
+		l.Fatalf("it is %v already", time.Now())
+	}
+	time.Sleep(wait)
+}
+
+// newDevice registers a device and enrols it.
+func (l life) newDevice(id string) *device {
+	l.Helper()
+	l.s.Register(id, "otp-of-"+id)
+	d := &device{id: id, key: newDeviceKey(l.T)}
+	status, body := l.post("https://"+servertest.HTTPS+"/.well-known/est/simpleenroll", nil, deviceCSR(l.T, d.key, id), func(r *http.Request) {
+		r.SetBasicAuth(id, "otp-of-"+id)
+	})
+	d.leaf = l.issued(status, body)
+	return d
+}
+
+// renew asks for the device's next leaf by its certificate alone.
+func (l life) renew(d *device) (status int, leaf *x509.Certificate) {
+	l.Helper()
+	status, body := l.post("https://"+servertest.MTLS+"/.well-known/est/simplereenroll", d.identity(), deviceCSR(l.T, d.key, d.id), func(*http.Request) {})
+	if status != http.StatusOK {
+		return status, nil
+	}
+	return status, l.issued(status, body)
+}
+
+func (l life) issued(status int, body []byte) *x509.Certificate {
+	l.Helper()
+	certs, err := est.DecodeCertificates(body)
+	if status != http.StatusOK || err != nil {
+		l.Fatalf("status %d, %v: %s", status, err, body)
+	}
+	return certs[0]
+}
+
+func (l life) post(url string, identity *tls.Certificate, body []byte, edit func(*http.Request)) (int, []byte) {
+	l.Helper()
+	req, err := http.NewRequestWithContext(l.Context(), http.MethodPost, url, bytes.NewReader(body))
+	if err != nil {
+		l.Fatal(err)
+	}
+	req.Header.Set("Content-Type", est.PKCS10Type)
+	edit(req)
+	return l.do(req, identity)
+}
+
+func (l life) do(req *http.Request, identity *tls.Certificate) (int, []byte) {
+	l.Helper()
+	cfg := l.s.TLSConfig()
+	if identity != nil {
+		cfg.Certificates = []tls.Certificate{*identity}
+	}
+	client := l.s.HTTPClient(cfg)
+	defer client.CloseIdleConnections()
+	res, err := client.Do(req)
+	if err != nil {
+		l.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		l.Fatal(err)
+	}
+	return res.StatusCode, body
+}
+
+// connects tells how MQTT answers: the code of its CONNACK.
+func (l life) connects(d *device, above ...[]byte) byte {
+	l.Helper()
+	conn, err := l.s.Network.DialContext(l.Context(), "tcp", servertest.MQTTS)
+	if err != nil {
+		l.Fatal(err)
+	}
+	c := tls.Client(conn, l.s.TLSConfig(*d.identity(above...)))
+	defer c.Close()
+	hello := append([]byte("\x00\x04MQTT\x04\x02\x0e\x10\x00"), byte(len(d.id)))
+	hello = append(hello, d.id...)
+	if _, err := c.Write(append([]byte{0x10, byte(len(hello))}, hello...)); err != nil {
+		l.Fatal(err)
+	}
+	var ack [4]byte
+	if _, err := io.ReadFull(c, ack[:]); err != nil {
+		l.Fatal(err)
+	}
+	return ack[3]
+}
+
+// authority is the tenant's CA certificate now.
+func (l life) authority() *x509.Certificate {
+	l.Helper()
+	var got struct{ CertInPemFormat string }
+	l.s.Call(http.MethodGet, "/certificate-authority", nil, &got)
+	der, err := base64.StdEncoding.DecodeString(got.CertInPemFormat)
+	if err != nil {
+		l.Fatal(err)
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		l.Fatal(err)
+	}
+	return c
+}
+
+// audited counts the audit records whose activity holds text.
+func (l life) audited(text string) int {
+	l.Helper()
+	var list struct {
+		AuditRecords []struct{ Activity string }
+	}
+	l.s.Call(http.MethodGet, "/audit/auditRecords?type=TenantCertificateAuthority&pageSize=2000", nil, &list)
+	n := 0
+	for _, r := range list.AuditRecords {
+		if strings.Contains(r.Activity, text) {
+			n++
+		}
+	}
+	return n
+}
+
+func (l life) wantConnected(what string, d *device, above ...[]byte) {
+	l.Helper()
+	if code := l.connects(d, above...); code != 0 {
+		l.Errorf("%v: %s: CONNACK %d", time.Now(), what, code)
+	}
+}
+
+func newDeviceKey(t testing.TB) *ecdsa.PrivateKey {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func deviceCSR(t testing.TB, k *ecdsa.PrivateKey, id string) []byte {
+	t.Helper()
+	der, err := pki.CreateCSR(rand.Reader, k, pkix.Name{CommonName: id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return est.EncodeRequest(der)
+}
+
+// Three Octobers pass. In the first nothing is due; in the second the server
+// is down and renews when it starts; in the third it runs. Leaves from before
+// each renewal connect after it, with the CA certificate of their time or
+// without.
+func TestThreeOctobers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := life{t, servertest.Start(t, servertest.Options{Easy: true})} // 1 January 2000
+		first := l.authority()
+		const notDue, renewed = "renewal for Tenant: 't1000' is not yet required", "was renewed for Tenant: 't1000'"
+
+		l.until(2000, time.October, 2, 1)
+		if n := l.audited(notDue); n != 0 {
+			t.Errorf("%d audit records before the day", n)
+		}
+		l.until(2000, time.October, 2, 4)
+		if got := l.authority(); !got.Equal(first) || l.audited(notDue) != 1 || l.audited(renewed) != 0 {
+			t.Errorf("2000: valid until %v, %d not due, %d renewed", got.NotAfter, l.audited(notDue), l.audited(renewed))
+		}
+
+		l.until(2001, time.September, 1, 0)
+		before := l.newDevice("dev1")
+		l.wantConnected("enrolled", before)
+		l.s.Stop()
+		l.until(2001, time.November, 1, 0)
+		l.s.Start()
+		time.Sleep(time.Minute)
+		second := l.authority()
+		if second.Equal(first) || !bytes.Equal(second.RawSubject, first.RawSubject) ||
+			!bytes.Equal(second.RawSubjectPublicKeyInfo, first.RawSubjectPublicKeyInfo) {
+			t.Errorf("2001: the certificate is %v until %v", second.Subject, second.NotAfter)
+		}
+		if got, want := second.NotAfter.Sub(second.NotBefore), 1095*24*time.Hour; got != want {
+			t.Errorf("2001: valid for %v, want %v", got, want)
+		}
+		l.wantConnected("before the renewal of 2001", before)
+		l.wantConnected("with the CA certificate of then", before, first.Raw)
+		l.wantConnected("with the CA certificate of now", before, second.Raw)
+
+		l.until(2002, time.August, 1, 0)
+		status, leaf := l.renew(before)
+		if status != http.StatusOK {
+			t.Fatalf("re-enrolment: %d", status)
+		}
+		after := &device{id: before.id, key: before.key, leaf: leaf}
+		l.until(2002, time.December, 1, 0)
+		l.wantConnected("before 2002, third certificate", after, second.Raw)
+		third := l.authority()
+		if got := l.audited(renewed); got != 1 { // 23 months are left in October 2003, 25 now
+			t.Errorf("%d renewals, want 1; the CA ends on %v", got, third.NotAfter)
+		}
+		l.until(2003, time.October, 2, 4)
+		fourth := l.authority()
+		if fourth.Equal(second) || l.audited(renewed) != 2 {
+			t.Errorf("2003: %d renewals; the CA ends on %v", l.audited(renewed), fourth.NotAfter)
+		}
+		if d := l.newDevice("dev2"); d.leaf.CheckSignatureFrom(first) != nil {
+			t.Error("the key is another one")
+		}
+	})
+}
+
+// A leaf that expired three days ago renews itself where the tenant allows
+// seven days of grace, even across a renewal of the CA; eight days after its
+// end, or without the option, it does not. For nothing else is it good.
+func TestGraceWindow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := life{t, servertest.Start(t, servertest.Options{Easy: true})}
+		l.until(2000, time.September, 29, 12)
+		d := l.newDevice("dev1")
+		l.wantConnected("fresh", d)
+		refused := func(when string) {
+			t.Helper()
+			if status, _ := l.renew(d); status != http.StatusUnauthorized {
+				t.Errorf("%s: re-enrolment answered %d, want 401", when, status)
+			}
+		}
+		l.until(2001, time.October, 2, 12) // three days after; the CA was renewed at night
+		if l.authority().NotBefore.Before(d.leaf.NotAfter) {
+			t.Fatal("the test wants a CA certificate younger than the leaf's end")
+		}
+		refused("grace is off")
+		setDays := func(days string) {
+			l.s.Call(http.MethodPut, "/tenant/options/certificate-authority/re-enrolment.grace.days", map[string]string{"value": days}, nil)
+		}
+		setDays("2")
+		refused("two days of grace")
+		setDays("7")
+		if code := l.connects(d); code != 5 {
+			t.Errorf("MQTT took the expired leaf: CONNACK %d", code)
+		}
+		for path, want := range map[string]int{"/mooring/whoami": http.StatusUnauthorized, "/mooring/renewal": http.StatusOK, "/inventory/managedObjects": http.StatusUnauthorized} {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+servertest.MTLS+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if status, body := l.do(req, d.identity()); status != want {
+				t.Errorf("%s with an expired leaf: %d %s, want %d", path, status, body, want)
+			}
+		}
+		status, body := l.post("https://"+servertest.MTLS+"/.well-known/est/simpleenroll", d.identity(), deviceCSR(t, d.key, d.id), func(*http.Request) {})
+		if status != http.StatusUnauthorized {
+			t.Errorf("simpleenroll with an expired leaf: %d %s", status, body)
+		}
+		status, leaf := l.renew(d)
+		if status != http.StatusOK {
+			t.Fatalf("re-enrolment within the window: %d", status)
+		}
+		l.wantConnected("renewed", &device{id: d.id, key: d.key, leaf: leaf})
+
+		time.Sleep(time.Until(d.leaf.NotAfter.Add(7 * 24 * time.Hour)))
+		if status, _ := l.renew(d); status != http.StatusOK {
+			t.Errorf("at the end of the window: %d", status)
+		}
+		time.Sleep(2 * time.Second)
+		refused("after the window")
+	})
+}
+
+// The renewal window is told on mtls, once enrolled, and does not move.
+func TestRenewalWindowIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := life{t, servertest.Start(t, servertest.Options{Easy: true})}
+		d := l.newDevice("dev1")
+		l.wantConnected("makes its user", d)
+		ask := func() (start, end time.Time, retry float64) {
+			t.Helper()
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+servertest.MTLS+"/mooring/renewal", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			status, body := l.do(req, d.identity())
+			var got struct {
+				Start, End time.Time
+				RetryAfter float64
+			}
+			if err := json.Unmarshal(body, &got); status != http.StatusOK || err != nil {
+				t.Fatalf("%d %s", status, body)
+			}
+			return got.Start, got.End, got.RetryAfter
+		}
+		start, end, retry := ask()
+		if !start.Before(end) || start.Before(d.leaf.NotBefore.Add(200*24*time.Hour)) || end.After(d.leaf.NotAfter) || retry != 86400 {
+			t.Errorf("window %v to %v, ask again after %v s", start, end, retry)
+		}
+		time.Sleep(100 * 24 * time.Hour)
+		if again, _, _ := ask(); !again.Equal(start) {
+			t.Errorf("the window moved from %v to %v", start, again)
+		}
+		time.Sleep(time.Until(start))
+		if _, _, retry := ask(); retry != 3600 {
+			t.Errorf("inside the window: ask again after %v s, want 3600", retry)
+		}
+	})
+}
