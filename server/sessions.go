@@ -20,7 +20,8 @@ func (s *services) judgeSessions(ctx context.Context, c platform.Change) error {
 	case c.Kind == platform.ChangeTrust:
 		s.endSessions(func(platform.TenantID) bool { return true }) // a proof of one tenant ends the claims of others
 	case c.Kind == platform.ChangeRevocation,
-		c.Kind == platform.ChangeOption && c.Key == platform.OptionOfflineCheck.Category+"/"+platform.OptionOfflineCheck.Key:
+		c.Kind == platform.ChangeOption && c.Key == platform.OptionOfflineCheck.Category+"/"+platform.OptionOfflineCheck.Key,
+		c.Kind == platform.ChangeOption && c.Key == platform.OptionOnlineCheck.Category+"/"+platform.OptionOnlineCheck.Key:
 		s.endSessions(func(t platform.TenantID) bool { return t == c.Tenant })
 	case c.Kind == platform.ChangeDeviceUser:
 		if s.devices.CheckDevice(ctx, c.Tenant, c.Key) != nil {
@@ -28,6 +29,12 @@ func (s *services) judgeSessions(ctx context.Context, c platform.Change) error {
 		}
 	}
 	return nil
+}
+
+// listsChanged puts in force what the revocation lists of a tenant's issuers say.
+func (s *services) listsChanged(tenant platform.TenantID) {
+	s.trust.ListsChanged()
+	s.endSessions(func(t platform.TenantID) bool { return t == tenant })
 }
 
 // endSessions closes the connections by certificate, of the tenants that

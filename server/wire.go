@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"mooring/hsm"
@@ -11,6 +12,7 @@ import (
 	"mooring/server/audit"
 	"mooring/server/ca"
 	"mooring/server/config"
+	"mooring/server/crlcheck"
 	"mooring/server/deviceauth"
 	"mooring/server/devicetoken"
 	"mooring/server/estapi"
@@ -39,6 +41,7 @@ type services struct {
 	vault    *vault.Vault
 	accounts *account.Service
 	trust    *trust.Trust
+	lists    *crlcheck.Checker
 	devices  *deviceauth.Auth
 	refusals *refusal.Recorder
 	alerts   *authorityAlerts
@@ -63,7 +66,8 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 	s := &services{store: store, feed: feed, log: log, tailing: cfg.Store.Postgres != ""}
 	s.vault = vault.New(store, sealer, log)
 	s.accounts = account.New(account.Config{Tenants: store, Users: store, Options: store, Log: log})
-	s.trust = trust.New(trust.Config{Certificates: store, Revocations: store, Options: store, Tenants: store, Log: log})
+	s.lists = crlcheck.New(crlcheck.Config{AllowPrivate: cfg.Limits.CRLPrivateNetworks, Audits: store, Changed: s.listsChanged, Log: log})
+	s.trust = trust.New(trust.Config{Certificates: store, Revocations: store, Options: store, Tenants: store, Lists: s.lists, Log: log})
 	s.devices = deviceauth.New(deviceauth.Config{Trust: s.trust, Users: store, Secrets: s.vault, Log: log})
 	s.refusals = refusal.New(refusal.Config{Store: store, Log: log})
 	tokens := devicetoken.New(devicetoken.Config{Keys: store, Vault: s.vault, Options: s.accounts, Turns: store, Log: log})
@@ -104,7 +108,10 @@ func (s *services) run(ctx context.Context) {
 	if s.tailing {
 		go s.feed.tail(ctx, s.store)
 	}
+	var running sync.WaitGroup
+	running.Go(func() { s.lists.Run(ctx) })
 	s.refusals.Run(ctx)
+	running.Wait()
 }
 
 // keepSchedule does what falls due while the server serves.

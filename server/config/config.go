@@ -97,6 +97,10 @@ type Limits struct {
 	Connections   int           `toml:"connections"`    // MQTT connections; default 20,000
 	ConnectWithin time.Duration `toml:"connect_within"` // from accept to CONNECT; default 10 s
 	StopWithin    time.Duration `toml:"stop_within"`    // graceful stop; default 10 s
+	// CRLPrivateNetworks lets the online revocation check fetch lists from
+	// loopback, private and link-local networks; default false: addresses come
+	// from certificates, and who makes one must not reach what only the server can.
+	CRLPrivateNetworks bool `toml:"crl_private_networks"`
 }
 
 // Default is the configuration with nothing set. Its Data is empty.

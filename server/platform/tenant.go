@@ -64,12 +64,25 @@ type User struct {
 	Name         string
 	PasswordHash string // argon2id in PHC form; empty: no password login
 	Roles        []Role
+	Groups       []string // names of groups, which hold further roles
 	Enabled      bool
 	Email        string
 	FirstName    string
 	LastName     string
 	Created      time.Time
 	PasswordSet  time.Time
+
+	Phone         string
+	DisplayName   string
+	ResetPassword bool      // is asked to choose a new password
+	Custom        Fragments // customProperties; nil: none
+}
+
+// UserFilter selects users. Empty fields select all.
+type UserFilter struct {
+	Prefix   string // of the user name, without regard to case
+	Contains string // in the user name, without regard to case
+	Group    string // name of a group; devices are in none
 }
 
 // Principal is who is calling, after authentication.
@@ -80,6 +93,15 @@ type Principal struct {
 	Roles  []Role
 	Method AuthMethod
 	Serial string // serial of the certificate behind the session (lower-case hex), if any
+	Login  *Login // of a person who came by token; else nil
+}
+
+// Login is a person's session, as their token tells it.
+type Login struct {
+	ID      string
+	XSRF    string // what a browser must repeat in a header
+	At      time.Time
+	Expires time.Time
 }
 
 // AuthMethod is how a principal proved who it is.
@@ -127,9 +149,20 @@ type Option struct {
 
 // Options that the server itself reads.
 var (
-	OptionOfflineCheck  = OptionKey{"configuration", "crl.offline.check.enabled"}
-	OptionOnlineCheck   = OptionKey{"configuration", "crl.online.check.enabled"}
+	OptionOfflineCheck = OptionKey{"configuration", "crl.offline.check.enabled"}
+	OptionOnlineCheck  = OptionKey{"configuration", "crl.online.check.enabled"}
+	// OptionOnlineFailure is "refuse" if a device is refused whose issuer's list
+	// cannot be had; whatever else it is, such a device is accepted.
+	OptionOnlineFailure = OptionKey{"configuration", "crl.online.check.failure"}
 	OptionTokenLifespan = OptionKey{"oauth.internal", "device-token.lifespan.seconds"}
+	OptionLoginLifespan = OptionKey{"oauth.internal", "basic-token.lifespan.seconds"}
+	// OptionLoginsFrom is when all logins of the tenant were ended, in Unix
+	// milliseconds.
+	OptionLoginsFrom = OptionKey{"mooring", "logins.from"}
+	// OptionTokenPolicy is REQUIRED, OPTIONAL or IGNORED (rest.md §5.4).
+	OptionTokenPolicy = OptionKey{"device-registration", "security-token.policy"}
+	// OptionDeviceLimit is how many devices a tenant may have; unset: any number.
+	OptionDeviceLimit = OptionKey{"device-registration", "device.limit"}
 
 	// OptionApproval is "manual" if an operator accepts each first enrolment.
 	OptionApproval = OptionKey{"certificate-authority", "enrolment.approval"}
@@ -162,9 +195,17 @@ type Tenants interface {
 // Users keeps the users that are not device users.
 type Users interface {
 	User(ctx context.Context, tenant TenantID, name string) (User, error)
-	Users(ctx context.Context, tenant TenantID, page Page) (List[User], error)
+	Users(ctx context.Context, tenant TenantID, f UserFilter, page Page) (List[User], error)
 	// PutUser creates or replaces a user. Change: ChangeUser.
 	PutUser(ctx context.Context, u User, audit ...AuditRecord) error
+	// CreateUser is Conflict if the user exists. Change: ChangeUser.
+	CreateUser(ctx context.Context, u User, audit ...AuditRecord) error
+	DeleteUser(ctx context.Context, tenant TenantID, name string, audit ...AuditRecord) error
+
+	// EndSession keeps the ID of a login until it would expire, and drops those
+	// that expired before now. Change: ChangeSession.
+	EndSession(ctx context.Context, tenant TenantID, id string, until, now time.Time) error
+	SessionEnded(ctx context.Context, tenant TenantID, id string) (bool, error)
 }
 
 // Options keeps tenant options. Change: ChangeOption, key "category/key".

@@ -43,6 +43,7 @@ const (
 	ReasonExpired         Reason = "expired"
 	ReasonNotYetValid     Reason = "not-yet-valid"
 	ReasonRevoked         Reason = "revoked"
+	ReasonNoList          Reason = "revocation-list-unavailable"
 	ReasonAnchorDisabled  Reason = "anchor-disabled"
 	ReasonAmbiguous       Reason = "ambiguous-tenant"
 	ReasonKeyUsage        Reason = "not-for-client-authentication"
@@ -71,6 +72,7 @@ var reasonTexts = map[Reason]string{
 	ReasonExpired:         "a certificate of the chain has expired",
 	ReasonNotYetValid:     "a certificate of the chain is not valid yet: check the clocks",
 	ReasonRevoked:         "a certificate of the chain is revoked",
+	ReasonNoList:          "the revocation list that a certificate names cannot be had, and the tenant refuses without it",
 	ReasonAnchorDisabled:  "the trusted certificate is disabled",
 	ReasonAmbiguous:       "more than one tenant trusts this chain",
 	ReasonKeyUsage:        "the certificate is not for client authentication",
@@ -119,9 +121,10 @@ type Verdict struct {
 	// by the same tenant, such as a renewed certificate, stands in for it.
 	AnchorKey        [16]byte
 	AutoRegistration bool
-	Serials          []string  // lower-case hex of every certificate in the path, leaf first, anchor included
-	Generation       uint64    // of the trust snapshot
-	ValidUntil       time.Time // the earliest end in the path: after it the verdict no longer holds
+	Serials          []string    // lower-case hex of every certificate in the path, leaf first, anchor included
+	Lists            []ListEntry // where issuers would list certificates of the path that they revoked
+	Generation       uint64      // of the trust snapshot
+	ValidUntil       time.Time   // the earliest end in the path: after it the verdict no longer holds
 }
 
 // Refusal is one refused handshake, CONNECT, enrolment or token (design

@@ -24,6 +24,8 @@ type tenant struct {
 	anchors      int
 	offlineCheck bool
 	graceDays    int
+	onlineCheck  bool
+	onlineStrict bool // refuse whose list cannot be had
 }
 
 func emptySnapshot() *snapshot {
@@ -56,6 +58,13 @@ func (s *snapshot) isRevoked(id platform.TenantID, serial *big.Int) bool {
 	if !s.tenant(id).offlineCheck || serial.Sign() < 0 {
 		return false
 	}
+	_, listed := s.revoked.get(revocationKey(id, serial))
+	return listed
+}
+
+// isListed reports whether serial is on the tenant's offline list, checked or
+// not.
+func (s *snapshot) isListed(id platform.TenantID, serial *big.Int) bool {
 	_, listed := s.revoked.get(revocationKey(id, serial))
 	return listed
 }

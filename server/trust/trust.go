@@ -57,6 +57,9 @@ type Config struct {
 	Revocations  platform.Revocations
 	Options      Options
 	Tenants      Tenants
+	// Lists are asked if a tenant's online check is on. Nil: only the lists of
+	// tenant CAs are checked.
+	Lists Lists
 
 	MaxDepth     int // zero: DefaultMaxDepth
 	MaxPerTenant int // zero: DefaultMaxPerTenant
@@ -142,6 +145,11 @@ func (t *Trust) loadOptions(ctx context.Context, c *change) error {
 			return err
 		}
 		c.setGraceDays(one.ID, days)
+		online, strict, err := t.onlineCheck(ctx, one.ID)
+		if err != nil {
+			return err
+		}
+		c.setOnlineCheck(one.ID, online, strict)
 	}
 	return nil
 }
@@ -181,6 +189,15 @@ func (t *Trust) Apply(ctx context.Context, ch platform.Change) error {
 			on, err := t.offlineCheck(ctx, ch.Tenant)
 			if err == nil {
 				c.setOfflineCheck(ch.Tenant, on)
+			}
+			return err
+		})
+	case ch.Kind == platform.ChangeOption && (ch.Key == platform.OptionOnlineCheck.Category+"/"+platform.OptionOnlineCheck.Key ||
+		ch.Key == platform.OptionOnlineFailure.Category+"/"+platform.OptionOnlineFailure.Key):
+		return t.edit(func(c *change) error {
+			on, strict, err := t.onlineCheck(ctx, ch.Tenant)
+			if err == nil {
+				c.setOnlineCheck(ch.Tenant, on, strict)
 			}
 			return err
 		})

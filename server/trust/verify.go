@@ -77,7 +77,7 @@ func (t *Trust) Verify(chain []*x509.Certificate, now time.Time) platform.Verdic
 		return refuse(v, platform.ReasonAnchorDisabled, "trusted certificate "+v.Anchor)
 	case !until.IsZero() && nameProblem == "":
 		v.Scope, v.Reason, v.ValidUntil, v.Detail = platform.ReEnrolOnly, w.reason, until, expiredSince(leaf, until)
-		return v
+		return t.checkLists(s, w, v, now)
 	case w.reason != platform.Accepted:
 		v.ValidUntil = w.until
 		return refuse(v, w.reason, w.detail)
@@ -85,7 +85,7 @@ func (t *Trust) Verify(chain []*x509.Certificate, now time.Time) platform.Verdic
 		return refuse(v, platform.ReasonBadName, nameProblem)
 	}
 	v.Scope, v.ValidUntil = platform.Full, w.until
-	return v
+	return t.checkLists(s, w, v, now)
 }
 
 func refuse(v platform.Verdict, reason platform.Reason, detail string) platform.Verdict {
@@ -189,7 +189,7 @@ func (w *way) serials(sent []*x509.Certificate) []*big.Int {
 func (t *Trust) StillTrusted(v platform.Verdict, now time.Time) platform.Reason {
 	s := t.current.Load()
 	if v.Generation != s.generation || v.Scope != platform.Full {
-		if reason := s.lost(v); reason != platform.Accepted {
+		if reason := t.lost(s, v); reason != platform.Accepted {
 			return reason
 		}
 	}
@@ -200,7 +200,7 @@ func (t *Trust) StillTrusted(v platform.Verdict, now time.Time) platform.Reason 
 }
 
 // lost tells whether a change of the snapshot has ended the trust that v found.
-func (s *snapshot) lost(v platform.Verdict) platform.Reason {
+func (t *Trust) lost(s *snapshot, v platform.Verdict) platform.Reason {
 	for _, serial := range v.Serials {
 		if s.isRevokedHex(v.Tenant, serial) {
 			return platform.ReasonRevoked
@@ -212,6 +212,9 @@ func (s *snapshot) lost(v platform.Verdict) platform.Reason {
 	}
 	if a == nil {
 		return platform.ReasonUnknownIssuer
+	}
+	if t.listedSince(s, v, a) {
+		return platform.ReasonRevoked
 	}
 	g, _ := s.groups.get(a.group)
 	return g.stillFor(a)
