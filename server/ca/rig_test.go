@@ -42,6 +42,8 @@ type setup struct {
 	limits   ca.Limits
 	profile  ca.ProfileConfig
 	features ca.Features
+	alerts   ca.Alerts
+	options  ca.Options
 }
 
 // newRig has two tenants without certificate authority.
@@ -72,7 +74,7 @@ func newRig(t testing.TB, s setup) *rig {
 	}
 	r.store, r.vault = store, vault.New(store, sealer, nil)
 	r.Service = ca.New(ca.Config{
-		Store: store, Keys: store, Vault: r.vault, Features: s.features, Profile: profile, Limits: s.limits, Now: r.clock,
+		Store: store, Keys: store, Vault: r.vault, Features: s.features, Profile: profile, Limits: s.limits, Now: r.clock, Alerts: s.alerts, Options: s.options,
 	})
 	apply = func(changes []platform.Change) {
 		for _, c := range changes {
