@@ -50,6 +50,8 @@ type Options struct {
 	Seed uint64
 	// Log receives the server's log; nil discards it.
 	Log *slog.Logger
+	// Configure changes the configuration before each start; nil: nothing does.
+	Configure func(*config.Config)
 	// Dir is the data directory; empty: one of the test's own.
 	Dir string
 }
@@ -108,6 +110,9 @@ func (s *Server) Start() {
 	cfg.Data = s.opts.Dir
 	cfg.Listeners = config.Listeners{HTTPS: "127.0.0.1:443", MTLS: "127.0.0.1:8443", MQTTS: "127.0.0.1:8883"}
 	cfg.Names.Public = "https://" + Host
+	if s.opts.Configure != nil {
+		s.opts.Configure(&cfg)
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	srv, err := server.New(ctx, cfg, server.Options{
 		Log: s.opts.Log, AdminPassword: AdminPassword, Middleware: s.faults.middleware,
