@@ -112,7 +112,8 @@ func (f *fixture) intrude(t platform.TenantID, object platform.ID, of platform.T
 	f.must(f.CreateObject(ctx, t, platform.CreateObject{Object: platform.ManagedObject{ID: mine, Name: "mine"}}))
 	attempts := map[string]error{
 		"update object":      err2(f.UpdateObject(ctx, t, platform.UpdateObject{ID: object, Name: pointer("stolen")})),
-		"delete object":      f.DeleteObject(ctx, t, object, true),
+		"delete object":      f.DeleteObject(ctx, t, object, false),
+		"delete cascade":     f.DeleteObject(ctx, t, object, true),
 		"object":             err2(f.Object(ctx, t, object)),
 		"external IDs":       err2(f.ExternalIDs(ctx, t, object)),
 		"bind":               f.BindExternalID(ctx, t, object, platform.ExternalID{Type: "new", Value: "v"}),
