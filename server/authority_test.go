@@ -11,6 +11,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -115,12 +116,20 @@ func (l life) do(req *http.Request, identity *tls.Certificate) (int, []byte) {
 // connects tells how MQTT answers: the code of its CONNACK.
 func (l life) connects(d *device, above ...[]byte) byte {
 	l.Helper()
+	c, code := l.session(d, above...)
+	_ = c.Close()
+	return code
+}
+
+// session connects and stays.
+func (l life) session(d *device, above ...[]byte) (net.Conn, byte) {
+	l.Helper()
 	conn, err := l.s.Network.DialContext(l.Context(), "tcp", servertest.MQTTS)
 	if err != nil {
 		l.Fatal(err)
 	}
 	c := tls.Client(conn, l.s.TLSConfig(*d.identity(above...)))
-	defer c.Close()
+	l.Cleanup(func() { _ = c.Close() })
 	hello := append([]byte("\x00\x04MQTT\x04\x02\x0e\x10\x00"), byte(len(d.id)))
 	hello = append(hello, d.id...)
 	if _, err := c.Write(append([]byte{0x10, byte(len(hello))}, hello...)); err != nil {
@@ -130,7 +139,7 @@ func (l life) connects(d *device, above ...[]byte) byte {
 	if _, err := io.ReadFull(c, ack[:]); err != nil {
 		l.Fatal(err)
 	}
-	return ack[3]
+	return c, ack[3]
 }
 
 // authority is the tenant's CA certificate now.
@@ -342,5 +351,69 @@ func TestRenewalWindowIsTold(t *testing.T) {
 		if _, _, retry := ask(); retry != 3600 {
 			t.Errorf("inside the window: ask again after %v s, want 3600", retry)
 		}
+	})
+}
+
+// admin is a call of the tenant's administrator, whatever the answer.
+func (l life) admin(method, path string) (int, string) {
+	l.Helper()
+	req, err := http.NewRequestWithContext(l.Context(), method, "https://"+servertest.HTTPS+path, nil)
+	if err != nil {
+		l.Fatal(err)
+	}
+	req.SetBasicAuth(servertest.Tenant+"/"+servertest.AdminUser, servertest.AdminPassword)
+	req.Header.Set("Accept", "application/json")
+	status, body := l.do(req, nil)
+	return status, string(body)
+}
+
+// A renewal by REST leaves live sessions alone; a deletion ends them, and what
+// the old key signed stays out when the authority is made anew.
+func TestAuthorityLife(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := life{t, servertest.Start(t, servertest.Options{Easy: true})}
+		const path = "/certificate-authority"
+		call := func(method, path string, want int, text string) {
+			t.Helper()
+			if status, body := l.admin(method, path); status != want || !strings.Contains(body, text) {
+				t.Errorf("%s %s = %d %s, want %d with %q", method, path, status, body, want, text)
+			}
+		}
+		const notEligible = "Certificate Authority is not found or not eligible for renewal for tenant t1000"
+		first := l.authority()
+		call("GET", path, 200, `"renewable":false,"nearExpiry":false`)
+		time.Sleep(time.Until(first.NotAfter.AddDate(0, -24, 0)))
+		call("POST", path+"/renew", 404, notEligible)
+		time.Sleep(time.Second)
+		call("GET", path, 200, `"renewable":true,"nearExpiry":false`)
+
+		d := l.newDevice("dev1")
+		session, code := l.session(d, first.Raw)
+		if code != 0 || !alive(session) {
+			t.Fatalf("CONNACK %d", code)
+		}
+		call("POST", path+"/renew", 201, `"tenantCertificateAuthority":true`)
+		if l.authority().Equal(first) {
+			t.Error("the certificate is the old one")
+		}
+		if !alive(session) {
+			t.Error("the renewal closed a session")
+		}
+		call("POST", path+"/renew", 404, notEligible)
+		call("GET", "/tenant/tenants/t1000/trusted-certificates?certificateAuthority=true&withTotalElements=true", 200, `"totalElements":1`)
+
+		call("DELETE", path, 204, "")
+		ended(t, session)
+		if code := l.connects(d, first.Raw); code != 5 {
+			t.Errorf("after the deletion: CONNACK %d, want 5", code)
+		}
+		call("GET", path, 404, "Tenant Certificate Authority (CA) object not found for tenant t1000")
+		call("DELETE", path, 404, "Tenant Certificate Authority (CA) object not found for tenant t1000")
+		call("POST", path+"/renew", 404, notEligible)
+		call("POST", path, 201, `"nearExpiry":false`)
+		if code := l.connects(d); code != 5 {
+			t.Errorf("the old key's leaf under a new authority: CONNACK %d, want 5", code)
+		}
+		l.wantConnected("enrolled anew", l.newDevice("dev1"))
 	})
 }
