@@ -133,7 +133,8 @@ func (a *Agent) load(ctx context.Context) (identity.Found, error) {
 	}
 	if found.Current != nil {
 		if cn := found.Current.Chain.Leaf().Subject.CommonName; a.cfg.DeviceID != "" && cn != a.cfg.DeviceID {
-			return found, fmt.Errorf("the identity in %s is that of %q, and the configuration says device_id %q", a.cfg.State, cn, a.cfg.DeviceID)
+			return found, WithHint(fmt.Errorf("the identity in %s is that of %q, and the configuration says device_id %q", a.cfg.State, cn, a.cfg.DeviceID),
+				"correct device_id, or name the other device's directory with --state")
 		}
 		a.observe(found.Current.Chain.Leaf().NotBefore)
 	}
@@ -186,14 +187,14 @@ func (a *Agent) build() error {
 func (a *Agent) anchors() (*x509.CertPool, error) {
 	text, err := a.cfg.Anchors(a.o.FS)
 	if err != nil {
-		return nil, fmt.Errorf("trust anchors: %w", err)
+		return nil, WithHint(fmt.Errorf("trust anchors: %w", err), config.AnchorsHint)
 	}
 	if text == nil {
 		return nil, nil
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("trust anchors: %s holds no certificate", a.cfg.CA)
+		return nil, WithHint(fmt.Errorf("trust anchors: %s holds no certificate", a.cfg.CA), config.AnchorsHint)
 	}
 	return pool, nil
 }

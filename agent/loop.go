@@ -249,7 +249,11 @@ func (a *Agent) estClient() *estclient.Client {
 
 func (a *Agent) requestFailed(auth lifecycle.Auth, o enrol.Outcome) {
 	a.log.Warn("no certificate", "auth", auth.String(), "err", o.Err)
-	a.setError(string(kindOf(o.Err)), detailOf(o.Err))
+	reason, detail, unreached := uplink.Unreached(o.Err)
+	if !unreached {
+		reason, detail = string(kindOf(o.Err)), detailOf(o.Err)
+	}
+	a.setError(reason, detail)
 	if auth == lifecycle.OTP && o.Final {
 		a.mu.Lock()
 		defer a.mu.Unlock()

@@ -198,6 +198,9 @@ type settings struct {
 	Key       string `toml:"key"`
 }
 
+// AnchorsHint is what to do about trust anchors that cannot be read.
+const AnchorsHint = "name a PEM file with the trust anchors of the server's certificate: --ca of enrol, ca in the configuration"
+
 // Save notes in the state directory where and as whom the device enrols, so
 // that it needs no configuration file afterwards. The trust anchors are copied:
 // the file may be on a stick.
@@ -205,7 +208,7 @@ func (c *Config) Save(fsys durable.FS) error {
 	if c.CA != "" {
 		text, err := readBounded(fsys, c.CA)
 		if err != nil {
-			return fmt.Errorf("trust anchors: %w", err)
+			return &fileError{fmt.Errorf("trust anchors: %w", err), AnchorsHint}
 		}
 		own := filepath.Join(c.State, anchorsFile)
 		if err := durable.WriteFile(fsys, own, text, 0o644); err != nil {

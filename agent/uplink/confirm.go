@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"time"
 
@@ -185,12 +186,24 @@ func (u *Uplink) explained(ctx context.Context, c *Credential, err error) Event 
 	return e
 }
 
+// Unreached explains an error that kept this side from speaking to the server,
+// and reports whether it is one.
+func Unreached(err error) (reason, detail string, ok bool) {
+	if v, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return "server certificate", cut(fmt.Sprintf("the server's certificate is not accepted, or the clock here is wrong: %v", v)), true
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && !isRemoteAlert(err) {
+		return "unreachable", cut(fmt.Sprintf("the server cannot be reached: %v", op)), true
+	}
+	return "", "", false
+}
+
 // failure tells a refusal by the server from a connection that did not come
 // about. A server that speaks TLS 1.3 refuses a certificate only after the
 // handshake, in place of the CONNACK.
 func failure(generation uint32, err error) Event {
 	e := Event{Kind: Failed, Generation: generation, Reason: "unreachable", Detail: "the server cannot be reached", Err: err}
-	_, verification := errors.AsType[*tls.CertificateVerificationError](err)
+	reason, detail, unreached := Unreached(err)
 	switch {
 	case refusedByCONNACK(err):
 		e.Kind, e.Reason, e.Detail = Refused, "not authorised", "the server refused the device: "+err.Error()
@@ -198,8 +211,8 @@ func failure(generation uint32, err error) Event {
 		e.Kind, e.Reason, e.Detail = Refused, "certificate refused", "the server refused the certificate in the TLS handshake"
 	case problem.KindOf(err) == problem.Unauthenticated || problem.KindOf(err) == problem.Forbidden:
 		e.Kind, e.Reason, e.Detail = Refused, "not authorised", "the server does not accept the certificate for HTTPS"
-	case verification:
-		e.Reason, e.Detail = "server certificate", fmt.Sprintf("the server's certificate is not accepted, or the clock here is wrong: %v", err)
+	case unreached:
+		e.Reason, e.Detail = reason, detail
 	case errors.Is(err, errTooLong):
 		e.Reason, e.Detail = "protocol", err.Error()
 	}

@@ -1,0 +1,38 @@
+package uplink_test
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+
+	"mooring/agent/uplink"
+	"mooring/internal/problem"
+)
+
+func TestUnreached(t *testing.T) {
+	refused := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
+	tests := []struct {
+		name       string
+		in         error
+		wantReason string // empty: it is not this side
+		wantDetail string
+	}{
+		{"nobody listens", fmt.Errorf("post: %w", refused), "unreachable", "connection refused"},
+		{"behind a kind", problem.New(problem.Unavailable, "the server cannot be reached", refused), "unreachable", "connection refused"},
+		{"certificate", &tls.CertificateVerificationError{Err: errors.New("unknown authority")}, "server certificate", "unknown authority"},
+		{"alert of the server", &net.OpError{Op: "remote error", Err: tls.AlertError(46)}, "", ""},
+		{"answer of the server", problem.New(problem.Unavailable, "try again", nil), "", ""},
+		{"nothing", nil, "", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			reason, detail, ok := uplink.Unreached(tt.in)
+			if ok != (tt.wantReason != "") || reason != tt.wantReason || !strings.Contains(detail, tt.wantDetail) {
+				t.Errorf("got %q, %q, %v, want %q, %q", reason, detail, ok, tt.wantReason, tt.wantDetail)
+			}
+		})
+	}
+}
