@@ -34,6 +34,9 @@ func TestDecideCaches(t *testing.T) {
 		{"the clock went back", full(), []call{{one, 0, true, nil}, {one, -1, true, nil}}},
 		{"refused for a minute", refused, []call{{one, 0, true, nil}, {one, time.Minute, false, nil}, {one, time.Minute + 1, true, nil}}},
 		{"not valid yet", early, []call{{one, 0, true, nil}, {one, 10*time.Second - 1, false, nil}, {one, 10 * time.Second, true, nil}}},
+		{"grace for long", graceUntil(time.Hour), []call{{one, 0, true, nil}, {one, time.Minute, false, nil}, {one, time.Minute + 1, true, nil}}},
+		{"grace until it ends", graceUntil(10 * time.Second), []call{{one, 0, true, nil}, {one, 10 * time.Second, false, nil}, {one, 10*time.Second + 1, true, nil}}},
+		{"grace at its end", graceUntil(0), []call{{one, 0, true, nil}, {one, 0, false, nil}, {one, 1, true, nil}}},
 		{"no certificate", platform.Verdict{Reason: platform.ReasonNoCertificate}, []call{{nil, 0, true, nil}, {nil, 0, true, nil}}},
 		{"undecided", platform.Verdict{Reason: platform.ReasonInternal}, []call{{one, 0, true, nil}, {one, 0, true, nil}}},
 	}
@@ -66,4 +69,11 @@ func TestDecidePanics(t *testing.T) {
 	if got.Scope != platform.ExplainOnly || got.Reason != platform.ReasonInternal {
 		t.Errorf("verdict %+v", got)
 	}
+}
+
+// graceUntil is a verdict for re-enrolment alone.
+func graceUntil(d time.Duration) platform.Verdict {
+	v := full()
+	v.Scope, v.Reason, v.ValidUntil = platform.ReEnrolOnly, platform.ReasonExpired, epoch.Add(d)
+	return v
 }
