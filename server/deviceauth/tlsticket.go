@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"math"
 	"math/big"
+	"slices"
 	"time"
 
 	"mooring/internal/pki"
@@ -16,10 +17,10 @@ import (
 
 // ticketMagic starts our entry in tls.SessionState.Extra, which several layers
 // may share. The digit is the version of the layout.
-const ticketMagic = "mooring-ticket1"
+const ticketMagic = "mooring-ticket2"
 
 // maxTicketBytes bounds our entry. A chain of ten with serials of 20 bytes, a
-// tenant of 64 and a device of 254 take 750.
+// tenant of 64 and a device of 254, nine of which name a list, take 905.
 const maxTicketBytes = 1024
 
 // ticketTimeout bounds how long a handshake waits for the store to say whether
@@ -43,6 +44,8 @@ const (
 //	tenant   2+n
 //	device   2+n
 //	anchor   2+n SHA-1 fingerprint
+//	lists    2+n 17 bytes for each serial that an issuer may list: its place
+//	             among the serials, the key of the list
 //	serials  2+n of each certificate of the path, big endian, to the end
 //
 // A refused certificate gets an entry of the magic alone: its session is never
@@ -50,7 +53,7 @@ const (
 type ticket struct {
 	kind     ticketKind
 	listener string
-	verdict  platform.Verdict // Tenant, Device, Anchor, Serials and ValidUntil
+	verdict  platform.Verdict // Tenant, Device, Anchor, Lists, Serials and ValidUntil
 }
 
 // UseTickets makes cfg, which serves listener, hand out session tickets that
@@ -133,7 +136,7 @@ func (t ticket) encode() (extra []byte, ok bool) {
 	}
 	extra = append([]byte(ticketMagic), byte(t.kind))
 	extra = binary.BigEndian.AppendUint64(extra, uint64(until))
-	fields := [][]byte{[]byte(t.listener), []byte(t.verdict.Tenant), []byte(t.verdict.Device), anchor}
+	fields := [][]byte{[]byte(t.listener), []byte(t.verdict.Tenant), []byte(t.verdict.Device), anchor, encodeLists(t.verdict)}
 	for _, s := range t.verdict.Serials {
 		n, err := pki.ParseSerialHex(s)
 		if err != nil {
@@ -163,17 +166,41 @@ func decodeTicket(extra []byte) (t ticket, ok bool) {
 	t.kind = ticketKind(rest[0])
 	t.verdict.ValidUntil = time.Unix(int64(binary.BigEndian.Uint64(rest[1:9])), 0).UTC()
 	fields, ok := splitFields(rest[10:])
-	if !ok || len(fields) != int(rest[9]) || len(fields) < 4 || t.kind != ticketNobody && t.kind != ticketDevice {
+	if !ok || len(fields) != int(rest[9]) || len(fields) < 5 || t.kind != ticketNobody && t.kind != ticketDevice {
 		return ticket{}, false
 	}
 	t.listener = string(fields[0])
 	t.verdict.Tenant = platform.TenantID(fields[1])
 	t.verdict.Device = string(fields[2])
 	t.verdict.Anchor = hex.EncodeToString(fields[3])
-	for _, f := range fields[4:] {
+	for _, f := range fields[5:] {
 		t.verdict.Serials = append(t.verdict.Serials, pki.SerialHex(new(big.Int).SetBytes(f)))
 	}
-	return t, true
+	t.verdict.Lists, ok = decodeLists(fields[4], t.verdict.Serials)
+	return t, ok
+}
+
+// listBytes is the length of one entry of the field lists.
+const listBytes = 1 + len(platform.ListKey{})
+
+func encodeLists(v platform.Verdict) []byte {
+	var b []byte
+	for _, e := range v.Lists {
+		if i := slices.Index(v.Serials, e.Serial); i >= 0 && i <= math.MaxUint8 {
+			b = append(append(b, byte(i)), e.List[:]...)
+		}
+	}
+	return b
+}
+
+func decodeLists(b []byte, serials []string) (lists []platform.ListEntry, ok bool) {
+	for ; len(b) >= listBytes; b = b[listBytes:] {
+		if int(b[0]) >= len(serials) {
+			return nil, false
+		}
+		lists = append(lists, platform.ListEntry{List: platform.ListKey(b[1:listBytes]), Serial: serials[b[0]]})
+	}
+	return lists, len(b) == 0
 }
 
 func splitFields(b []byte) (fields [][]byte, ok bool) {

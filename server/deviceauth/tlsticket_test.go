@@ -297,7 +297,7 @@ func FuzzTicket(f *testing.F) {
 	cs := tls.ConnectionState{PeerCertificates: []*x509.Certificate{nobody.issue(f, epoch, "dev1", false).cert}}
 	f.Add(r.auth.TicketExtra(cs, "mqtts", epoch))
 	f.Add(r.auth.TicketExtra(tls.ConnectionState{}, "mqtts", epoch))
-	f.Add([]byte("mooring-ticket1"))
+	f.Add([]byte("mooring-ticket2"))
 	f.Fuzz(func(t *testing.T, extra []byte) {
 		if r.auth.TicketStillGood(extra, "mqtts", epoch) && r.auth.TicketStillGood(extra, "mtls", epoch) {
 			t.Error("good on two listeners")
