@@ -417,3 +417,106 @@ func TestAuthorityLife(t *testing.T) {
 		l.wantConnected("enrolled anew", l.newDevice("dev1"))
 	})
 }
+
+// option sets an option of the category certificate-authority.
+func (l life) option(key, value string) {
+	l.Helper()
+	l.s.Call(http.MethodPut, "/tenant/options/certificate-authority/"+key, map[string]string{"value": value}, nil)
+}
+
+// Where the tenant wants to accept enrolments by hand, a device is told to
+// come back until the operator has spoken; its OTP lasts that long.
+func TestEnrolmentWaitsForTheOperator(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := life{t, servertest.Start(t, servertest.Options{Easy: true})}
+		l.option("enrolment.approval", "manual")
+		l.s.Register("dev1", "otp-of-dev1")
+		key := newDeviceKey(t)
+		ask := func(key *ecdsa.PrivateKey) (int, string, []byte) {
+			t.Helper()
+			// The same key in another request: ECDSA makes the bytes differ.
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+servertest.HTTPS+"/.well-known/est/simpleenroll",
+				bytes.NewReader(deviceCSR(t, key, "dev1")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.SetBasicAuth("dev1", "otp-of-dev1")
+			client := l.s.HTTPClient(l.s.TLSConfig())
+			defer client.CloseIdleConnections()
+			res, err := client.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			body, err := io.ReadAll(res.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return res.StatusCode, res.Header.Get("Retry-After"), body
+		}
+		status := func() string {
+			t.Helper()
+			var r struct{ Status string }
+			l.s.Call(http.MethodGet, "/devicecontrol/newDeviceRequests/dev1", nil, &r)
+			return r.Status
+		}
+		for range 100 {
+			if code, retry, body := ask(key); code != http.StatusAccepted || retry != "60" {
+				t.Fatalf("got %d, Retry-After %q: %s, want 202 and 60", code, retry, body)
+			}
+			time.Sleep(time.Minute)
+		}
+		if got := status(); got != "PENDING_ACCEPTANCE" {
+			t.Errorf("status %s", got)
+		}
+		l.s.Call(http.MethodPut, "/devicecontrol/newDeviceRequests/dev1", map[string]string{"status": "ACCEPTED"}, nil)
+		if code, _, body := ask(newDeviceKey(t)); code != http.StatusAccepted {
+			t.Errorf("another key than the one accepted: %d %s", code, body)
+		}
+		l.s.Call(http.MethodPut, "/devicecontrol/newDeviceRequests/dev1", map[string]string{"status": "ACCEPTED"}, nil)
+		if code, _, body := ask(key); code != http.StatusAccepted { // the operator accepted the other one
+			t.Errorf("the first key: %d %s", code, body)
+		}
+		l.s.Call(http.MethodPut, "/devicecontrol/newDeviceRequests/dev1", map[string]string{"status": "ACCEPTED"}, nil)
+		code, _, body := ask(key)
+		l.wantConnected("accepted", &device{id: "dev1", key: key, leaf: l.issued(code, body)})
+	})
+}
+
+// A tenant may want the subject of a re-enrolment as it is, and requests tied
+// to their connection.
+func TestStrictRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := life{t, servertest.Start(t, servertest.Options{Easy: true})}
+		d := l.newDevice("dev1")
+		l.wantConnected("makes its user", d)
+		renewAs := func(organization string) (int, string) {
+			t.Helper()
+			subject := pkix.Name{CommonName: "dev1"}
+			if organization != "" {
+				subject.Organization = []string{organization}
+			}
+			der, err := pki.CreateCSR(rand.Reader, d.key, subject)
+			if err != nil {
+				t.Fatal(err)
+			}
+			status, body := l.post("https://"+servertest.MTLS+"/.well-known/est/simplereenroll", d.identity(), est.EncodeRequest(der), func(*http.Request) {})
+			return status, string(body)
+		}
+		if status, body := renewAs("Acme"); status != http.StatusOK {
+			t.Errorf("lenient: %d %s", status, body)
+		}
+		// The newest leaf has the other subject now: what counts is the one shown.
+		l.option("re-enrolment.strict.subject", "true")
+		if status, body := renewAs("Acme"); status != http.StatusUnprocessableEntity || !strings.Contains(body, "subject") {
+			t.Errorf("strict, another subject: %d %s", status, body)
+		}
+		if status, body := renewAs(""); status != http.StatusOK {
+			t.Errorf("strict, the same subject: %d %s", status, body)
+		}
+		l.option("tls-unique.required", "true")
+		if status, body := renewAs(""); status != http.StatusBadRequest || !strings.Contains(body, "TLS 1.2") {
+			t.Errorf("tls-unique required, over TLS 1.3: %d %s", status, body)
+		}
+	})
+}
