@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +13,8 @@ import (
 	"time"
 
 	"mooring/server/ca"
+	"mooring/server/config"
+	"mooring/server/httpauth"
 	"mooring/server/inventory"
 	"mooring/server/platform"
 	"mooring/server/sqlstore"
@@ -119,6 +123,54 @@ func TestKeepSchedule(t *testing.T) {
 		})
 		if want := []time.Duration{0, time.Hour, 2 * time.Hour}; !slices.Equal(works, want) || failed != 3 {
 			t.Errorf("done at %v, want %v; failed %d times, want 3", works, want, failed)
+		}
+	})
+}
+
+// The whole server: an authority whose key is lost cannot be renewed on its
+// day, and everybody hears of it.
+func TestLostKeyIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := config.DefaultDev()
+		cfg.Data = t.TempDir()
+		cfg.Mail = config.Mail{Server: "relay.invalid:25", From: "m@example.com", To: []string{"a@example.com"}}
+		s, err := New(t.Context(), cfg, Options{AdminPassword: "admin-password"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		}()
+		if s.services.alerts.mail == nil {
+			t.Fatal("no e-mail, though a relay is configured")
+		}
+		box := &outbox{}
+		s.services.alerts.mail = box
+		admin := platform.Principal{Tenant: devTenant, User: "admin", Roles: platform.AdminRoles}
+		req := httptest.NewRequestWithContext(httpauth.WithPrincipal(t.Context(), admin), http.MethodPost, "/certificate-authority", nil)
+		answer := httptest.NewRecorder()
+		if s.services.rest.ServeHTTP(answer, req); answer.Code != http.StatusCreated {
+			t.Fatalf("create: %d %s", answer.Code, answer.Body)
+		}
+		keys, err := s.store.SealedKeys(t.Context(), devTenant, "tenant-ca")
+		if err != nil || len(keys) != 1 {
+			t.Fatalf("%d keys, %v", len(keys), err)
+		}
+		if err := s.store.DeleteSealedKey(t.Context(), devTenant, "tenant-ca", keys[0].KeyID); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Until(time.Date(2001, time.October, 2, 2, 0, 0, 0, time.UTC)))
+		ctx, stop := context.WithTimeout(t.Context(), 3*time.Hour)
+		defer stop()
+		s.services.keepSchedule(ctx)
+		if len(box.sent) != 1 || !strings.Contains(box.sent[0], "tenant t1000 was not renewed") {
+			t.Errorf("sent %q, want one message", box.sent)
+		}
+		list, err := s.store.Alarms(t.Context(), devTenant, platform.TelemetryFilter{Type: authorityAlarm}, platform.Page{Number: 1, Size: 10})
+		if err != nil || len(list.Items) != 1 {
+			t.Errorf("alarms %+v, %v, want one", list.Items, err)
 		}
 	})
 }
