@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mooring/server/devicetoken"
+	"mooring/server/platform"
 )
 
 // Two nodes on one store rotate once each 90 days; a token of the key before
@@ -49,6 +50,29 @@ func TestRotateDue(t *testing.T) {
 		keys, err := r.store.SealedKeys(t.Context(), "management", "token-signing")
 		if err != nil || len(keys) != 2 {
 			t.Errorf("%d keys, %v, want 2", len(keys), err)
+		}
+	})
+}
+
+// A node does not rotate on a day whose turn another has taken.
+func TestRotateTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, "")
+		r.config.Now, r.config.Turns = nil, r.store
+		s := devicetoken.New(r.config)
+		if _, err := s.Issue(t.Context(), tenant, "dev1", "example.com"); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(devicetoken.RotateEvery)
+		turn := platform.Turn{Name: "token-signing-rotation", On: time.Now().UTC().Format(time.DateOnly)}
+		if err := r.store.TakeTurn(t.Context(), platform.Management, turn); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []bool{false, true, false} {
+			if got, err := s.RotateDue(t.Context()); err != nil || got != want {
+				t.Errorf("RotateDue = %v, %v, want %v", got, err, want)
+			}
+			time.Sleep(24 * time.Hour)
 		}
 	})
 }
