@@ -34,8 +34,10 @@ type content struct {
 // serialKey is the SHA-256 of a serial, cut to 128 bits: serials have any length.
 type serialKey [16]byte
 
-func keyOfSerial(n *big.Int) serialKey {
-	sum := sha256.Sum256(n.Bytes())
+func keyOfSerial(n *big.Int) serialKey { return keyOfBytes(n.Bytes()) }
+
+func keyOfBytes(magnitude []byte) serialKey {
+	sum := sha256.Sum256(magnitude)
 	return serialKey(sum[:16])
 }
 
@@ -86,7 +88,7 @@ func parse(body []byte, issuer *x509.Certificate, urls []string, now time.Time) 
 		}
 		body = block.Bytes
 	}
-	read, err := x509.ParseRevocationList(body)
+	read, entries, err := split(body)
 	if err != nil {
 		return nil, fmt.Errorf("the answer is no revocation list: %w", err)
 	}
@@ -109,14 +111,8 @@ func parse(body []byte, issuer *x509.Certificate, urls []string, now time.Time) 
 	if err := c.readScope(read, urls); err != nil {
 		return nil, err
 	}
-	c.serials = make(map[serialKey]struct{}, len(read.RevokedCertificateEntries))
-	for _, e := range read.RevokedCertificateEntries {
-		for _, x := range e.Extensions {
-			if x.Critical {
-				return nil, errors.New("an entry has a critical extension that is not understood")
-			}
-		}
-		c.serials[keyOfSerial(e.SerialNumber)] = struct{}{}
+	if c.serials, err = readEntries(entries); err != nil {
+		return nil, err
 	}
 	return c, nil
 }

@@ -10,8 +10,8 @@
 // https only, never to a loopback, private or link-local network unless that
 // is allowed, and is bounded in time, bytes, redirects and number.
 //
-// Memory: about 40 bytes a listed serial, at most maxSerials of them, and
-// while one list is read, one at a time, about ten times its size.
+// Memory: about 40 bytes a listed serial, at most maxSerials of them, and for
+// each fetch that runs, at most maxFetches, about twice the size of its list.
 package crlcheck
 
 import (
@@ -87,7 +87,7 @@ type Checker struct {
 	stop   context.CancelFunc
 	all    sync.WaitGroup // fetches that run; added to under mu, unless stopped
 
-	parsing sync.Mutex // held while a list is read, which takes memory
+	parsing sync.Mutex // held while a list is read, which takes memory and time
 
 	mu       sync.Mutex // guards the rest, and the fields of every list
 	lists    map[listKey]*list

@@ -186,6 +186,22 @@ func TestAsk(t *testing.T) {
 	}
 }
 
+// TestSerials: a serial is a number, whatever its encoding looks like.
+func TestSerials(t *testing.T) {
+	a := newAuthority(t, signsLists)
+	serials := []int64{1, 127, 128, 255, 256, 32767, 32768, 1<<63 - 1}
+	s := newSite(t, a.list(t, nil, serials...))
+	r := newRig(true)
+	for _, n := range serials {
+		if got := r.ask(leaf(n, s.URL), a); got.State != platform.ListRevoked {
+			t.Errorf("%d: %+v", n, got)
+		}
+		if got := r.ask(leaf(n^2, s.URL), a); got.State != platform.ListGood {
+			t.Errorf("%d, not listed: %+v", n^2, got)
+		}
+	}
+}
+
 // TestCachedUntilNextUpdate: a list is fetched again only when its next update
 // is due; then what it says counts at once, and an expired one counts no more.
 func TestCachedUntilNextUpdate(t *testing.T) {
@@ -237,6 +253,15 @@ func extension(id string, critical bool, value ...byte) func(*x509.RevocationLis
 	}
 }
 
+// entryExtension gives the entries an extension, as certificateIssuer is one.
+func entryExtension(critical bool) func(*x509.RevocationList) {
+	return func(l *x509.RevocationList) {
+		for i := range l.RevokedCertificateEntries {
+			l.RevokedCertificateEntries[i].ExtraExtensions = []pkix.Extension{{Id: []int{2, 5, 29, 29}, Critical: critical, Value: []byte{0x30, 0}}}
+		}
+	}
+}
+
 func scope(uri string, more ...byte) func(*x509.RevocationList) {
 	n := byte(len(uri))
 	value := append([]byte{0x30, n + 6 + byte(len(more)), 0xa0, n + 4, 0xa0, n + 2, 0x86, n}, uri...)
@@ -283,6 +308,8 @@ func TestBadLists(t *testing.T) {
 		{"indirect", a, a.list(t, scope(url, 0x84, 1, 0xff)), "a part"},
 		{"scope unreadable", a, a.list(t, extension("idp", true, 0x30, 1)), "scope"},
 		{"delta", a, a.list(t, extension("delta", true, 2, 1, 1)), "critical extension"},
+		{"an entry of another issuer", a, a.list(t, entryExtension(true), 9), "an entry"},
+		{"an entry with its reason", a, a.list(t, entryExtension(false), 9), ""},
 		{"unknown but not critical", a, a.list(t, extension("delta", false, 2, 1, 1)), ""},
 		{"as large as allowed", a, pad(a.list(t, nil), crlcheck.MaxListBytes), ""},
 		{"one byte larger", a, pad(a.list(t, nil), crlcheck.MaxListBytes+1), "larger than"},

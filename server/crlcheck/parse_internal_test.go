@@ -27,6 +27,33 @@ func TestPublic(t *testing.T) {
 	}
 }
 
+func TestNext(t *testing.T) {
+	long := func(n int, header ...byte) []byte { return append(header, make([]byte, n)...) }
+	tests := []struct {
+		name string
+		in   []byte
+		want int // bytes inside; -1: refused
+	}{
+		{"nothing", nil, -1}, {"tag alone", []byte{4}, -1}, {"empty", []byte{4, 0}, 0}, {"long tag", []byte{0x1f, 1, 0}, -1},
+		{"one short", long(126, 4, 127), -1}, {"127", long(127, 4, 127), 127}, {"one more follows", long(128, 4, 127), 127},
+		{"128", long(128, 4, 0x81, 128), 128}, {"128, one short", long(127, 4, 0x81, 128), -1}, {"length cut", []byte{4, 0x82, 1}, -1},
+		{"256", long(256, 4, 0x82, 1, 0), 256}, {"indefinite", long(9, 0x30, 0x80), -1},
+		{"four digits", long(3, 4, 0x84, 0, 0, 0, 3), 3}, {"five digits", long(3, 4, 0x85, 0, 0, 0, 0, 3), -1}, {"4 GiB", long(3, 4, 0x84, 255, 255, 255, 255), -1},
+	}
+	for _, tt := range tests {
+		e, rest, err := next(tt.in)
+		if tt.want < 0 {
+			if err == nil {
+				t.Errorf("%s: %d bytes", tt.name, len(e.inside))
+			}
+			continue
+		}
+		if err != nil || len(e.inside) != tt.want || len(e.whole)+len(rest) != len(tt.in) {
+			t.Errorf("%s: %d bytes, %d left, %v", tt.name, len(e.inside), len(rest), err)
+		}
+	}
+}
+
 // FuzzParse: whatever a site answers, reading it ends without a panic, and
 // nothing unsigned counts.
 func FuzzParse(f *testing.F) {
@@ -74,4 +101,37 @@ func BenchmarkHas(b *testing.B) {
 			b.Fatal("listed")
 		}
 	}
+}
+
+// BenchmarkParse reads a list of MaxListBytes; B/op is what it takes meanwhile.
+func BenchmarkParse(b *testing.B) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		b.Fatal(err)
+	}
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	issuer := &x509.Certificate{Subject: pkix.Name{CommonName: "Issuer"}, PublicKeyAlgorithm: x509.ECDSA, IsCA: true, BasicConstraintsValid: true, Version: 3,
+		KeyUsage: x509.KeyUsageCRLSign, PublicKey: key.Public(), SubjectKeyId: []byte{1}}
+	list := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: now, NextUpdate: now.Add(time.Hour)}
+	for i := range MaxListBytes / 37 {
+		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries,
+			x509.RevocationListEntry{SerialNumber: new(big.Int).Lsh(big.NewInt(int64(i+1)), 96), RevocationTime: now})
+	}
+	body, err := x509.CreateRevocationList(rand.Reader, list, issuer, key)
+	if err != nil {
+		b.Fatal(err)
+	}
+	parsed, err := x509.ParseRevocationList(body)
+	if err != nil {
+		b.Fatal(err)
+	}
+	issuer.RawSubject = parsed.RawIssuer
+	b.SetBytes(int64(len(body)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := parse(body, issuer, nil, now); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(len(list.RevokedCertificateEntries)), "serials")
 }
