@@ -10,10 +10,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"time"
 
 	"mooring/internal/problem"
 	"mooring/internal/secret"
+	"mooring/server/account"
 	"mooring/server/httpauth"
 	"mooring/server/platform"
 )
@@ -44,9 +44,6 @@ func listenUnix(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// maxAdminBody bounds a body on the admin socket's own resources.
-const maxAdminBody = 64 << 10
-
 // serveAdminSocket serves the REST interface on a UNIX socket that only the
 // owner of the data directory can open: whoever can, may do everything.
 func (s *Server) serveAdminSocket(run *group) error {
@@ -55,8 +52,8 @@ func (s *Server) serveAdminSocket(run *group) error {
 		return fmt.Errorf("admin socket: %w", err)
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /tenant/tenants", s.listTenants)
-	mux.HandleFunc("POST /tenant/tenants", s.createTenant)
+	mux.HandleFunc("GET /mooring/bootstrap", s.showBootstrap)
+	mux.HandleFunc("POST /mooring/bootstrap", s.rotateBootstrap)
 	mux.Handle("/", s.services.rest)
 	server := s.httpServer(s.asAdministrator(mux))
 	run.serve(adminSocketName, func() error { return server.Serve(l) }, server.Shutdown)
@@ -104,42 +101,24 @@ func (s *Server) adminTenant(r *http.Request) (platform.TenantID, error) {
 	return "", errors.New("there are several tenants: name one")
 }
 
-type tenantJSON struct {
-	ID           string        `json:"id"`
-	Domain       string        `json:"domain"`
-	CreationTime string        `json:"creationTime,omitempty"`
-	AdminName    string        `json:"adminName,omitempty"`
-	AdminPass    secret.String `json:"adminPass,omitzero"`
+// showBootstrap and rotateBootstrap answer with the password by which devices
+// fetch theirs; on the admin socket alone.
+func (s *Server) showBootstrap(w http.ResponseWriter, r *http.Request) {
+	s.answerBootstrap(w)(s.services.vault.BootstrapPassword(r.Context()))
 }
 
-func (s *Server) listTenants(w http.ResponseWriter, r *http.Request) {
-	tenants, err := s.services.accounts.Tenants(r.Context())
-	if err != nil {
-		s.adminProblem(w, err)
-		return
-	}
-	list := make([]tenantJSON, len(tenants))
-	for i, t := range tenants {
-		list[i] = tenantJSON{ID: string(t.ID), Domain: t.Domain, CreationTime: t.Created.UTC().Format(time.RFC3339)}
-	}
-	writeJSON(w, http.StatusOK, map[string]any{"tenants": list})
+func (s *Server) rotateBootstrap(w http.ResponseWriter, r *http.Request) {
+	s.answerBootstrap(w)(s.services.vault.RotateBootstrap(r.Context()))
 }
 
-func (s *Server) createTenant(w http.ResponseWriter, r *http.Request) {
-	var in tenantJSON
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxAdminBody)).Decode(&in); err != nil {
-		s.adminProblem(w, problem.New(problem.Invalid, "the body is no tenant", err))
-		return
+func (s *Server) answerBootstrap(w http.ResponseWriter) func(secret.String, error) {
+	return func(password secret.String, err error) {
+		if err != nil {
+			s.adminProblem(w, err)
+			return
+		}
+		writeJSON(w, http.StatusOK, map[string]string{"tenant": string(platform.Management), "user": account.BootstrapUser, "password": password.Reveal()})
 	}
-	if in.Domain == "" {
-		in.Domain = s.cfg.TenantDomain(in.ID)
-	}
-	err := s.services.accounts.CreateTenant(r.Context(), platform.Tenant{ID: platform.TenantID(in.ID), Domain: in.Domain}, in.AdminName, in.AdminPass)
-	if err != nil {
-		s.adminProblem(w, err)
-		return
-	}
-	writeJSON(w, http.StatusCreated, tenantJSON{ID: in.ID, Domain: in.Domain})
 }
 
 // adminStatus is the status of a kind on the admin socket's own resources;
@@ -159,7 +138,7 @@ func (s *Server) adminProblem(w http.ResponseWriter, err error) {
 		status = http.StatusInternalServerError
 		s.log.Error("admin request failed", "err", err)
 	}
-	writeJSON(w, status, map[string]string{"error": "tenant/" + string(problem.KindOf(err)), "message": message})
+	writeJSON(w, status, map[string]string{"error": "bootstrap/" + string(problem.KindOf(err)), "message": message})
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -1,10 +1,14 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"mooring/internal/durable"
 	"mooring/internal/secret"
@@ -12,7 +16,7 @@ import (
 	"mooring/server/platform"
 )
 
-// The development tenant and its administrator.
+// The development tenant, and the name of first administrators.
 const (
 	devTenant = platform.TenantID("t1000")
 	devAdmin  = "admin"
@@ -31,37 +35,52 @@ func storeExists(cfg config.Config) bool {
 }
 
 // bootstrap makes what a new store needs: the management tenant, and with
-// --dev the tenant t1000. On a store that has them it does nothing.
+// --dev the tenant t1000, whose administrators then have one password. On a
+// store that has them it does nothing.
 func (s *Server) bootstrap(ctx context.Context) error {
-	if err := s.firstTenant(ctx, platform.Management, "", "", secret.New(rand.Text())); err != nil {
-		return err
-	}
-	if !s.cfg.Dev {
-		return nil
-	}
-	password, file := s.opts.AdminPassword, ""
-	if password == "" {
-		password, file = rand.Text(), filepath.Join(s.cfg.Data, passwordFile)
-	}
-	return s.firstTenant(ctx, devTenant, s.cfg.TenantDomain(string(devTenant)), file, secret.New(password))
-}
-
-// firstTenant creates a tenant unless it is there. The password file, if named,
-// is written before, so that a crash between leaves a file that nothing needs.
-func (s *Server) firstTenant(ctx context.Context, id platform.TenantID, domain, file string, password secret.String) error {
 	tenants, err := s.store.Tenants(ctx)
 	if err != nil {
 		return err
 	}
+	there := map[platform.TenantID]bool{}
 	for _, t := range tenants {
-		if t.ID == id {
-			return nil
-		}
+		there[t.ID] = true
 	}
-	if file != "" {
-		if err := durable.WriteFile(durable.OS, file, []byte(password.Reveal()+"\n"), 0o600); err != nil {
+	wanted := []platform.TenantID{platform.Management}
+	if s.cfg.Dev {
+		wanted = append(wanted, devTenant)
+	}
+	wanted = slices.DeleteFunc(wanted, func(id platform.TenantID) bool { return there[id] })
+	if len(wanted) == 0 {
+		return nil
+	}
+	password, err := s.firstPassword()
+	if err != nil {
+		return err
+	}
+	for _, id := range wanted {
+		if err := s.services.accounts.CreateTenant(ctx, platform.Tenant{ID: id}, devAdmin, password); err != nil {
 			return err
 		}
 	}
-	return s.services.accounts.CreateTenant(ctx, platform.Tenant{ID: id, Domain: domain}, devAdmin, password)
+	return nil
+}
+
+// firstPassword is the one that was given, or one written to a file that only
+// its owner can read: before it counts, so that a crash between leaves a
+// password that the next start takes.
+func (s *Server) firstPassword() (secret.String, error) {
+	if s.opts.AdminPassword != "" {
+		return secret.New(s.opts.AdminPassword), nil
+	}
+	file := filepath.Join(s.cfg.Data, passwordFile)
+	have, err := os.ReadFile(file)
+	if err == nil && len(bytes.TrimSpace(have)) > 0 {
+		return secret.New(string(bytes.TrimSpace(have))), nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return secret.String{}, err
+	}
+	password := rand.Text()
+	return secret.New(password), durable.WriteFile(durable.OS, file, []byte(password+"\n"), 0o600)
 }

@@ -39,7 +39,7 @@ func (a mqttAuth) AdmitPassword(ctx context.Context, tenant platform.TenantID, u
 	if _, ok := deviceid.DeviceOfUser(user); ok {
 		return asReason(a.devices.Password(ctx, tenant, user, password, address))
 	}
-	return asReason(a.accounts.Authenticate(ctx, tenant, user, password))
+	return asReason(a.accounts.Authenticate(ctx, tenant, user, password, address))
 }
 
 // asReason tells a refusal from a failure to decide.

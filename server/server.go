@@ -25,7 +25,7 @@ import (
 // Options are what a program or a test gives besides the configuration.
 type Options struct {
 	Log *slog.Logger // nil discards
-	// AdminPassword is the first administrator's, with --dev on a new store. Empty:
+	// AdminPassword is the first administrators', on a new store. Empty:
 	// a random one, written to DATA/admin.password.
 	AdminPassword string
 	// Existing refuses a data directory without a store, and takes its development

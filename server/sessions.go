@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"mooring/server/platform"
@@ -24,9 +25,7 @@ func (s *services) judgeSessions(ctx context.Context, c platform.Change) error {
 		c.Kind == platform.ChangeOption && c.Key == platform.OptionOnlineCheck.Category+"/"+platform.OptionOnlineCheck.Key:
 		s.endSessions(func(t platform.TenantID) bool { return t == c.Tenant })
 	case c.Kind == platform.ChangeDeviceUser:
-		if s.devices.CheckDevice(ctx, c.Tenant, c.Key) != nil {
-			s.mqtt.Kick(c.Tenant, c.Key, platform.ReasonUserDisabled)
-		}
+		s.endSessionOf(ctx, c.Tenant, c.Key)
 	}
 	return nil
 }
@@ -46,4 +45,20 @@ func (s *services) endSessions(concerns func(platform.TenantID) bool) {
 			return concerns(p.Tenant) && v.Scope == platform.Full && s.trust.StillTrusted(v, now) == reason
 		})
 	}
+}
+
+// endsUser are the reasons of its user for which a device's session is closed.
+var endsUser = []platform.Reason{
+	platform.ReasonUserDisabled, platform.ReasonNotRegistered, platform.ReasonPasswordDevice, platform.ReasonBadCredentials,
+}
+
+// endSessionOf closes the connection of a device whose user it no longer
+// agrees with: disabled, deleted, or set up for the other kind of credential.
+func (s *services) endSessionOf(ctx context.Context, tenant platform.TenantID, device string) {
+	s.mqtt.KickDevice(tenant, device, func(p platform.Principal, v platform.Verdict) platform.Reason {
+		if reason := s.devices.StillValid(ctx, v, p); slices.Contains(endsUser, reason) {
+			return reason
+		}
+		return platform.Accepted
+	})
 }

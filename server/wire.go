@@ -65,13 +65,14 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 	}
 	s := &services{store: store, feed: feed, log: log, tailing: cfg.Store.Postgres != ""}
 	s.vault = vault.New(store, sealer, log)
-	s.accounts = account.New(account.Config{Tenants: store, Users: store, Options: store, Log: log})
+	s.accounts = account.New(account.Config{Tenants: store, Users: store, Options: store, Bootstrap: s.vault, Sealer: s.vault,
+		Domain: cfg.Names.Domain, Log: log})
 	s.lists = crlcheck.New(crlcheck.Config{AllowPrivate: cfg.Limits.CRLPrivateNetworks, Audits: store, Changed: s.listsChanged, Log: log})
 	s.trust = trust.New(trust.Config{Certificates: store, Revocations: store, Options: store, Tenants: store, Lists: s.lists, Log: log})
 	s.devices = deviceauth.New(deviceauth.Config{Trust: s.trust, Users: store, Secrets: s.vault, Log: log})
 	s.refusals = refusal.New(refusal.Config{Store: store, Log: log})
 	tokens := devicetoken.New(devicetoken.Config{Keys: store, Vault: s.vault, Options: s.accounts, Turns: store, Log: log})
-	registrations := registration.New(registration.Config{Store: store, IDs: store, MACs: s.vault, Log: log})
+	registrations := registration.New(registration.Config{Store: store, IDs: store, MACs: s.vault, Options: s.accounts, Log: log})
 	objects := inventory.New(inventory.Config{Store: store, IDs: store, Log: log})
 	samples := telemetry.New(telemetry.Config{Store: store, IDs: store})
 	s.alerts = newAuthorityAlerts(objects, samples, log)

@@ -7,7 +7,8 @@
 // "device_" and server/deviceauth knows them.
 //
 // What is read on each request is cached: tenants (all, bounded by their
-// number; ChangeTenant), verified passwords (MaxVerified; ChangeUser), options
+// number; ChangeTenant), verified passwords (MaxVerified; ChangeUser), people and ended
+// logins (MaxVerified; ChangeUser, ChangeSession), options
 // (maxOptionCache; ChangeOption). Apply forgets what a change names; a node
 // hears of another's change within 5 s.
 package account
@@ -17,6 +18,7 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,6 +30,16 @@ type Config struct {
 	Tenants platform.Tenants
 	Users   platform.Users
 	Options platform.Options
+	// Bootstrap keeps the password of management/devicebootstrap; nil: there is
+	// no such user.
+	Bootstrap Bootstrap
+	// Sealer encrypts options that are credentials; nil: they are refused.
+	Sealer Sealer
+	// Domain is what tenants' host names end with, "example.com"; empty: they have
+	// the domains they were created with alone.
+	Domain string
+	// Failures bounds wrong passwords.
+	Failures FailureLimits
 
 	// Verifications is how many password hashes run at once; zero is GOMAXPROCS.
 	Verifications int
@@ -53,6 +65,13 @@ type Service struct {
 	turns    chan struct{} // holds one element a running hash
 	verified *verified
 	settings *memo[settingKey, setting]
+	people   *memo[userKey, platform.User]
+	ended    *memo[sessionKey, bool]
+	failures *failures
+
+	bootstrap Bootstrap
+	sealer    Sealer
+	domain    string
 
 	mu     sync.Mutex // guards known
 	known  *directory // nil: to be read
@@ -85,6 +104,13 @@ func New(c Config) *Service {
 		turns:    make(chan struct{}, c.Verifications),
 		verified: newVerified(key),
 		settings: newMemo[settingKey, setting](maxOptionCache),
+		people:   newMemo[userKey, platform.User](MaxVerified),
+		ended:    newMemo[sessionKey, bool](MaxVerified),
+		failures: newFailures(c.Failures),
+
+		bootstrap: c.Bootstrap,
+		sealer:    c.Sealer,
+		domain:    strings.ToLower(c.Domain),
 	}
 }
 
@@ -94,7 +120,9 @@ func (s *Service) Apply(_ context.Context, c platform.Change) error {
 	case platform.ChangeTenant:
 		s.forgetTenants()
 	case platform.ChangeUser:
-		s.verified.forget(c.Tenant, c.Key)
+		s.forgetUser(c.Tenant, c.Key)
+	case platform.ChangeSession:
+		s.ended.forget(sessionKey{c.Tenant, c.Key})
 	case platform.ChangeOption:
 		s.forgetOption(c.Tenant, c.Key)
 	}

@@ -65,7 +65,7 @@ func TestAuthenticate(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p, err := s.Authenticate(ctx, tt.tenant, tt.user, secret.New(tt.password))
+			p, err := s.Authenticate(ctx, tt.tenant, tt.user, secret.New(tt.password), "192.0.2.1")
 			if tt.wantErr != nil {
 				if !errors.Is(err, tt.wantErr) || err.Error() != "Invalid credentials! : Bad credentials" {
 					t.Errorf("got %+v, %v; want %v", p, err, tt.wantErr)
@@ -84,7 +84,7 @@ func TestAuthenticate(t *testing.T) {
 func TestVerifiedIsForgotten(t *testing.T) {
 	ctx := context.Background()
 	login := func(s *account.Service, password string) error {
-		_, err := s.Authenticate(ctx, "t1", "admin", secret.New(password))
+		_, err := s.Authenticate(ctx, "t1", "admin", secret.New(password), "192.0.2.1")
 		return err
 	}
 	t.Run("new password", func(t *testing.T) {
@@ -129,7 +129,7 @@ func TestVerifiedExpires(t *testing.T) {
 		want  int
 	}{{0, 1}, {account.VerifiedTime - 1, 1}, {1, 2}, {0, 2}} {
 		now = now.Add(step.after)
-		_, err := s.Authenticate(context.Background(), "t1", "admin", secret.New(good))
+		_, err := s.Authenticate(context.Background(), "t1", "admin", secret.New(good), "192.0.2.1")
 		check(t, err)
 		if users.asked != step.want {
 			t.Errorf("asked %d times, want %d", users.asked, step.want)
@@ -157,7 +157,7 @@ func TestTooManyLogins(t *testing.T) {
 	results := make(chan error, 16)
 	for range cap(results) {
 		wg.Go(func() {
-			_, err := s.Authenticate(context.Background(), "t1", "nobody", secret.New("wrong horse"))
+			_, err := s.Authenticate(context.Background(), "t1", "nobody", secret.New("wrong horse"), "192.0.2.1")
 			results <- err
 		})
 	}
@@ -175,7 +175,7 @@ func TestTooManyLogins(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, _ = s.Authenticate(ctx, "t1", "nobody", secret.New("wrong horse")) // returns, whatever it says
+	_, _ = s.Authenticate(ctx, "t1", "nobody", secret.New("wrong horse"), "192.0.2.1") // returns, whatever it says
 }
 
 func TestTenantForHost(t *testing.T) {
@@ -230,7 +230,7 @@ func TestCreateTenant(t *testing.T) {
 			err := s.CreateTenant(context.Background(), platform.Tenant{ID: tt.id, Domain: tt.domain}, tt.user, secret.New(tt.password))
 			if tt.wantErr == nil {
 				check(t, err)
-				_, err = s.Authenticate(context.Background(), tt.id, tt.user, secret.New(tt.password))
+				_, err = s.Authenticate(context.Background(), tt.id, tt.user, secret.New(tt.password), "192.0.2.1")
 			}
 			if !errors.Is(err, tt.wantErr) {
 				t.Errorf("got %v, want %v", err, tt.wantErr)
@@ -305,7 +305,7 @@ func TestFeatures(t *testing.T) {
 func BenchmarkVerifiedLogin(b *testing.B) {
 	s, _ := open(b, account.Config{})
 	for b.Loop() {
-		if _, err := s.Authenticate(context.Background(), "t1", "admin", secret.New(good)); err != nil {
+		if _, err := s.Authenticate(context.Background(), "t1", "admin", secret.New(good), "192.0.2.1"); err != nil {
 			b.Fatal(err)
 		}
 	}

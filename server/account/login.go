@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"slices"
 	"time"
 
 	"mooring/internal/problem"
@@ -26,18 +25,53 @@ func badCredentials(cause error) error {
 	return problem.WithCode(problem.Unauthenticated, "security/Unauthorized", "Invalid credentials! : Bad credentials", cause)
 }
 
-// Authenticate verifies the password of a person.
+// Authenticate verifies the password of a person who comes from address, a
+// host without port.
 //
 // Errors: problem.Unauthenticated for an unknown or disabled user and for a
-// wrong password alike; problem.TooMany if too many logins wait.
-func (s *Service) Authenticate(ctx context.Context, tenant platform.TenantID, user string, password secret.String) (platform.Principal, error) {
+// wrong password alike; problem.TooMany if too many passwords from there were
+// wrong, or too many logins wait.
+func (s *Service) Authenticate(ctx context.Context, tenant platform.TenantID, user string, password secret.String, address string) (platform.Principal, error) {
 	if password.IsZero() || len(password.Reveal()) > MaxPasswordBytes || len(user) > MaxUserNameBytes {
 		return platform.Principal{}, badCredentials(nil)
 	}
+	person, block := keysOf(tenant, user, address)
+	// The person's bucket comes first: no way of asking is free of it.
+	if wait := s.failures.take(person, s.now()); wait > 0 {
+		return platform.Principal{}, tooMany(wait)
+	}
+	if isBootstrap(tenant, user) {
+		p, err := s.authenticateBootstrap(ctx, password)
+		if err == nil {
+			s.failures.giveBack(person)
+		}
+		return p, err
+	}
 	epoch := s.verified.begin()
 	if p, ok := s.verified.check(tenant, user, password, s.now()); ok {
+		s.failures.giveBack(person)
 		return p, nil
 	}
+	if wait := s.failures.take(block, s.now()); wait > 0 {
+		return platform.Principal{}, tooMany(wait)
+	}
+	p, err := s.verify(ctx, tenant, user, password)
+	if err == nil {
+		s.verified.add(epoch, p, user, password, s.now())
+	}
+	if !errors.Is(err, problem.Unauthenticated) { // right, or never looked at
+		s.failures.giveBack(person)
+		s.failures.giveBack(block)
+	}
+	return p, err
+}
+
+func tooMany(wait time.Duration) error {
+	return &problem.Error{Kind: problem.TooMany, Detail: "Too many failed logins.", RetryAfter: wait}
+}
+
+// verify hashes, unless the person cannot log in anyway: then as long.
+func (s *Service) verify(ctx context.Context, tenant platform.TenantID, user string, password secret.String) (platform.Principal, error) {
 	u, err := s.users.User(ctx, tenant, user)
 	if err != nil && !errors.Is(err, problem.NotFound) {
 		return platform.Principal{}, err
@@ -55,9 +89,7 @@ func (s *Service) Authenticate(ctx context.Context, tenant platform.TenantID, us
 	if !ok || !usable {
 		return platform.Principal{}, badCredentials(nil)
 	}
-	p := platform.Principal{Tenant: tenant, User: u.Name, Roles: slices.Clone(u.Roles), Method: platform.ByPassword}
-	s.verified.add(epoch, p, user, password, s.now())
-	return p, nil
+	return platform.Principal{Tenant: tenant, User: u.Name, Roles: EffectiveRoles(u), Method: platform.ByPassword}, nil
 }
 
 // matches hashes when it is this caller's turn.

@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"mooring/internal/problem"
@@ -50,11 +51,21 @@ func (s *Service) Option(ctx context.Context, tenant platform.TenantID, key plat
 
 // Options lists the options of a category, all if it is empty.
 func (s *Service) Options(ctx context.Context, tenant platform.TenantID, category string) ([]platform.Option, error) {
-	return s.options.Options(ctx, tenant, category)
+	all, err := s.options.Options(ctx, tenant, category)
+	return slices.DeleteFunc(all, func(o platform.Option) bool { return o.Category == ownCategory }), err
 }
 
 // SetOptions sets options together.
 func (s *Service) SetOptions(ctx context.Context, actor platform.Principal, tenant platform.TenantID, options []platform.Option) error {
+	for _, o := range options {
+		if err := s.checkEditable(ctx, actor, o.OptionKey); err != nil {
+			return err
+		}
+	}
+	return s.setOptions(ctx, actor, tenant, options)
+}
+
+func (s *Service) setOptions(ctx context.Context, actor platform.Principal, tenant platform.TenantID, options []platform.Option) error {
 	if len(options) == 0 {
 		return nil
 	}
@@ -62,9 +73,16 @@ func (s *Service) SetOptions(ctx context.Context, actor platform.Principal, tena
 		return problem.New(problem.Unprocessable, "More than 1000 options at once.", nil)
 	}
 	var audit []platform.AuditRecord
-	for _, o := range options {
+	options = slices.Clone(options)
+	for i, o := range options {
 		if err := checkOption(o); err != nil {
 			return err
+		}
+		if IsCredential(o.OptionKey) {
+			var err error
+			if options[i].Value, err = s.sealOption(ctx, tenant, o); err != nil {
+				return err
+			}
 		}
 		audit = append(audit, s.optionRecord(actor, tenant, o.OptionKey, "updated"))
 	}
@@ -82,6 +100,9 @@ func (s *Service) SetOption(ctx context.Context, actor platform.Principal, tenan
 
 // DeleteOption removes an option; problem.NotFound if the tenant has none.
 func (s *Service) DeleteOption(ctx context.Context, actor platform.Principal, tenant platform.TenantID, key platform.OptionKey) error {
+	if err := s.checkEditable(ctx, actor, key); err != nil {
+		return err
+	}
 	err := s.options.DeleteOption(ctx, tenant, key, s.optionRecord(actor, tenant, key, "deleted"))
 	s.settings.forget(settingKey{tenant, key})
 	if errors.Is(err, problem.NotFound) {

@@ -35,6 +35,9 @@ type directory struct {
 // problem.Conflict if the ID or the domain is taken.
 func (s *Service) CreateTenant(ctx context.Context, t platform.Tenant, adminName string, password secret.String) error {
 	t.Domain = strings.ToLower(t.Domain)
+	if t.Domain == "" && s.domain != "" && t.ID != platform.Management {
+		t.Domain = string(t.ID) + "." + s.domain
+	}
 	switch {
 	case !tenantPattern.MatchString(string(t.ID)):
 		return problem.New(problem.Unprocessable, "A tenant ID is a small letter followed by up to 31 small letters, digits, '_' or '-'.", nil)
@@ -82,15 +85,22 @@ func (s *Service) Tenants(ctx context.Context) ([]platform.Tenant, error) {
 }
 
 // TenantForHost returns the tenant that a client means by the host it used:
-// the one with that domain, else the only one besides management.
+// the one with that domain, or with that ID before the domain of the instance,
+// else the only one besides management.
 // problem.NotFound if neither helps.
 func (s *Service) TenantForHost(ctx context.Context, host string) (platform.TenantID, error) {
 	d, err := s.directory(ctx)
 	if err != nil {
 		return "", err
 	}
-	if id, ok := d.byDomain[bareHost(host)]; ok {
+	host = bareHost(host)
+	if id, ok := d.byDomain[host]; ok {
 		return id, nil
+	}
+	if name, ok := strings.CutSuffix(host, "."+s.domain); ok && s.domain != "" {
+		if t, ok := d.byID[platform.TenantID(name)]; ok {
+			return t.ID, nil
+		}
 	}
 	if d.only != "" {
 		return d.only, nil

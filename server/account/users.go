@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"mooring/internal/problem"
@@ -38,8 +39,8 @@ func (s *Service) User(ctx context.Context, tenant platform.TenantID, name strin
 }
 
 // Users lists the people of a tenant.
-func (s *Service) Users(ctx context.Context, tenant platform.TenantID, page platform.Page) (platform.List[platform.User], error) {
-	return s.users.Users(ctx, tenant, page)
+func (s *Service) Users(ctx context.Context, tenant platform.TenantID, f platform.UserFilter, page platform.Page) (platform.List[platform.User], error) {
+	return s.users.Users(ctx, tenant, f, page)
 }
 
 // CreateUser adds a person; problem.Conflict if the name is taken.
@@ -47,9 +48,10 @@ func (s *Service) CreateUser(ctx context.Context, actor platform.Principal, u pl
 	if err := checkUserName(u.Name); err != nil {
 		return err
 	}
-	if _, err := s.users.User(ctx, u.Tenant, u.Name); err == nil {
+	if isBootstrap(u.Tenant, u.Name) {
 		return problem.WithCode(problem.Conflict, "users/Duplicate", "User '"+u.Name+"' already exists.", nil)
-	} else if !errors.Is(err, problem.NotFound) {
+	}
+	if err := checkProfile(u); err != nil {
 		return err
 	}
 	hash, err := HashPassword(password)
@@ -58,7 +60,83 @@ func (s *Service) CreateUser(ctx context.Context, actor platform.Principal, u pl
 	}
 	now := platform.Millis(s.now())
 	u.PasswordHash, u.Created, u.PasswordSet = hash, now, now
-	return s.putUser(ctx, actor, u, "User created")
+	err = s.users.CreateUser(ctx, u, s.userRecord(actor, u, "User created"))
+	s.forgetUser(u.Tenant, u.Name)
+	if errors.Is(err, problem.Conflict) {
+		return problem.WithCode(problem.Conflict, "users/Duplicate", "User '"+u.Name+"' already exists.", err)
+	}
+	return err
+}
+
+// UpdateUser replaces what a person's record says beside name and password; a
+// password that is not empty replaces that, too.
+func (s *Service) UpdateUser(ctx context.Context, actor platform.Principal, u platform.User, password secret.String) error {
+	if err := checkProfile(u); err != nil {
+		return err
+	}
+	activity := "User updated"
+	if !password.IsZero() {
+		hash, err := HashPassword(password)
+		if err != nil {
+			return err
+		}
+		u.PasswordHash, u.PasswordSet, u.ResetPassword, activity = hash, platform.Millis(s.now()), false, "Password changed"
+	}
+	return s.putUser(ctx, actor, u, activity)
+}
+
+// DeleteUser removes a person.
+func (s *Service) DeleteUser(ctx context.Context, actor platform.Principal, tenant platform.TenantID, name string) error {
+	u := platform.User{Tenant: tenant, Name: name}
+	err := s.users.DeleteUser(ctx, tenant, name, s.userRecord(actor, u, "User deleted"))
+	s.forgetUser(tenant, name)
+	if errors.Is(err, problem.NotFound) {
+		return problem.WithCode(problem.NotFound, "users/Not Found", "Error retrieving user "+name+"!", err)
+	}
+	return err
+}
+
+// ChangeOwnPassword replaces the password of who knows the current one.
+func (s *Service) ChangeOwnPassword(ctx context.Context, actor platform.Principal, current, next secret.String, address string) error {
+	if _, err := s.Authenticate(ctx, actor.Tenant, actor.User, current, address); err != nil {
+		if errors.Is(err, problem.Unauthenticated) { // 401 would end the session in a browser
+			return problem.WithCode(problem.Forbidden, "security/Forbidden", "The current password is wrong.", err)
+		}
+		return err
+	}
+	return s.SetPassword(ctx, actor, actor.Tenant, actor.User, next)
+}
+
+// Bounds of a person's record; they are ours.
+const (
+	maxProfileBytes = 254
+	maxCustomBytes  = 16 << 10
+)
+
+func checkProfile(u platform.User) error {
+	custom := 0
+	for name, value := range u.Custom {
+		custom += len(name) + len(value)
+	}
+	for _, text := range []string{u.Email, u.FirstName, u.LastName, u.Phone, u.DisplayName} {
+		if len(text) > maxProfileBytes {
+			return problem.WithCode(problem.Unprocessable, "users/Invalid Data", "A field of a user has at most 254 bytes.", nil)
+		}
+	}
+	if custom > maxCustomBytes {
+		return problem.WithCode(problem.Unprocessable, "users/Invalid Data", "customProperties have at most 16384 bytes.", nil)
+	}
+	for _, r := range u.Roles {
+		if !slices.Contains(platform.AdminRoles, r) {
+			return problem.WithCode(problem.Unprocessable, "users/Invalid Data", "There is no role '"+string(r)+"'.", nil)
+		}
+	}
+	for _, name := range u.Groups {
+		if _, ok := GroupByName(name); !ok {
+			return problem.WithCode(problem.Unprocessable, "users/Invalid Data", "There is no group '"+name+"'.", nil)
+		}
+	}
+	return nil
 }
 
 // SetPassword gives a person a new password.
@@ -85,8 +163,17 @@ func (s *Service) SetEnabled(ctx context.Context, actor platform.Principal, tena
 }
 
 func (s *Service) putUser(ctx context.Context, actor platform.Principal, u platform.User, activity string) error {
-	err := s.users.PutUser(ctx, u, platform.AuditRecord{Tenant: u.Tenant, At: platform.Millis(s.now()), Type: "User",
-		Activity: activity, Text: activity + ": '" + u.Name + "'", User: actor.User, Source: u.Name})
-	s.verified.forget(u.Tenant, u.Name)
+	err := s.users.PutUser(ctx, u, s.userRecord(actor, u, activity))
+	s.forgetUser(u.Tenant, u.Name)
 	return err
+}
+
+func (s *Service) userRecord(actor platform.Principal, u platform.User, activity string) platform.AuditRecord {
+	return platform.AuditRecord{Tenant: u.Tenant, At: platform.Millis(s.now()), Type: "User",
+		Activity: activity, Text: activity + ": '" + u.Name + "'", User: actor.User, Source: u.Name}
+}
+
+func (s *Service) forgetUser(tenant platform.TenantID, name string) {
+	s.verified.forget(tenant, name)
+	s.people.forget(userKey{tenant, name})
 }

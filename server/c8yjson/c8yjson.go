@@ -35,6 +35,15 @@ const (
 	MediaAlarms                  = vendorPrefix + "alarmCollection" + vendorSuffix
 	MediaAuditRecord             = vendorPrefix + "auditRecord" + vendorSuffix
 	MediaAuditRecords            = vendorPrefix + "auditRecordCollection" + vendorSuffix
+	MediaDeviceCredentials       = vendorPrefix + "deviceCredentials" + vendorSuffix
+	MediaTenant                  = vendorPrefix + "tenant" + vendorSuffix
+	MediaTenants                 = vendorPrefix + "tenantCollection" + vendorSuffix
+	MediaRoles                   = vendorPrefix + "roleCollection" + vendorSuffix
+	MediaRole                    = vendorPrefix + "role" + vendorSuffix
+	MediaGroups                  = vendorPrefix + "groupCollection" + vendorSuffix
+	MediaGroup                   = vendorPrefix + "group" + vendorSuffix
+	MediaUserReferences          = vendorPrefix + "userReferenceCollection" + vendorSuffix
+	MediaGroupReferences         = vendorPrefix + "groupReferenceCollection" + vendorSuffix
 	MediaNewDeviceRequest        = vendorPrefix + "newDeviceRequest" + vendorSuffix
 	MediaNewDeviceRequests       = vendorPrefix + "newDeviceRequestCollection" + vendorSuffix
 	MediaBulkNewDeviceRequest    = vendorPrefix + "bulkNewDeviceRequest" + vendorSuffix

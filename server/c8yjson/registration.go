@@ -26,6 +26,9 @@ func NewDeviceRequest(w *Writer, base string, r platform.Registration) {
 	if r.GroupID != 0 {
 		w.ID("groupId", r.GroupID)
 	}
+	if len(r.Custom) > 0 {
+		w.Custom(r.Custom)
+	}
 	w.Time("creationTime", r.Created)
 	w.Text("self", NewDeviceRequestLink(base, r.ExternalID))
 	w.Close('}')
@@ -40,6 +43,7 @@ type RegistrationInput struct {
 	EnrolmentOTP  secret.String // enrollmentToken
 	Status        string        // of an update
 	SecurityToken secret.String
+	Custom        platform.Fragments // customProperties; nil: none
 }
 
 // ParseNewDeviceRequest reads the body of a registration or of its update.
@@ -55,6 +59,9 @@ func ParseNewDeviceRequest(o Object) (RegistrationInput, error) {
 	}
 	in.EnrolmentOTP, in.SecurityToken = secret.New(otp), secret.New(token)
 	var err error
-	in.GroupID, err = o.ID("groupId")
+	if in.GroupID, err = o.ID("groupId"); err != nil {
+		return in, err
+	}
+	in.Custom, err = parseCustom(o)
 	return in, err
 }

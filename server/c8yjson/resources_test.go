@@ -45,7 +45,7 @@ func TestGolden(t *testing.T) {
 			c8yjson.CurrentTenant(w, base, platform.Tenant{ID: "t12345", Domain: "t.example.com"})
 		},
 		"currentuser": func(w *c8yjson.Writer) {
-			c8yjson.CurrentUser(w, base, platform.User{Name: "admin", Enabled: true, Roles: platform.DeviceRoles})
+			c8yjson.CurrentUser(w, base, platform.User{Name: "admin", Enabled: true, Roles: platform.DeviceRoles}, platform.DeviceRoles)
 		},
 		"deviceuser": func(w *c8yjson.Writer) {
 			c8yjson.DeviceUser(w, base, platform.DeviceUser{Tenant: "t12345", ExternalID: "d1", Enabled: true,

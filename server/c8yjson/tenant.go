@@ -24,6 +24,64 @@ func CurrentTenant(w *Writer, base string, t platform.Tenant) {
 	w.Close('}')
 }
 
+// Tenant writes t as management sees it.
+func Tenant(w *Writer, base string, t platform.Tenant) {
+	w.Open('{')
+	w.Text("id", string(t.ID))
+	w.Text("domain", t.Domain)
+	w.Text("company", string(t.ID))
+	w.Text("status", "ACTIVE")
+	w.Time("creationTime", t.Created)
+	w.Link("self", base, "/tenant/tenants/"+url.PathEscape(string(t.ID)))
+	w.Close('}')
+}
+
+// NewTenant is a tenant as management sends it.
+type NewTenant struct{ ID, Domain, AdminName, AdminPass string }
+
+// ParseNewTenant reads a tenant to be made. Company and contact are accepted
+// and not kept.
+func ParseNewTenant(o Object) (NewTenant, error) {
+	var in NewTenant
+	if err := o.require("adminName", "adminPass"); err != nil {
+		return in, err
+	}
+	for name, into := range map[string]*string{"id": &in.ID, "domain": &in.Domain, "adminName": &in.AdminName, "adminPass": &in.AdminPass} {
+		var err error
+		if *into, err = o.Text(name); err != nil {
+			return in, err
+		}
+	}
+	return in, nil
+}
+
+// LoginOptions writes the ways to log in (rest.md §4.4): by token, whose form
+// goes to request, and by Basic.
+func LoginOptions(w *Writer, base, id, request string) {
+	w.Open('{')
+	w.Link("self", base, "/tenant/loginOptions/")
+	w.Key("loginOptions")
+	w.Open('[')
+	w.Open('{')
+	w.Text("id", id)
+	w.Text("type", "OAUTH2_INTERNAL")
+	w.Text("grantType", "PASSWORD")
+	w.Text("userManagementSource", "INTERNAL")
+	w.Bool("visibleOnLoginPage", true)
+	w.Text("initRequest", request)
+	w.Link("self", base, "/tenant/loginOptions/", id)
+	w.Close('}')
+	w.Open('{')
+	w.Text("id", "BASIC")
+	w.Text("type", "BASIC")
+	w.Text("userManagementSource", "INTERNAL")
+	w.Bool("visibleOnLoginPage", true)
+	w.Link("self", base, "/tenant/loginOptions/BASIC")
+	w.Close('}')
+	w.Close(']')
+	w.Close('}')
+}
+
 // Option writes a tenant option (rest.md §4.7).
 func Option(w *Writer, base string, o platform.Option) {
 	w.Open('{')

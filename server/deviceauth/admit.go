@@ -134,8 +134,8 @@ func (a *Auth) CheckDevice(ctx context.Context, tenant platform.TenantID, extern
 }
 
 // StillValid looks again at a live session: its certificate, if it came by
-// one, and its device user. A session by password outlives the conversion of
-// its user to certificates. ReasonInternal means that the store did not
+// one, and its device user. A session by password ends when its user is
+// converted to certificates. ReasonInternal means that the store did not
 // answer; the session may stay and be looked at again.
 func (a *Auth) StillValid(ctx context.Context, v platform.Verdict, p platform.Principal) platform.Reason {
 	if p.Method == platform.ByCertificate {
@@ -153,6 +153,8 @@ func (a *Auth) StillValid(ctx context.Context, v platform.Verdict, p platform.Pr
 		return platform.ReasonUserDisabled
 	case p.Method == platform.ByCertificate:
 		return u.mayUseCertificate()
+	case p.Method == platform.ByPassword && u.kind != platform.CredentialPassword:
+		return platform.ReasonBadCredentials
 	}
 	return platform.Accepted
 }

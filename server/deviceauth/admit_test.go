@@ -173,18 +173,18 @@ func TestCheckDeviceAndStillValid(t *testing.T) {
 		do                           func()
 		check, certificate, password platform.Reason
 	}{
-		{"as admitted", func() {}, "", "", ""},
+		{"as admitted", func() {}, "", "", platform.ReasonBadCredentials},
 		{"disabled", func() { r.users.change("t1", "dev1", func(u *platform.DeviceUser) { u.Enabled = false }) },
 			platform.ReasonUserDisabled, platform.ReasonUserDisabled, platform.ReasonUserDisabled},
-		{"enabled", func() { r.users.change("t1", "dev1", func(u *platform.DeviceUser) { u.Enabled = true }) }, "", "", ""},
+		{"enabled", func() { r.users.change("t1", "dev1", func(u *platform.DeviceUser) { u.Enabled = true }) }, "", "", platform.ReasonBadCredentials},
 		{"set up with a password", func() {
 			r.users.change("t1", "dev1", func(u *platform.DeviceUser) { u.Credential = platform.CredentialPassword })
 		},
 			"", platform.ReasonPasswordDevice, ""},
 		{"back", func() {
 			r.users.change("t1", "dev1", func(u *platform.DeviceUser) { u.Credential = platform.CredentialCertificate })
-		}, "", "", ""},
-		{"revoked", func() { r.judge.still = platform.ReasonRevoked }, "", platform.ReasonRevoked, ""},
+		}, "", "", platform.ReasonBadCredentials},
+		{"revoked", func() { r.judge.still = platform.ReasonRevoked }, "", platform.ReasonRevoked, platform.ReasonBadCredentials},
 		{"deleted", func() { r.judge.still = ""; delete(r.users.users, "t1/dev1") },
 			platform.ReasonNotRegistered, platform.ReasonNotRegistered, platform.ReasonNotRegistered},
 		{"store broken", func() { r.users.err = errors.New("x") }, platform.ReasonInternal, platform.ReasonInternal, platform.ReasonInternal},

@@ -141,7 +141,7 @@ func (s *userStore) DeviceUser(_ context.Context, tenant platform.TenantID, exte
 	return u, err
 }
 
-func (s *userStore) DeviceUsers(context.Context, platform.TenantID, platform.Page) (platform.List[platform.DeviceUser], error) {
+func (s *userStore) DeviceUsers(context.Context, platform.TenantID, platform.UserFilter, platform.Page) (platform.List[platform.DeviceUser], error) {
 	return platform.List[platform.DeviceUser]{}, s.err
 }
 

@@ -18,7 +18,7 @@ const tokenKind = "device_token_config"
 
 // claims are the payload of a device token, in the order of the wire.
 type claims struct {
-	ID        *string `json:"jti"` // always null
+	ID        *string `json:"jti"` // null in a device token
 	Issuer    string  `json:"iss"`
 	Audience  string  `json:"aud"`
 	Subject   string  `json:"sub"`

@@ -1,5 +1,6 @@
 // Package devicetoken issues and verifies device tokens: the short-lived JWTs
-// with which a device calls the REST API (contract rest.md §4.2).
+// with which a device calls the REST API (contract rest.md §4.2), and the
+// longer-lived ones of people who logged in, which have the same layout.
 //
 // Tokens are signed with RS256 under a key of the instance. The header names
 // no key, because clients know it byte for byte; a verifier tries the few keys
@@ -116,8 +117,8 @@ func (s *Service) Issue(ctx context.Context, tenant platform.TenantID, device, h
 	return token, nil
 }
 
-// Verify returns the device that token was issued to. It knows nothing of the
-// device user: whether that still may act is for the caller to ask.
+// Verify returns the device or person that token was issued to. It knows
+// nothing of their users: whether those still may act is for the caller to ask.
 //
 // Every refusal is problem.Unauthenticated with one text.
 func (s *Service) Verify(ctx context.Context, token string) (platform.Principal, error) {
@@ -130,6 +131,9 @@ func (s *Service) Verify(ctx context.Context, token string) (platform.Principal,
 	}
 	if err != nil {
 		return platform.Principal{}, err
+	}
+	if c.Kind == LoginOption {
+		return c.person()
 	}
 	device, ok := deviceid.DeviceOfUser(c.Subject)
 	if !ok || c.Kind != tokenKind || c.Tenant == "" {

@@ -43,11 +43,15 @@ const (
 // accounts knows two tenants, their hosts and their administrators.
 type accounts struct{ store platform.Tenants }
 
-func (a accounts) Authenticate(_ context.Context, t platform.TenantID, user string, password secret.String) (platform.Principal, error) {
+func (a accounts) Authenticate(_ context.Context, t platform.TenantID, user string, password secret.String, _ string) (platform.Principal, error) {
 	if user == "admin" && password.Equal(secret.New("admin-password")) {
 		return platform.Principal{Tenant: t, User: user, Roles: platform.AdminRoles, Method: platform.ByPassword}, nil
 	}
 	return platform.Principal{}, problem.New(problem.Unauthenticated, "", nil)
+}
+
+func (a accounts) Resume(_ context.Context, p platform.Principal) (platform.Principal, error) {
+	return p, nil
 }
 
 func (a accounts) TenantForHost(_ context.Context, host string) (platform.TenantID, error) {

@@ -98,7 +98,7 @@ func (a *Authenticator) byPassword(r *http.Request, c Credentials) (platform.Pri
 	}
 	device, isDevice := deviceOf(c.User)
 	if !isDevice {
-		return a.Accounts.Authenticate(r.Context(), tenant, c.User, c.Password)
+		return a.Accounts.Authenticate(r.Context(), tenant, c.User, c.Password, Address(r))
 	}
 	p, err := a.Devices.Password(r.Context(), tenant, c.User, c.Password, Address(r))
 	if err != nil {
@@ -117,7 +117,8 @@ func (a *Authenticator) byToken(r *http.Request, token string) (platform.Princip
 		return platform.Principal{}, oneAnswer(err)
 	}
 	if !p.IsDevice() {
-		return p, nil
+		p, err = a.Accounts.Resume(r.Context(), p)
+		return p, err
 	}
 	if err := a.Devices.CheckDevice(r.Context(), p.Tenant, p.Device); err != nil {
 		a.refuse(platform.Refusal{Tenant: p.Tenant, CN: p.Device, Door: DoorREST, Address: Address(r), Reason: a.ReasonOf(err), Detail: "device token"})

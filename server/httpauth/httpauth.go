@@ -3,7 +3,7 @@
 //
 // In this order: the principal a listener has put into the context (the admin
 // socket); the Authorization header, Basic or Bearer, which decides alone if it
-// is there; the client certificate, on listeners wrapped by
+// is there; the cookie of a login; the client certificate, on listeners wrapped by
 // WithClientCertificates only. What was wrong is never told apart to the peer.
 package httpauth
 
@@ -24,7 +24,9 @@ import (
 
 // Accounts knows people and tenants.
 type Accounts interface {
-	Authenticate(ctx context.Context, tenant platform.TenantID, user string, password secret.String) (platform.Principal, error)
+	Authenticate(ctx context.Context, tenant platform.TenantID, user string, password secret.String, address string) (platform.Principal, error)
+	// Resume lets in who came by a person's token, if the login still holds.
+	Resume(ctx context.Context, p platform.Principal) (platform.Principal, error)
 	TenantForHost(ctx context.Context, host string) (platform.TenantID, error)
 	Tenant(ctx context.Context, id platform.TenantID) (platform.Tenant, error)
 }
@@ -127,6 +129,8 @@ func (a *Authenticator) Principal(r *http.Request) (platform.Principal, error) {
 		return a.byHeader(r, headers[0])
 	case len(headers) > 1:
 		return platform.Principal{}, badCredentials(errors.New("more than one Authorization header"))
+	case cookieToken(r) != "":
+		return a.byCookie(r)
 	case ClientCertificates(r):
 		return a.byCertificate(r)
 	}

@@ -25,7 +25,7 @@ type fakes struct {
 	chain                                               int // certificates of the last decision
 }
 
-func (f *fakes) Authenticate(_ context.Context, tenant platform.TenantID, user string, password secret.String) (platform.Principal, error) {
+func (f *fakes) Authenticate(_ context.Context, tenant platform.TenantID, user string, password secret.String, _ string) (platform.Principal, error) {
 	if f.accountErr != nil || password.Reveal() != "right" {
 		return platform.Principal{}, cmpErr(f.accountErr)
 	}
@@ -37,6 +37,10 @@ func cmpErr(err error) error {
 		return problem.Unauthenticated
 	}
 	return err
+}
+
+func (f *fakes) Resume(_ context.Context, p platform.Principal) (platform.Principal, error) {
+	return p, nil
 }
 
 func (f *fakes) TenantForHost(_ context.Context, host string) (platform.TenantID, error) {

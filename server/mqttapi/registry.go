@@ -114,6 +114,22 @@ func (s *Server) KickIf(reason platform.Reason, match func(platform.Principal, p
 	return n
 }
 
+// KickDevice closes the connection of a device, if it has one and judge finds a
+// reason. The verdict is zero for a session by password.
+func (s *Server) KickDevice(tenant platform.TenantID, device string, judge func(platform.Principal, platform.Verdict) platform.Reason) bool {
+	s.judgements.Add(1)
+	sess := s.sessions.get(place{tenant, device})
+	if sess == nil {
+		return false
+	}
+	reason := judge(sess.principal, sess.verdict)
+	if reason == platform.Accepted || reason == platform.ReasonInternal {
+		return false
+	}
+	s.kick(sess, reason)
+	return true
+}
+
 func (s *Server) kick(sess *session, reason platform.Reason) {
 	s.stats.kicked.Add(1)
 	s.log.Info("connection closed", "tenant", sess.place.tenant, "external_id", sess.place.device, "reason", reason)

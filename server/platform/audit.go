@@ -52,6 +52,7 @@ type ChangeKind string
 const (
 	ChangeTenant     ChangeKind = "tenant"     // empty
 	ChangeUser       ChangeKind = "user"       // user name
+	ChangeSession    ChangeKind = "session"    // ID of a login
 	ChangeOption     ChangeKind = "option"     // "category/key"
 	ChangeTrust      ChangeKind = "trust"      // fingerprint of a trusted certificate
 	ChangeRevocation ChangeKind = "revocation" // serial in hex; empty: many

@@ -47,7 +47,8 @@ type SecretMAC struct {
 // DeviceUsers keeps device users. Change: ChangeDeviceUser, key = external ID.
 type DeviceUsers interface {
 	DeviceUser(ctx context.Context, tenant TenantID, externalID string) (DeviceUser, error)
-	DeviceUsers(ctx context.Context, tenant TenantID, page Page) (List[DeviceUser], error)
+	// DeviceUsers lists those whose user names match f.
+	DeviceUsers(ctx context.Context, tenant TenantID, f UserFilter, page Page) (List[DeviceUser], error)
 	// CreateDeviceUser is Conflict if the user exists.
 	CreateDeviceUser(ctx context.Context, u DeviceUser, audit ...AuditRecord) error
 	SetDeviceUserEnabled(ctx context.Context, tenant TenantID, externalID string, enabled bool, audit ...AuditRecord) error
@@ -86,6 +87,15 @@ type Registration struct {
 	// waits for the operator's word (StatusPending) or has it (StatusAccepted).
 	// Zero: none asked.
 	AskedKey [32]byte
+
+	// HandsOut is set while the device may fetch a password (rest.md §5.3).
+	HandsOut bool
+	// OperatorToken and DeviceToken are the security token as the operator gave
+	// it beforehand and as the device sent it; zero: none (rest.md §5.4).
+	OperatorToken SecretMAC
+	DeviceToken   SecretMAC
+	Tries         int       // wrong security tokens given at acceptance
+	Custom        Fragments // further properties of the request; nil: none
 }
 
 // SpentOTP tells what the OTP bought, so that a lost answer can be given again
@@ -121,6 +131,10 @@ type Registered struct {
 	ObjectID          ID // of the created or existing object; zero if none
 }
 
+// MaxAwaited bounds how many tenants may wait for devices of one external ID
+// before the question whose it is has no answer anyway.
+const MaxAwaited = 16
+
 // Registrations keeps registrations and issues enrolment certificates.
 type Registrations interface {
 	// Register carries out one row. A registration that exists is replaced, with
@@ -129,4 +143,14 @@ type Registrations interface {
 	Registration(ctx context.Context, tenant TenantID, externalID string) (Registration, error)
 	Registrations(ctx context.Context, tenant TenantID, page Page) (List[Registration], error)
 	DeleteRegistration(ctx context.Context, tenant TenantID, externalID string, audit ...AuditRecord) error
+	// AdvanceRegistration stores status, security tokens and tries of next. It is
+	// Conflict unless the epoch, status and tries in the store are those of have.
+	AdvanceRegistration(ctx context.Context, have, next Registration, audit ...AuditRecord) error
+	// HandOut ends cmd.Registration, which must be accepted and hand out a
+	// password, and makes the rest of cmd as Register does. Conflict if the
+	// registration is no longer there as it was read.
+	HandOut(ctx context.Context, cmd RegisterDevice, audit ...AuditRecord) (Registered, error)
+	// Awaited lists the registrations of all tenants, at most MaxAwaited, under
+	// which a device of that external ID may fetch a password.
+	Awaited(ctx context.Context, externalID string) ([]Registration, error)
 }

@@ -135,6 +135,9 @@ func (s *Service) registerRow(ctx context.Context, actor platform.Principal, r r
 	if simple {
 		return s.registerSimple(ctx, actor, reg, now)
 	}
+	if err := s.checkLimit(ctx, tenant); err != nil {
+		return "", rowError(err)
+	}
 	cmd := platform.RegisterDevice{Registration: reg}
 	if err := s.fill(ctx, &cmd, r, now); err != nil {
 		return "", &storeError{err}
@@ -153,7 +156,10 @@ func (s *Service) registerSimple(ctx context.Context, actor platform.Principal, 
 	if err := s.checkFree(ctx, reg.Tenant, reg.ExternalID); err != nil {
 		return "", rowError(err)
 	}
-	reg.Status = platform.StatusWaiting
+	if err := s.checkLimit(ctx, reg.Tenant); err != nil {
+		return "", rowError(err)
+	}
+	reg.Status, reg.HandsOut = platform.StatusWaiting, true
 	if _, err := s.store.Register(ctx, platform.RegisterDevice{Registration: reg}, record(reg, actor, "registered", now)); err != nil {
 		return "", rowError(err)
 	}

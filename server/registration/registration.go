@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -29,25 +30,35 @@ const auditType = "DeviceRegistration"
 // ID, a device password under the name of the device user.
 type MACs interface {
 	MAC(ctx context.Context, tenant platform.TenantID, user string, s secret.String) (platform.SecretMAC, error)
+	CheckMAC(ctx context.Context, tenant platform.TenantID, user string, s secret.String, mac platform.SecretMAC) (bool, error)
+}
+
+// Store is the roles of a store that the service needs.
+type Store interface {
+	platform.Registrations
+	DeviceUsers(ctx context.Context, tenant platform.TenantID, f platform.UserFilter, page platform.Page) (platform.List[platform.DeviceUser], error)
+	Object(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.ManagedObject, error)
 }
 
 // Config is what New needs.
 type Config struct {
-	Store platform.Registrations
-	MACs  MACs
-	IDs   platform.IDs
-	Now   func() time.Time // nil: time.Now
-	Log   *slog.Logger     // nil discards
+	Store   Store
+	MACs    MACs
+	IDs     platform.IDs
+	Options Options          // nil: none is set
+	Now     func() time.Time // nil: time.Now
+	Log     *slog.Logger     // nil discards
 }
 
 // Service keeps registrations. It may be used by several goroutines. Whether
 // the actor may register is for the front end to ask.
 type Service struct {
-	store platform.Registrations
-	macs  MACs
-	ids   platform.IDs
-	now   func() time.Time
-	log   *slog.Logger
+	store   Store
+	options Options
+	macs    MACs
+	ids     platform.IDs
+	now     func() time.Time
+	log     *slog.Logger
 }
 
 // New returns a service.
@@ -58,7 +69,7 @@ func New(c Config) *Service {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{store: c.Store, macs: c.MACs, ids: c.IDs, now: c.Now, log: c.Log}
+	return &Service{store: c.Store, options: c.Options, macs: c.MACs, ids: c.IDs, now: c.Now, log: c.Log}
 }
 
 // NewRequest registers one device.
@@ -67,13 +78,17 @@ type NewRequest struct {
 	OTP        secret.String // with one, the device may enrol and there is nothing to accept
 	Type       string
 	GroupID    platform.ID
+	Custom     platform.Fragments // further properties of the device
+	// SecurityToken, if given, is what the device must send when it asks for its
+	// password.
+	SecurityToken secret.String
 	// Tenant is another tenant than the actor's; the management tenant alone may
 	// set it.
 	Tenant platform.TenantID
 }
 
 // Create registers one device. A registration is replaced only when it has done
-// its work: its OTP is spent, or it is accepted and has none.
+// its work: its OTP is spent, or it came of a bulk file and has none.
 func (s *Service) Create(ctx context.Context, actor platform.Principal, r NewRequest) (platform.Registration, error) {
 	tenant, err := tenantOf(actor, r.Tenant)
 	if err != nil {
@@ -85,21 +100,76 @@ func (s *Service) Create(ctx context.Context, actor platform.Principal, r NewReq
 	if err := s.checkFree(ctx, tenant, r.ExternalID); err != nil {
 		return platform.Registration{}, err
 	}
-	now := platform.Millis(s.now())
-	reg := platform.Registration{
-		Tenant: tenant, ExternalID: r.ExternalID, Status: platform.StatusWaiting, Owner: actor.User,
-		Type: r.Type, GroupID: r.GroupID, Created: now,
+	if err := s.checkGroup(ctx, tenant, r.GroupID); err != nil {
+		return platform.Registration{}, err
 	}
-	if !r.OTP.IsZero() {
-		reg.Status = platform.StatusAccepted
-		if reg.OTP, err = s.macs.MAC(ctx, tenant, r.ExternalID, r.OTP); err != nil {
-			return platform.Registration{}, fmt.Errorf("hash one-time password: %w", err)
+	if err := s.checkLimit(ctx, tenant); err != nil {
+		return platform.Registration{}, err
+	}
+	now := platform.Millis(s.now())
+	cmd := platform.RegisterDevice{Registration: platform.Registration{
+		Tenant: tenant, ExternalID: r.ExternalID, Status: platform.StatusWaiting, Owner: actor.User,
+		Type: r.Type, GroupID: r.GroupID, Created: now, Custom: r.Custom,
+	}}
+	if err := s.addSecrets(ctx, &cmd.Registration, r); err != nil {
+		return platform.Registration{}, err
+	}
+	if !cmd.Registration.HandsOut {
+		if err := s.addObject(ctx, &cmd, now); err != nil {
+			return platform.Registration{}, err
 		}
 	}
-	if _, err := s.store.Register(ctx, platform.RegisterDevice{Registration: reg}, record(reg, actor, "registered", now)); err != nil {
+	reg := cmd.Registration
+	if _, err := s.store.Register(ctx, cmd, record(reg, actor, "registered", now)); err != nil {
 		return platform.Registration{}, fmt.Errorf("register device: %w", err)
 	}
 	return s.Get(ctx, tenant, r.ExternalID)
+}
+
+// addSecrets makes reg one for an enrolment, if there is an OTP, or else one
+// under which the device fetches a password.
+func (s *Service) addSecrets(ctx context.Context, reg *platform.Registration, r NewRequest) (err error) {
+	if !r.OTP.IsZero() {
+		reg.Status = platform.StatusAccepted
+		reg.OTP, err = s.macs.MAC(ctx, reg.Tenant, reg.ExternalID, r.OTP)
+	} else {
+		reg.HandsOut = true
+		if !r.SecurityToken.IsZero() {
+			reg.OperatorToken, err = s.macs.MAC(ctx, reg.Tenant, reg.ExternalID, r.SecurityToken)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("hash one-time password or security token: %w", err)
+	}
+	return nil
+}
+
+func (s *Service) checkGroup(ctx context.Context, tenant platform.TenantID, group platform.ID) error {
+	if group == 0 {
+		return nil
+	}
+	_, err := s.store.Object(ctx, tenant, group)
+	if errors.Is(err, problem.NotFound) {
+		return problem.WithCode(problem.Unprocessable, validationCode, "There is no group with id "+group.String()+".", err)
+	}
+	return err
+}
+
+// maxCustomBytes bounds the further properties of a request; it is ours.
+const maxCustomBytes = 16 << 10
+
+func (r NewRequest) checkCustom() error {
+	size := 0
+	for name, value := range r.Custom {
+		size += len(name) + len(value)
+		if slices.Contains(reserved, name) {
+			return problem.WithCode(problem.Unprocessable, validationCode, "The property '"+name+"' is reserved.", nil)
+		}
+	}
+	if size > maxCustomBytes || len(r.SecurityToken.Reveal()) > maxTokenBytes {
+		return problem.WithCode(problem.Unprocessable, validationCode, "customProperties have at most 16384 bytes, a securityToken 256.", nil)
+	}
+	return nil
 }
 
 func (r NewRequest) check() error {
@@ -111,6 +181,9 @@ func (r NewRequest) check() error {
 	}
 	if len(r.Type) > maxTypeBytes {
 		return problem.WithCode(problem.Unprocessable, validationCode, "Type is longer than 254 bytes.", nil)
+	}
+	if err := r.checkCustom(); err != nil {
+		return err
 	}
 	return checkOTP(r.OTP)
 }
@@ -124,7 +197,7 @@ func (s *Service) checkFree(ctx context.Context, tenant platform.TenantID, exter
 		return fmt.Errorf("read registration: %w", err)
 	}
 	waitsForOTP := have.OTP.KeyID != "" && have.OTPSpent == nil
-	if have.Status == platform.StatusAccepted && !waitsForOTP {
+	if have.Status == platform.StatusAccepted && !waitsForOTP && !have.HandsOut {
 		return nil
 	}
 	return problem.WithCode(problem.Unprocessable, "devicecontrol/Non Unique Result",
@@ -147,24 +220,6 @@ func (s *Service) Delete(ctx context.Context, actor platform.Principal, external
 	reg := platform.Registration{Tenant: actor.Tenant, ExternalID: externalID}
 	err := s.store.DeleteRegistration(ctx, actor.Tenant, externalID, record(reg, actor, "registration deleted", platform.Millis(s.now())))
 	return notFound(err, externalID)
-}
-
-// Accept accepts a registration that waits for its device or for acceptance.
-func (s *Service) Accept(ctx context.Context, actor platform.Principal, externalID string) (platform.Registration, error) {
-	reg, err := s.Get(ctx, actor.Tenant, externalID)
-	if err != nil {
-		return platform.Registration{}, err
-	}
-	if reg.Status != platform.StatusPending && reg.Status != platform.StatusWaiting {
-		return platform.Registration{}, problem.WithCode(problem.Unprocessable, validationCode,
-			fmt.Sprintf("NewDeviceRequest for device id %s is in state %s, not %s.", externalID, reg.Status, platform.StatusPending), nil)
-	}
-	reg.Status = platform.StatusAccepted
-	now := platform.Millis(s.now())
-	if _, err := s.store.Register(ctx, platform.RegisterDevice{Registration: reg}, record(reg, actor, "accepted", now)); err != nil {
-		return platform.Registration{}, fmt.Errorf("accept registration: %w", err)
-	}
-	return s.Get(ctx, actor.Tenant, externalID)
 }
 
 const validationCode = "undefined/validationError"

@@ -1,7 +1,10 @@
 package registration_test
 
 import (
+	"context"
+	"io"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,7 +29,19 @@ type rig struct {
 	t     testing.TB
 	store *sqlstore.Store
 	vault *vault.Vault
+
+	options options
 }
+
+// options are those of every tenant.
+type options map[platform.OptionKey]string
+
+func (o options) Option(_ context.Context, _ platform.TenantID, key platform.OptionKey) (string, bool, error) {
+	v, ok := o[key]
+	return v, ok, nil
+}
+
+func csv(text string) io.Reader { return strings.NewReader(text) }
 
 var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
@@ -48,8 +63,9 @@ func newRig(t testing.TB) *rig {
 		t.Fatal(err)
 	}
 	v := vault.New(store, sealer, nil)
-	return &rig{t: t, store: store, vault: v, Service: registration.New(registration.Config{
-		Store: store, MACs: v, IDs: store, Now: func() time.Time { return epoch },
+	o := options{}
+	return &rig{t: t, store: store, vault: v, options: o, Service: registration.New(registration.Config{
+		Store: store, MACs: v, IDs: store, Options: o, Now: func() time.Time { return epoch },
 	})}
 }
 

@@ -96,8 +96,9 @@ func TestCreateAgain(t *testing.T) {
 				r.t.Fatal(err)
 			}
 		}},
-		{name: "accepted", first: registration.NewRequest{ExternalID: "d1"}, between: func(r *rig) {
-			if _, err := r.Accept(r.t.Context(), admin, "d1"); err != nil {
+		{name: "accepted", first: registration.NewRequest{ExternalID: "d1"}, wantErr: problem.Unprocessable, between: func(r *rig) {
+			r.asks("d1", "")
+			if _, err := r.Accept(r.t.Context(), admin, "d1", secret.String{}); err != nil {
 				r.t.Fatal(err)
 			}
 		}},
@@ -141,11 +142,12 @@ func TestLifeCycle(t *testing.T) {
 	if err != nil || len(list.Items) != 2 {
 		t.Errorf("list = %+v, %v", list.Items, err)
 	}
-	got, err := r.Accept(ctx, admin, "d1")
+	r.asks("d1", "")
+	got, err := r.Accept(ctx, admin, "d1", secret.String{})
 	if err != nil || got.Status != platform.StatusAccepted {
 		t.Errorf("accepted = %+v, %v", got, err)
 	}
-	_, err = r.Accept(ctx, admin, "d1")
+	_, err = r.Accept(ctx, admin, "d1", secret.String{})
 	if p, ok := errors.AsType[*problem.Error](err); !ok || p.Kind != problem.Unprocessable ||
 		p.Detail != "NewDeviceRequest for device id d1 is in state ACCEPTED, not PENDING_ACCEPTANCE." {
 		t.Errorf("accepted twice: %v", err)
@@ -158,7 +160,7 @@ func TestLifeCycle(t *testing.T) {
 	}
 	gone := map[string]error{}
 	_, gone["get"] = r.Get(ctx, tenant, "d1")
-	_, gone["accept"] = r.Accept(ctx, admin, "d1")
+	_, gone["accept"] = r.Accept(ctx, admin, "d1", secret.String{})
 	gone["delete"] = r.Delete(ctx, admin, "d1")
 	_, gone["another tenant"] = r.Get(ctx, "t2000", "d2")
 	for name, err := range gone {

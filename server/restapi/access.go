@@ -33,7 +33,8 @@ var (
 	identityReaders  = []platform.Role{platform.RoleIdentityRead, platform.RoleIdentityAdmin}
 )
 
-// admit authenticates the call and checks the roles of its route.
+// admit authenticates the call and checks the roles of its route. The user by
+// which devices fetch their passwords may do that alone (rest.md §0.3).
 func (c *call) admit() error {
 	a := c.route.access
 	if a.certificatesOnly && !httpauth.ClientCertificates(c.r) {
@@ -46,7 +47,7 @@ func (c *call) admit() error {
 	if c.who, err = c.api.auth.Principal(c.r); err != nil {
 		return err
 	}
-	if len(a.roles) > 0 && !c.who.HasAny(a.roles...) {
+	if len(a.roles) > 0 && !c.who.HasAny(a.roles...) || c.who.Has(platform.RoleDeviceBootstrap) && len(a.roles) == 0 {
 		return forbidden()
 	}
 	return nil
@@ -74,9 +75,10 @@ func (c *call) ownTenant() error {
 	return problem.WithCode(problem.NotFound, "security/Not Found", "There is no tenant with id = "+cut(c.param("tenant")), nil)
 }
 
-// management refuses who does not belong to the management tenant.
+// management refuses who neither belongs to the management tenant nor owns the
+// instance.
 func (c *call) management() error {
-	if c.tenant() != platform.Management {
+	if c.tenant() != platform.Management && c.who.Method != platform.ByAdminSocket {
 		return forbidden()
 	}
 	return nil

@@ -50,9 +50,18 @@ type Accounts interface {
 	Tenant(ctx context.Context, id platform.TenantID) (platform.Tenant, error)
 
 	User(ctx context.Context, tenant platform.TenantID, name string) (platform.User, error)
-	Users(ctx context.Context, tenant platform.TenantID, page platform.Page) (platform.List[platform.User], error)
-	SetPassword(ctx context.Context, actor platform.Principal, tenant platform.TenantID, name string, password secret.String) error
-	SetEnabled(ctx context.Context, actor platform.Principal, tenant platform.TenantID, name string, enabled bool) error
+	TenantForHost(ctx context.Context, host string) (platform.TenantID, error)
+	CreateTenant(ctx context.Context, t platform.Tenant, adminName string, password secret.String) error
+	Authenticate(ctx context.Context, tenant platform.TenantID, user string, password secret.String, address string) (platform.Principal, error)
+	Logout(ctx context.Context, p platform.Principal) error
+	LogoutAll(ctx context.Context, actor platform.Principal) error
+	SetEditable(ctx context.Context, actor platform.Principal, key platform.OptionKey, editable bool) error
+
+	CreateUser(ctx context.Context, actor platform.Principal, u platform.User, password secret.String) error
+	UpdateUser(ctx context.Context, actor platform.Principal, u platform.User, password secret.String) error
+	DeleteUser(ctx context.Context, actor platform.Principal, tenant platform.TenantID, name string) error
+	ChangeOwnPassword(ctx context.Context, actor platform.Principal, current, next secret.String, address string) error
+	Users(ctx context.Context, tenant platform.TenantID, f platform.UserFilter, page platform.Page) (platform.List[platform.User], error)
 
 	Option(ctx context.Context, tenant platform.TenantID, key platform.OptionKey) (value string, set bool, err error)
 	Options(ctx context.Context, tenant platform.TenantID, category string) ([]platform.Option, error)
@@ -70,7 +79,8 @@ type Accounts interface {
 // has these methods.
 type DeviceUsers interface {
 	DeviceUser(ctx context.Context, tenant platform.TenantID, externalID string) (platform.DeviceUser, error)
-	DeviceUsers(ctx context.Context, tenant platform.TenantID, page platform.Page) (platform.List[platform.DeviceUser], error)
+	DeviceUsers(ctx context.Context, tenant platform.TenantID, f platform.UserFilter, page platform.Page) (platform.List[platform.DeviceUser], error)
+	DeleteDeviceUser(ctx context.Context, tenant platform.TenantID, externalID string, audit ...platform.AuditRecord) error
 	SetDeviceUserEnabled(ctx context.Context, tenant platform.TenantID, externalID string, enabled bool, audit ...platform.AuditRecord) error
 }
 
@@ -152,6 +162,8 @@ type Authority interface {
 // Tokens issues device tokens: server/devicetoken.
 type Tokens interface {
 	Issue(ctx context.Context, tenant platform.TenantID, device, host string) (token string, err error)
+	// IssueLogin issues one to a person who has proved their password.
+	IssueLogin(ctx context.Context, p platform.Principal, host string) (token, xsrf string, err error)
 }
 
 // Registrations is who may enrol: server/registration.
@@ -161,7 +173,9 @@ type Registrations interface {
 	Get(ctx context.Context, tenant platform.TenantID, externalID string) (platform.Registration, error)
 	List(ctx context.Context, tenant platform.TenantID, page platform.Page) (platform.List[platform.Registration], error)
 	Delete(ctx context.Context, actor platform.Principal, externalID string) error
-	Accept(ctx context.Context, actor platform.Principal, externalID string) (platform.Registration, error)
+	Accept(ctx context.Context, actor platform.Principal, externalID string, token secret.String) (platform.Registration, error)
+	Limit(ctx context.Context, tenant platform.TenantID) (registration.Limit, error)
+	Fetch(ctx context.Context, hint platform.TenantID, externalID string, token secret.String) (registration.Credentials, error)
 }
 
 // Refusals lists why somebody was refused: server/refusal.

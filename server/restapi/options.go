@@ -2,7 +2,6 @@ package restapi
 
 import (
 	"net/http"
-	"strings"
 
 	"mooring/internal/problem"
 	"mooring/server/account"
@@ -10,10 +9,9 @@ import (
 	"mooring/server/platform"
 )
 
-// credentialPrefix begins keys whose values are never shown (rest.md §4.7).
+// encryptedText stands for values that are never shown (rest.md §4.7).
 const (
-	credentialPrefix = "credentials."
-	encryptedText    = "<<Encrypted>>"
+	encryptedText = "<<Encrypted>>"
 )
 
 func (a *API) optionRoutes() []route {
@@ -26,6 +24,7 @@ func (a *API) optionRoutes() []route {
 		{method: "PUT", path: category, access: admin, serve: updateCategory},
 		{method: "GET", path: one, access: reader, serve: readOption},
 		{method: "PUT", path: one, access: admin, serve: updateOption},
+		{method: "PUT", path: one + "/editable", access: admin, serve: setEditable},
 		{method: "DELETE", path: one, access: admin, serve: deleteOption},
 	}
 }
@@ -38,7 +37,7 @@ func optionKey(c *call) platform.OptionKey {
 func masked(options []platform.Option) []platform.Option {
 	shown := make([]platform.Option, len(options))
 	for i, o := range options {
-		if strings.HasPrefix(o.Key, credentialPrefix) {
+		if account.IsCredential(o.OptionKey) {
 			o.Value = encryptedText
 		}
 		shown[i] = o
@@ -96,19 +95,42 @@ func setOption(c *call, o platform.Option) error {
 	if err := setOptions(c, []platform.Option{o}); err != nil {
 		return err
 	}
+	o = masked([]platform.Option{o})[0]
 	c.written(http.StatusOK, c8yjson.MediaOption, func(w *c8yjson.Writer) { c8yjson.Option(w, c.base(), o) })
 	return nil
 }
 
-// setOptions refuses what would have to be stored encrypted: nothing of ours
-// reads such an option, and a secret that nobody uses is better not kept.
 func setOptions(c *call, options []platform.Option) error {
-	for _, o := range options {
-		if strings.HasPrefix(o.Key, credentialPrefix) {
-			return problem.New(problem.Unprocessable, "Options that begin with 'credentials.' are not kept here.", nil)
-		}
-	}
 	return c.api.Accounts.SetOptions(c.ctx(), c.actor(), c.tenant(), options)
+}
+
+// setEditable says whether tenants may set an option themselves.
+func setEditable(c *call) error {
+	if err := c.management(); err != nil {
+		return err
+	}
+	body, err := c.body()
+	if err != nil {
+		return err
+	}
+	text, err := body.Text("editable")
+	if err != nil {
+		return err
+	}
+	if text != "true" && text != "false" {
+		return problem.WithCode(problem.Unprocessable, "options/Invalid Data", "'editable' must be true or false.", nil)
+	}
+	key := optionKey(c)
+	if err := c.api.Accounts.SetEditable(c.ctx(), c.actor(), key, text == "true"); err != nil {
+		return err
+	}
+	value, _, err := c.api.Accounts.Option(c.ctx(), c.tenant(), key)
+	if err != nil {
+		return err
+	}
+	o := masked([]platform.Option{{OptionKey: key, Value: value}})[0]
+	c.written(http.StatusOK, c8yjson.MediaOption, func(w *c8yjson.Writer) { c8yjson.Option(w, c.base(), o) })
+	return nil
 }
 
 func readCategory(c *call) error {
@@ -132,7 +154,7 @@ func updateCategory(c *call) error {
 	if err := setOptions(c, options); err != nil {
 		return err
 	}
-	c.written(http.StatusOK, c8yjson.MediaJSON, func(w *c8yjson.Writer) { c8yjson.OptionMap(w, options) })
+	c.written(http.StatusOK, c8yjson.MediaJSON, func(w *c8yjson.Writer) { c8yjson.OptionMap(w, masked(options)) })
 	return nil
 }
 
@@ -142,7 +164,7 @@ func readOption(c *call) error {
 	if err != nil {
 		return err
 	}
-	if !set {
+	if !set || key.Category == "mooring" {
 		return account.OptionNotFound(platform.OptionKey{Category: cut(key.Category), Key: cut(key.Key)})
 	}
 	o := masked([]platform.Option{{OptionKey: key, Value: value}})[0]

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"mooring/internal/problem"
+	"mooring/internal/secret"
 	"mooring/server/c8yjson"
 	"mooring/server/platform"
 	"mooring/server/registration"
@@ -23,6 +24,7 @@ func (a *API) registrationRoutes() []route {
 		{method: "PUT", path: one, access: admin, serve: acceptRegistration},
 		{method: "DELETE", path: one, access: remover, serve: deleteRegistration},
 		{method: "POST", path: "/devicecontrol/bulkNewDeviceRequests", access: admin, serve: registerInBulk},
+		{method: "POST", path: "/devicecontrol/deviceCredentials", access: having(platform.RoleDeviceBootstrap), serve: fetchCredentials},
 		{method: "DELETE", path: "/devicecontrol/bulkNewDeviceRequests/{id}", access: having(platform.RoleDeviceControlAdmin, platform.RoleUserAdmin), serve: deleteRegistration},
 	}
 }
@@ -52,7 +54,7 @@ func createRegistration(c *call) error {
 		return err
 	}
 	r, err := c.api.Registrations.Create(c.ctx(), c.actor(), registration.NewRequest{ExternalID: in.ID, OTP: in.EnrolmentOTP,
-		Type: in.Type, GroupID: in.GroupID, Tenant: platform.TenantID(in.TenantID)})
+		Type: in.Type, GroupID: in.GroupID, Tenant: platform.TenantID(in.TenantID), Custom: in.Custom, SecurityToken: in.SecurityToken})
 	if err != nil {
 		return err
 	}
@@ -88,7 +90,7 @@ func acceptRegistration(c *call) error {
 	default:
 		return problem.WithCode(problem.Unprocessable, "undefined/validationError", "'status' can only be set to ACCEPTED.", nil)
 	}
-	r, err := c.api.Registrations.Accept(c.ctx(), c.actor(), c.param("id"))
+	r, err := c.api.Registrations.Accept(c.ctx(), c.actor(), c.param("id"), in.SecurityToken)
 	if err != nil {
 		return err
 	}
@@ -104,21 +106,28 @@ func deleteRegistration(c *call) error {
 	return nil
 }
 
-// acceptAll accepts the first 2,000 requests whose devices have asked.
+// acceptance is what became of one request.
+type acceptance struct {
+	id  string
+	err error
+}
+
+// acceptAll accepts the requests whose devices have asked.
 func acceptAll(c *call) error {
-	list, err := c.api.Registrations.List(c.ctx(), c.tenant(), platform.Page{Number: 1, Size: platform.MaxPageSize})
-	if err != nil {
-		return err
-	}
-	type acceptance struct {
-		id  string
-		err error
-	}
 	var done []acceptance
-	for _, r := range list.Items {
-		if r.Status == platform.StatusPending {
-			_, err := c.api.Registrations.Accept(c.ctx(), c.actor(), r.ExternalID)
-			done = append(done, acceptance{r.ExternalID, err})
+	for page := (platform.Page{Number: 1, Size: platform.MaxPageSize}); ; page.Number++ {
+		list, err := c.api.Registrations.List(c.ctx(), c.tenant(), page)
+		if err != nil {
+			return err
+		}
+		for _, r := range list.Items {
+			if r.Status == platform.StatusPending {
+				_, err := c.api.Registrations.Accept(c.ctx(), c.actor(), r.ExternalID, secret.String{})
+				done = append(done, acceptance{r.ExternalID, err})
+			}
+		}
+		if !list.More {
+			break
 		}
 	}
 	c.answer(http.StatusOK, c8yjson.MediaJSON, func(w *c8yjson.Writer) {
@@ -137,11 +146,49 @@ func acceptAll(c *call) error {
 	return nil
 }
 
-// readLimit says that there is no limit of devices.
+// readLimit tells how many devices there are and may be.
 func readLimit(c *call) error {
+	l, err := c.api.Registrations.Limit(c.ctx(), c.tenant())
+	if err != nil {
+		return err
+	}
 	c.answer(http.StatusOK, c8yjson.MediaJSON, func(w *c8yjson.Writer) {
 		w.Open('{')
-		w.Bool("isReached", false)
+		w.Bool("isReached", l.Reached())
+		if l.Max > 0 {
+			w.Int("limit", l.Max)
+		}
+		w.Int("deviceCount", l.Devices)
+		w.Close('}')
+	})
+	return nil
+}
+
+// fetchCredentials answers a device that asks for its password (rest.md §5.3).
+func fetchCredentials(c *call) error {
+	body, err := c.body()
+	if err != nil {
+		return err
+	}
+	in, err := c8yjson.ParseNewDeviceRequest(body)
+	if err != nil {
+		return err
+	}
+	hint, err := c.api.Accounts.TenantForHost(c.ctx(), c.r.Host)
+	if err != nil && problem.KindOf(err) != problem.NotFound {
+		return err
+	}
+	given, err := c.api.Registrations.Fetch(c.ctx(), hint, in.ID, in.SecurityToken)
+	if err != nil {
+		return err
+	}
+	c.answer(http.StatusCreated, c8yjson.MediaDeviceCredentials, func(w *c8yjson.Writer) {
+		w.Open('{')
+		w.Text("id", given.ExternalID)
+		w.Text("tenantId", string(given.Tenant))
+		w.Text("username", given.User)
+		w.Text("password", given.Password.Reveal())
+		w.Link("self", c.base(), "/devicecontrol/deviceCredentials/", given.ExternalID)
 		w.Close('}')
 	})
 	return nil

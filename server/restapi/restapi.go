@@ -57,7 +57,7 @@ func (a *API) routes() []route {
 	return slices.Concat(
 		a.managedObjectRoutes(), a.childRoutes(), a.identityRoutes(),
 		a.measurementRoutes(), a.eventRoutes(), a.alarmRoutes(),
-		a.tenantRoutes(), a.optionRoutes(), a.systemOptionRoutes(), a.featureRoutes(),
+		a.tenantRoutes(), a.tenantsRoutes(), a.loginRoutes(), a.groupRoutes(), a.optionRoutes(), a.systemOptionRoutes(), a.featureRoutes(),
 		a.userRoutes(), a.auditRoutes(),
 		a.trustedCertificateRoutes(), a.possessionRoutes(), a.chainRoutes(), a.revocationRoutes(), a.authorityRoutes(),
 		a.registrationRoutes(), a.deviceTokenRoutes(), a.mooringRoutes(),

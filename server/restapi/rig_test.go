@@ -53,6 +53,7 @@ type rig struct {
 	values   *telemetry.Service
 	trust    *trust.Trust
 	requests *registration.Service
+	vault    *vault.Vault
 }
 
 // Tenants of every rig, each with a user "admin".
@@ -90,15 +91,16 @@ func newRig(t testing.TB) *rig {
 	check(t, err)
 
 	r := &rig{t: t, store: store}
-	r.accounts = account.New(account.Config{Tenants: store, Users: store, Options: store})
+	v := vault.New(store, sealer, nil)
+	r.vault = v
+	r.accounts = account.New(account.Config{Tenants: store, Users: store, Options: store, Bootstrap: v, Sealer: v, Domain: "cloud.example.com"})
 	r.things = inventory.New(inventory.Config{Store: store, IDs: store})
 	r.values = telemetry.New(telemetry.Config{Store: store, IDs: store})
-	v := vault.New(store, sealer, nil)
 	r.trust = trust.New(trust.Config{Certificates: store, Revocations: store, Options: store, Tenants: store})
 	devices := deviceauth.New(deviceauth.Config{Trust: r.trust, Users: store, Secrets: v})
 	tokens := devicetoken.New(devicetoken.Config{Keys: store, Vault: v, Options: r.accounts})
 	refusals := refusal.New(refusal.Config{Store: store})
-	r.requests = registration.New(registration.Config{Store: store, MACs: v, IDs: store})
+	r.requests = registration.New(registration.Config{Store: store, MACs: v, IDs: store, Options: r.accounts})
 	authority := ca.New(ca.Config{Store: store, Keys: store, Vault: v, Features: r.accounts})
 	listeners.Store(&[]applier{r.accounts, r.things, r.trust, devices, authority})
 

@@ -2,9 +2,10 @@ package restapi
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 
-	"mooring/internal/secret"
+	"mooring/server/account"
 	"mooring/server/c8yjson"
 	"mooring/server/platform"
 )
@@ -14,7 +15,11 @@ func (a *API) userRoutes() []route {
 	reader := having(userReaders...)
 	return []route{
 		{method: "GET", path: "/user/currentUser", access: own, serve: readCurrentUser},
+		{method: "PUT", path: "/user/currentUser", access: own, serve: updateCurrentUser},
+		{method: "PUT", path: "/user/currentUser/password", access: own, serve: changeOwnPassword},
 		{method: "GET", path: "/user/{tenant}/users", access: reader, serve: listUsers},
+		{method: "POST", path: "/user/{tenant}/users", access: having(platform.RoleUserAdmin), serve: createUser},
+		{method: "DELETE", path: "/user/{tenant}/users/{user}", access: having(platform.RoleUserAdmin), serve: deleteUser},
 		{method: "GET", path: "/user/{tenant}/users/{user}", access: own, serve: readUser},
 		{method: "PUT", path: "/user/{tenant}/users/{user}", access: having(platform.RoleUserAdmin), serve: updateUser},
 		{method: "GET", path: "/user/{tenant}/userByName/{user}", access: own, serve: readUser},
@@ -25,7 +30,7 @@ func (a *API) userRoutes() []route {
 // its name and roles.
 func readCurrentUser(c *call) error {
 	u := platform.User{Tenant: c.tenant(), Name: c.who.User, Roles: c.who.Roles, Enabled: true}
-	if !c.who.IsDevice() && c.who.Method == platform.ByPassword {
+	if !c.who.IsDevice() && (c.who.Method == platform.ByPassword || c.who.Method == platform.ByToken) {
 		stored, err := c.api.Accounts.User(c.ctx(), c.tenant(), c.who.User)
 		if err != nil {
 			return err
@@ -33,10 +38,10 @@ func readCurrentUser(c *call) error {
 		u = stored
 	}
 	if accept := strings.ToLower(c.r.Header.Get("Accept")); strings.Contains(accept, "cumulocity.user+json") {
-		c.answer(http.StatusOK, c8yjson.MediaUser, func(w *c8yjson.Writer) { c8yjson.User(w, c.base(), u) })
+		c.answer(http.StatusOK, c8yjson.MediaUser, func(w *c8yjson.Writer) { writeUser(c, w, u) })
 		return nil
 	}
-	c.answer(http.StatusOK, c8yjson.MediaCurrentUser, func(w *c8yjson.Writer) { c8yjson.CurrentUser(w, c.base(), u) })
+	c.answer(http.StatusOK, c8yjson.MediaCurrentUser, func(w *c8yjson.Writer) { c8yjson.CurrentUser(w, c.base(), u, account.EffectiveRoles(u)) })
 	return nil
 }
 
@@ -49,8 +54,9 @@ func listUsers(c *call) error {
 	if err != nil {
 		return err
 	}
+	filter := platform.UserFilter{Prefix: c.query.Get("username"), Contains: c.query.Get("usernameContains"), Group: groupName(c.query.Get("groups"))}
 	if c.query.Get("onlyDevices") == "true" {
-		list, err := c.api.DeviceUsers.DeviceUsers(c.ctx(), c.tenant(), p.Page)
+		list, err := c.api.DeviceUsers.DeviceUsers(c.ctx(), c.tenant(), filter, p.Page)
 		if err != nil {
 			return err
 		}
@@ -59,11 +65,11 @@ func listUsers(c *call) error {
 		})
 		return nil
 	}
-	list, err := c.api.Accounts.Users(c.ctx(), c.tenant(), p.Page)
+	list, err := c.api.Accounts.Users(c.ctx(), c.tenant(), filter, p.Page)
 	if err != nil {
 		return err
 	}
-	collection(c, c8yjson.MediaUsers, "users", p, list, func(w *c8yjson.Writer, u platform.User) { c8yjson.User(w, c.base(), u) })
+	collection(c, c8yjson.MediaUsers, "users", p, list, func(w *c8yjson.Writer, u platform.User) { writeUser(c, w, u) })
 	return nil
 }
 
@@ -91,12 +97,11 @@ func readUser(c *call) error {
 	if err != nil {
 		return err
 	}
-	c.answer(http.StatusOK, c8yjson.MediaUser, func(w *c8yjson.Writer) { c8yjson.User(w, c.base(), u) })
+	c.answer(http.StatusOK, c8yjson.MediaUser, func(w *c8yjson.Writer) { writeUser(c, w, u) })
 	return nil
 }
 
-// updateUser switches people and devices on and off and sets passwords of
-// people.
+// updateUser switches devices on and off and changes the records of people.
 func updateUser(c *call) error {
 	if err := c.ownTenant(); err != nil {
 		return err
@@ -116,33 +121,12 @@ func updateUser(c *call) error {
 	return updatePerson(c, name)
 }
 
-func updatePerson(c *call, name string) error {
-	body, err := c.body()
-	if err != nil {
-		return err
-	}
-	enabled, set, err := body.Bool("enabled")
-	if err != nil {
-		return err
-	}
-	password, err := body.Text("password")
-	if err != nil {
-		return err
-	}
-	if password != "" {
-		if err := c.api.Accounts.SetPassword(c.ctx(), c.actor(), c.tenant(), name, secret.New(password)); err != nil {
-			return err
+// groupName takes the number of a group for its name.
+func groupName(group string) string {
+	for _, g := range account.Groups() {
+		if strconv.Itoa(g.ID) == group {
+			return g.Name
 		}
 	}
-	if set {
-		if err := c.api.Accounts.SetEnabled(c.ctx(), c.actor(), c.tenant(), name, enabled); err != nil {
-			return err
-		}
-	}
-	u, err := c.api.Accounts.User(c.ctx(), c.tenant(), name)
-	if err != nil {
-		return err
-	}
-	c.written(http.StatusOK, c8yjson.MediaUser, func(w *c8yjson.Writer) { c8yjson.User(w, c.base(), u) })
-	return nil
+	return group
 }

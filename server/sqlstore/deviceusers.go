@@ -31,10 +31,11 @@ func (s *Store) DeviceUser(ctx context.Context, tenant platform.TenantID, extern
 }
 
 // DeviceUsers implements platform.DeviceUsers: in the order of external IDs.
-func (s *Store) DeviceUsers(ctx context.Context, tenant platform.TenantID, page platform.Page) (platform.List[platform.DeviceUser], error) {
+func (s *Store) DeviceUsers(ctx context.Context, tenant platform.TenantID, f platform.UserFilter, page platform.Page) (platform.List[platform.DeviceUser], error) {
 	return readOne(ctx, s, tenant, func(tx *session, t tenantKey) (platform.List[platform.DeviceUser], error) {
 		q := selection{columns: deviceUserColumns, from: "device_users", order: "external_id"}
 		q.and("tenant = ?", t)
+		q.users("'device_' || external_id", f)
 		l, err := list(tx, &q, page, scanDeviceUser(tenant))
 		for i := range l.Items {
 			if err != nil {

@@ -62,7 +62,7 @@ func TestDiskFull(t *testing.T) {
 		t.Errorf("a command with space again: %v", err)
 	}
 	checkStored(t, s, append(stored, 1_000_000))
-	l, err := s.Users(t.Context(), "t1", platform.Page{Number: 1, Size: 1, WithTotal: true})
+	l, err := s.Users(t.Context(), "t1", platform.UserFilter{}, platform.Page{Number: 1, Size: 1, WithTotal: true})
 	if err != nil || l.Total != int64(users) { // the one that failed makes up for the last
 		t.Errorf("got %d users, %v, want %d", l.Total, err, users)
 	}

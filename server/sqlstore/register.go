@@ -30,21 +30,30 @@ func (s *session) register(t tenantKey, cmd platform.RegisterDevice) (done platf
 	if done.Created, err = s.putRegistration(t, cmd.Registration); err != nil {
 		return done, err
 	}
+	err = s.makeDevice(t, cmd, &done)
+	return done, err
+}
+
+// makeDevice makes what is to be there besides the registration.
+func (s *session) makeDevice(t tenantKey, cmd platform.RegisterDevice, done *platform.Registered) (err error) {
 	if cmd.User != nil {
 		u := *cmd.User
 		u.Tenant = cmd.Registration.Tenant
 		if done.Created, err = s.putDeviceUser(t, u); err != nil {
-			return done, err
+			return err
 		}
 		done.CredentialUpdated = !done.Created
 	}
 	if cmd.Object.ID == 0 {
-		return done, nil
+		return nil
 	}
 	if done.ObjectID, err = s.registerObject(t, cmd); err != nil {
-		return done, err
+		return err
 	}
-	return done, s.placeInGroups(t, cmd, done.ObjectID)
+	if err := s.placeInGroup(t, cmd.Registration.GroupID, done.ObjectID); err != nil {
+		return err
+	}
+	return s.placeInGroups(t, cmd, done.ObjectID)
 }
 
 // registerObject finds the object that has the first external ID, or creates it.

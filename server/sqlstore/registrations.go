@@ -9,7 +9,7 @@ import (
 // What an OTP bought is read from the certificate that was issued.
 const (
 	registrationColumns = `r.external_id, r.status, r.owner, r.otp_key, r.otp_mac, r.type, r.group_id, r.created, r.epoch,
-		r.asked_key, r.spent_serial, i.key_hash, i.certificate, i.issued_at`
+		r.asked_key, r.hands_out, r.operator_key, r.operator_mac, r.device_key, r.device_mac, r.tries, r.custom, r.spent_serial, i.key_hash, i.certificate, i.issued_at`
 	registrationTables = `registrations r LEFT JOIN issued i ON i.tenant = r.tenant AND i.serial = r.spent_serial`
 )
 
@@ -18,7 +18,8 @@ func scanRegistration(tenant platform.TenantID) func(*row) platform.Registration
 		reg := platform.Registration{
 			Tenant: tenant, ExternalID: r.text(), Status: platform.RegistrationStatus(r.text()), Owner: r.text(),
 			OTP: platform.SecretMAC{KeyID: r.text(), MAC: r.bytes()}, Type: r.text(), GroupID: r.id(), Created: r.time(), Epoch: r.int(),
-			AskedKey: r.hash(),
+			AskedKey: r.hash(), HandsOut: r.bool(), OperatorToken: platform.SecretMAC{KeyID: r.text(), MAC: r.bytes()},
+			DeviceToken: platform.SecretMAC{KeyID: r.text(), MAC: r.bytes()}, Tries: int(r.int()), Custom: r.fragments(),
 		}
 		spent := platform.SpentOTP{Serial: r.text(), KeyHash: r.hash(), Certificate: r.bytes(), At: r.time()}
 		if spent.Serial != "" {
@@ -68,9 +69,15 @@ func (s *session) putRegistration(t tenantKey, r platform.Registration) (created
 	if err != nil {
 		return false, err
 	}
-	return n == 0, s.run(`INSERT INTO registrations (tenant, external_id, status, owner, otp_key, otp_mac, type, group_id, created, epoch, asked_key)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		t, r.ExternalID, string(r.Status), r.Owner, r.OTP.KeyID, r.OTP.MAC, r.Type, r.GroupID, r.Created, epoch, r.AskedKey[:])
+	custom, err := encodeFragments(r.Custom)
+	if err != nil {
+		return false, err
+	}
+	return n == 0, s.run(`INSERT INTO registrations (tenant, external_id, status, owner, otp_key, otp_mac, type, group_id, created, epoch, asked_key,
+		hands_out, operator_key, operator_mac, device_key, device_mac, tries, custom)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
+		t, r.ExternalID, string(r.Status), r.Owner, r.OTP.KeyID, r.OTP.MAC, r.Type, r.GroupID, r.Created, epoch, r.AskedKey[:],
+		r.HandsOut, r.OperatorToken.KeyID, r.OperatorToken.MAC, r.DeviceToken.KeyID, r.DeviceToken.MAC, r.Tries, custom)
 }
 
 // spendOTP is the compare-and-set of design decision 10.

@@ -233,3 +233,13 @@ func appendPart(out []byte, s string) []byte {
 	out = binary.BigEndian.AppendUint32(out, uint32(len(s)))
 	return append(out, s...)
 }
+
+// Unseal decrypts what Seal made, without keeping it in memory: for values that
+// change under their name. Errors are those of Open.
+func (v *Vault) Unseal(ctx context.Context, k platform.SealedKey) ([]byte, error) {
+	plain, err := v.sealer.Unseal(ctx, k.Sealed, associatedData(k.Tenant, k.KeyID, k.Purpose))
+	if err != nil {
+		return nil, fmt.Errorf("unseal %s %s of tenant %s: %w", k.Purpose, k.KeyID, k.Tenant, err)
+	}
+	return plain, nil
+}

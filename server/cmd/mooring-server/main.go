@@ -71,6 +71,14 @@ func init() { // in init, because help refers to the table
 		{"explain", "--data DIR CN", "say why a device was refused",
 			"mooring-server explain --data /tmp/mooring device-001", explain},
 		{"tenant list", "--data DIR", "list tenants", "mooring-server tenant list --data /tmp/mooring", tenantList},
+		{"tenant create", "--data DIR [--id ID] [--domain NAME] [--admin NAME] [--password-file FILE|-]", "create a tenant with its administrator; prints a password it made",
+			"mooring-server tenant create --data /tmp/mooring --id t1001 > t1001.password", tenantCreate},
+		{"user password", "--data DIR --user NAME [--password-file FILE|-]", "give a person a new password; prints one it made",
+			"mooring-server user password --data /tmp/mooring --tenant management --user admin", userPassword},
+		{"bootstrap show", "--data DIR", "show user and password by which devices fetch theirs",
+			"mooring-server bootstrap show --data /tmp/mooring", bootstrapShow},
+		{"bootstrap rotate", "--data DIR", "replace the password by which devices fetch theirs",
+			"mooring-server bootstrap rotate --data /tmp/mooring", bootstrapRotate},
 		{"version", "", "print the version", "mooring-server version", showVersion},
 	}
 }

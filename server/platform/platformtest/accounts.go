@@ -1,6 +1,9 @@
 package platformtest
 
 import (
+	"encoding/json"
+	"strings"
+
 	"mooring/internal/problem"
 	"mooring/server/platform"
 )
@@ -79,9 +82,50 @@ var userChecks = []check{
 		for _, name := range []string{"zoe", "Bob", "bob", "émile"} {
 			f.must(f.PutUser(f.Context(), platform.User{Tenant: acme, Name: name}))
 		}
-		l := got[platform.List[platform.User]](f)(f.Users(f.Context(), acme, everything))
+		l := got[platform.List[platform.User]](f)(f.Users(f.Context(), acme, platform.UserFilter{}, everything))
 		equal(f, "names", collect(l.Items, func(u platform.User) string { return u.Name }), []string{"Bob", "admin", "bob", "zoe", "émile"})
-		pages(f, 5, func(p platform.Page) (platform.List[platform.User], error) { return f.Users(f.Context(), acme, p) })
+		pages(f, 5, func(p platform.Page) (platform.List[platform.User], error) {
+			return f.Users(f.Context(), acme, platform.UserFilter{}, p)
+		})
+	}},
+	{"users are created once, deleted, and found by name and group", func(f *fixture) {
+		f.tenants()
+		f.kind(f.CreateUser(f.Context(), platform.User{Tenant: acme, Name: "admin"}, audit("no")), problem.Conflict)
+		for name, group := range map[string]string{"Bob_1": "readers", "bobX1": "readers admins", "rob": "admins"} {
+			f.must(f.CreateUser(f.Context(), platform.User{Tenant: acme, Name: name, Groups: strings.Fields(group), Phone: "1", DisplayName: "B",
+				ResetPassword: true, Custom: platform.Fragments{"a": json.RawMessage(`[1]`)}, Created: day, PasswordSet: day}))
+		}
+		u := got[platform.User](f)(f.User(f.Context(), acme, "rob"))
+		equal(f, "user", u, platform.User{Tenant: acme, Name: "rob", Groups: []string{"admins"}, Phone: "1", DisplayName: "B",
+			ResetPassword: true, Custom: platform.Fragments{"a": json.RawMessage(`[1]`)}, Created: day, PasswordSet: day})
+		find := func(filter platform.UserFilter) []string {
+			l := got[platform.List[platform.User]](f)(f.Users(f.Context(), acme, filter, everything))
+			return collect(l.Items, func(u platform.User) string { return u.Name })
+		}
+		equal(f, "prefix", find(platform.UserFilter{Prefix: "BOB_"}), []string{"Bob_1"})
+		equal(f, "contains", find(platform.UserFilter{Contains: "OB"}), []string{"Bob_1", "bobX1", "rob"})
+		equal(f, "group", find(platform.UserFilter{Group: "admins"}), []string{"bobX1", "rob"})
+		equal(f, "part of a group", find(platform.UserFilter{Group: "admin"}), nil)
+		equal(f, "nobody", find(platform.UserFilter{Contains: "%"}), nil)
+		f.must(f.DeleteUser(f.Context(), acme, "rob", audit("gone")))
+		f.kind(f.DeleteUser(f.Context(), acme, "rob", audit("no")), problem.NotFound)
+		f.kind(f.DeleteUser(f.Context(), other, "Bob_1", audit("no")), problem.NotFound)
+		equal(f, "audit", f.audits(), []string{"gone"})
+	}},
+	{"sessions end once, for one tenant, and are forgotten in time", func(f *fixture) {
+		f.tenants()
+		ended := func(tenant platform.TenantID, id string) bool {
+			return got[bool](f)(f.SessionEnded(f.Context(), tenant, id))
+		}
+		f.must(f.EndSession(f.Context(), acme, "s1", at(10), at(0)))
+		f.must(f.EndSession(f.Context(), acme, "s1", at(10), at(0)))
+		equal(f, "s1", ended(acme, "s1"), true)
+		equal(f, "s1 of the other", ended(other, "s1"), false)
+		f.must(f.EndSession(f.Context(), acme, "s2", at(30), at(10)))
+		equal(f, "s1 until it expires", ended(acme, "s1"), true)
+		f.must(f.EndSession(f.Context(), acme, "s3", at(30), at(11)))
+		equal(f, "s1 after", ended(acme, "s1"), false)
+		equal(f, "s2", ended(acme, "s2"), true)
 	}},
 	{"text that a database cannot keep is refused", func(f *fixture) {
 		f.tenants()

@@ -53,11 +53,11 @@ var deviceUserChecks = []check{
 			f.must(f.CreateDeviceUser(f.Context(), deviceUser(id)))
 			got[bool](f)(f.RecordProvisioned(f.Context(), acme, id, provisioned(id+id, 1)))
 		}
-		l := got[platform.List[platform.DeviceUser]](f)(f.DeviceUsers(f.Context(), acme, everything))
+		l := got[platform.List[platform.DeviceUser]](f)(f.DeviceUsers(f.Context(), acme, platform.UserFilter{}, everything))
 		equal(f, "serials", collect(l.Items, func(u platform.DeviceUser) string { return u.ExternalID + u.Provisioned[0].Serial }),
 			[]string{"aaa", "bbb", "ccc"})
 		pages(f, 3, func(p platform.Page) (platform.List[platform.DeviceUser], error) {
-			return f.DeviceUsers(f.Context(), acme, p)
+			return f.DeviceUsers(f.Context(), acme, platform.UserFilter{}, p)
 		})
 	}},
 	{"provisioned certificates: the newest five", func(f *fixture) {

@@ -69,6 +69,56 @@ var registrationChecks = []check{
 			return f.Registrations(f.Context(), acme, p)
 		})
 	}},
+	{"a registration advances from the state that was read", func(f *fixture) {
+		f.tenants()
+		r := registration()
+		r.OTP, r.Status, r.HandsOut, r.OperatorToken = platform.SecretMAC{}, platform.StatusWaiting, true, otp(4)
+		r.Custom = platform.Fragments{"x": json.RawMessage("1")}
+		got[platform.Registered](f)(f.Register(f.Context(), platform.RegisterDevice{Registration: r}))
+		have := got[platform.Registration](f)(f.Registration(f.Context(), acme, "dev1"))
+		r.Epoch = 1
+		equal(f, "as it was registered", have, r)
+		next := have
+		next.Status, next.DeviceToken, next.Tries = platform.StatusPending, otp(5), 1
+		f.must(f.AdvanceRegistration(f.Context(), have, next, audit("one")))
+		f.kind(f.AdvanceRegistration(f.Context(), have, next, audit("no")), problem.Conflict)
+		equal(f, "advanced", got[platform.Registration](f)(f.Registration(f.Context(), acme, "dev1")), next)
+		stale := next
+		stale.Tries = 0
+		f.kind(f.AdvanceRegistration(f.Context(), stale, next, audit("no")), problem.Conflict)
+		stale = next
+		stale.Epoch = 2
+		f.kind(f.AdvanceRegistration(f.Context(), stale, next, audit("no")), problem.Conflict)
+		equal(f, "audit", f.audits(), []string{"one"})
+	}},
+	{"a password is handed out once, with all that goes with it", func(f *fixture) {
+		f.tenants()
+		group := platform.ManagedObject{ID: f.newID(), Tenant: acme, Name: "g", Created: day, Updated: day}
+		f.must(f.CreateObject(f.Context(), acme, platform.CreateObject{Object: group}))
+		cmd := f.registerDevice()
+		cmd.Registration.GroupID, cmd.Registration.HandsOut, cmd.Registration.Status = group.ID, true, platform.StatusPending
+		got[platform.Registered](f)(f.Register(f.Context(), platform.RegisterDevice{Registration: cmd.Registration}))
+		equal(f, "awaited", len(got[[]platform.Registration](f)(f.Awaited(f.Context(), "dev1"))), 1)
+		equal(f, "another", len(got[[]platform.Registration](f)(f.Awaited(f.Context(), "dev"))), 0)
+		have := got[platform.Registration](f)(f.Registration(f.Context(), acme, "dev1"))
+		cmd.Registration = have
+		_, err := f.HandOut(f.Context(), cmd, audit("no"))
+		f.kind(err, problem.Conflict)
+		next := have
+		next.Status = platform.StatusAccepted
+		f.must(f.AdvanceRegistration(f.Context(), have, next))
+		done := got[platform.Registered](f)(f.HandOut(f.Context(), cmd, audit("out")))
+		equal(f, "done", done, platform.Registered{Created: true, ObjectID: cmd.Object.ID})
+		_, err = f.HandOut(f.Context(), cmd, audit("no"))
+		f.kind(err, problem.Conflict)
+		_, err = f.Registration(f.Context(), acme, "dev1")
+		f.kind(err, problem.NotFound)
+		equal(f, "user", got[platform.DeviceUser](f)(f.DeviceUser(f.Context(), acme, "dev1")), *cmd.User)
+		l := got[platform.List[platform.ManagedObject]](f)(f.Children(f.Context(), acme, group.ID, platform.ChildAssets, everything))
+		equal(f, "in the group", collect(l.Items, func(o platform.ManagedObject) platform.ID { return o.ID }), []platform.ID{cmd.Object.ID})
+		equal(f, "awaited", len(got[[]platform.Registration](f)(f.Awaited(f.Context(), "dev1"))), 0)
+		equal(f, "audit", f.audits(), []string{"out"})
+	}},
 	{"OTP is spent once", func(f *fixture) {
 		f.tenants()
 		got[platform.Registered](f)(f.Register(f.Context(), platform.RegisterDevice{Registration: registration()}))

@@ -63,7 +63,8 @@ func (f *fixture) describe(t platform.TenantID) map[string]string {
 	id := got[platform.ID](f)(f.ObjectByExternalID(ctx, t, platform.ExternalID{Type: "t", Value: "v"}))
 	texts["object"] = got[platform.ManagedObject](f)(f.Object(ctx, t, id)).Name
 	listed(f, texts, "registrations", f.Registrations, t, func(r platform.Registration) string { return r.Owner })
-	listed(f, texts, "device users", f.DeviceUsers, t, func(u platform.DeviceUser) string { return u.Password.KeyID })
+	texts["device users"] = join(f, got[platform.List[platform.DeviceUser]](f)(f.DeviceUsers(ctx, t, platform.UserFilter{}, everything)).Items,
+		func(u platform.DeviceUser) string { return u.Password.KeyID })
 	texts["issued"] = join(f, got[platform.List[platform.IssuedCertificate]](f)(f.IssuedCertificates(ctx, t, "", everything)).Items,
 		func(c platform.IssuedCertificate) string { return string(c.Certificate) })
 	texts["objects"] = join(f, got[platform.List[platform.ManagedObject]](f)(f.Objects(ctx, t, platform.ObjectFilter{FragmentType: "f"}, everything)).Items,
