@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"mooring/internal/secret"
+
 	"mooring/internal/jwt"
 	"mooring/server/platform"
 )
@@ -148,6 +150,7 @@ func TestRegistrations(t *testing.T) {
 	}
 	r.do(request{method: "PUT", path: path + "/dev2", body: `{"status":"BLOCKED"}`}).want(t, 422)
 	r.do(request{method: "PUT", path: path + "/dev2", body: `{}`}).want(t, 422)
+	_, _ = r.requests.Fetch(t.Context(), tenant, "dev2", secret.String{}) // nothing yet, but it asked
 	if got := r.do(request{method: "PUT", path: path + "/dev2", body: `{"status":"ACCEPTED"}`}).want(t, 200); got.text(t, "status") != "ACCEPTED" {
 		t.Errorf("got %s", got.body)
 	}

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +17,7 @@ func scanUser(tenant platform.TenantID) func(*row) platform.User {
 		return platform.User{
 			Tenant: tenant, Name: r.text(), PasswordHash: r.text(), Roles: splitRoles(r.text()), Enabled: r.bool(),
 			Email: r.text(), FirstName: r.text(), LastName: r.text(), Created: r.time(), PasswordSet: r.time(),
-			Groups: strings.Fields(r.text()), Phone: r.text(), DisplayName: r.text(), Custom: r.fragments(), ResetPassword: r.bool(),
+			Groups: slices.Collect(strings.FieldsSeq(r.text())), Phone: r.text(), DisplayName: r.text(), Custom: r.fragments(), ResetPassword: r.bool(),
 		}
 	}
 }
