@@ -19,6 +19,9 @@ const (
 	// maxTries bounds the attempts of one killer: some agents are done before
 	// they are killed, and do not count.
 	maxTries = 4 * agentKills / killers
+	// triesOfDevice is how often one device is used: the server has a limit on
+	// the certificates of one device (server/ca).
+	triesOfDevice = 10
 )
 
 // killer kills the agents of its devices, one after the other.
@@ -26,7 +29,7 @@ type killer struct {
 	server *instance
 	name   string
 	random *rand.Rand
-	// enrolled is renewed again and again, whatever state the last kill left.
+	// enrolled is renewed several times, whatever state the last kill left.
 	enrolled *device
 	// enrolling and renewing are how long both take when nobody is killed.
 	enrolling, renewing time.Duration
@@ -79,6 +82,9 @@ func (k *killer) measure(t *testing.T) {
 // whether the agent was killed before it was done.
 func (k *killer) kill(t *testing.T, try int) bool {
 	t.Helper()
+	if try%triesOfDevice == triesOfDevice-1 {
+		k.enrolled = enrolledDevice(t, k.server, fmt.Sprintf("%s-renewed-%d", k.name, try))
+	}
 	switch try % 5 {
 	case 0, 2:
 		return k.killEnrolment(t, try)
