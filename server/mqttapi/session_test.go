@@ -399,6 +399,18 @@ func TestKick(t *testing.T) {
 		if n != 1 || r.Stats().Kicked != 2 {
 			t.Errorf("kicked %d, %d in all", n, r.Stats().Kicked)
 		}
+		for reason, want := range map[platform.Reason]bool{platform.Accepted: false, platform.ReasonInternal: false} {
+			judge := func(platform.Principal, platform.Verdict) platform.Reason { return reason }
+			if got := r.KickDevice(tenant, "dev2", judge); got != want {
+				t.Errorf("kicked for %q: %t", reason, got)
+			}
+		}
+		two.sync()
+		judge := func(p platform.Principal, _ platform.Verdict) platform.Reason { return platform.ReasonUserDisabled }
+		if r.KickDevice("t2", "dev2", judge) || !r.KickDevice(tenant, "dev2", judge) {
+			t.Error("kicked another than dev2")
+		}
+		two.wantClosed()
 	})
 }
 

@@ -43,18 +43,27 @@ func firstOf(texts ...string) string {
 }
 
 func tenantList(ctx context.Context, args []string, s streams) error {
-	return withTenant(ctx, "tenant list", args, s, func(a *admin, _ string, _ []string) error {
-		var list struct {
-			Tenants []struct{ ID, Domain, CreationTime string }
-		}
-		if err := a.call(ctx, http.MethodGet, "/tenant/tenants?pageSize=2000", "", nil, &list); err != nil {
-			return err
-		}
-		w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "TENANT\tDOMAIN\tCREATED")
-		for _, t := range list.Tenants {
-			fmt.Fprintf(w, "%s\t%s\t%s\n", t.ID, t.Domain, t.CreationTime)
-		}
-		return w.Flush()
-	})
+	fs := flags("tenant list", s)
+	common := newAdminFlags(fs)
+	if _, err := parse(fs, args); err != nil {
+		return err
+	}
+	a, err := common.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	a.tenant = "management"
+	var list struct {
+		Tenants []struct{ ID, Domain, CreationTime string }
+	}
+	if err := a.call(ctx, http.MethodGet, "/tenant/tenants?pageSize=2000", "", nil, &list); err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "TENANT\tDOMAIN\tCREATED")
+	for _, t := range list.Tenants {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", t.ID, t.Domain, t.CreationTime)
+	}
+	return w.Flush()
 }
