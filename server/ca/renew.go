@@ -136,6 +136,9 @@ func (i *issuer) successor(now time.Time) (*x509.Certificate, error) {
 // renewalFailed tells everybody who can act. A store that cannot write still
 // lets the log and the e-mail out.
 func (s *Service) renewalFailed(ctx context.Context, tenant platform.TenantID, actor platform.Principal, now time.Time, cause error) {
+	if ctx.Err() != nil {
+		return // the caller went away or the server stops: that is no failure to tell of
+	}
 	s.log.Error("renewal of the tenant certificate authority failed", "tenant", tenant, "err", cause)
 	a := Alert{At: now, Text: fmt.Sprintf("The certificate authority of tenant %s could not be renewed; the server's log has the reason.", tenant)}
 	if record, err := s.store.Issuer(ctx, tenant); err == nil {

@@ -106,6 +106,8 @@ func TestMigrationsStayAsTheyWere(t *testing.T) {
 		"postgres/proof":             "17bc0386a9dc2caf",
 		"sqlite/approval":            "a77a8f4124f94a7b",
 		"postgres/approval":          "32b6d3942546f694",
+		"postgres/people":            "7e85bf282b8a9e7a",
+		"sqlite/people":              "0f5b8dc96e74b9c6",
 	}
 	got := map[string]string{}
 	for _, folder := range []string{"sqlite", "sqlite-telemetry", "postgres"} {
