@@ -54,6 +54,9 @@ const metaDev = "dev"
 
 // New opens the data directory and wires the server. Close or Run releases it.
 func New(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err error) {
+	if cfg.Data, err = filepath.Abs(cfg.Data); err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
 	s := &Server{cfg: cfg, opts: opts, log: opts.Log}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -184,8 +187,9 @@ func (s *Server) Run(ctx context.Context, ready func(Ready)) (err error) {
 	if s.cfg.Dev && s.cfg.TLS.Certificate == "" {
 		root = filepath.Join(s.cfg.Data, "tls", "root.pem")
 	}
-	ready(doors.ready(root))
-	s.log.Info("serving", "data", s.cfg.Data, "https", s.cfg.Listeners.HTTPS, "mtls", s.cfg.Listeners.MTLS, "mqtts", s.cfg.Listeners.MQTTS)
+	addresses := doors.ready(root)
+	ready(addresses)
+	s.log.Info("serving", "data", s.cfg.Data, "https", addresses.HTTPS, "mtls", addresses.MTLS, "mqtts", addresses.MQTTS)
 	<-run.ctx.Done()
 	s.log.Info("stopping")
 	return run.wait(s.cfg.Limits.StopWithin)

@@ -73,7 +73,7 @@ func (c *call) answer(status int, contentType string, body []byte) {
 func (c *call) fail(err error) {
 	kind := problem.KindOf(err)
 	out := outcomes[kind]
-	if kind == problem.Internal || kind == problem.Unavailable {
+	if (kind == problem.Internal || kind == problem.Unavailable) && c.r.Context().Err() == nil { // else the client went away
 		c.log.ErrorContext(c.r.Context(), "EST request failed", "path", c.r.URL.Path, "err", err)
 	}
 	if c.status != 0 {
