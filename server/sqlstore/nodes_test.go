@@ -14,7 +14,7 @@ import (
 
 // twoNodes opens one database twice, at the same time, as nodes do when a
 // cluster starts for the first time.
-func twoNodes(t *testing.T) [2]*sqlstore.Store {
+func twoNodes(t *testing.T, opts sqlstore.Options) [2]*sqlstore.Store {
 	t.Helper()
 	dsn := postgrestest.Database(t)
 	var (
@@ -23,7 +23,7 @@ func twoNodes(t *testing.T) [2]*sqlstore.Store {
 		both  sync.WaitGroup
 	)
 	for i := range nodes {
-		both.Go(func() { nodes[i], errs[i] = sqlstore.OpenPostgres(t.Context(), dsn, sqlstore.Options{}) })
+		both.Go(func() { nodes[i], errs[i] = sqlstore.OpenPostgres(t.Context(), dsn, opts) })
 	}
 	both.Wait()
 	for i, err := range errs {
@@ -38,7 +38,7 @@ func twoNodes(t *testing.T) [2]*sqlstore.Store {
 
 // Who follows the change log of two busy nodes sees every change, once.
 func TestNodesFollowChanges(t *testing.T) {
-	nodes := twoNodes(t)
+	nodes := twoNodes(t, sqlstore.Options{})
 	const workers, writes = 6, 40
 	start, err := nodes[0].LastChange(t.Context())
 	if err != nil {
@@ -84,7 +84,7 @@ func TestNodesFollowChanges(t *testing.T) {
 }
 
 func TestNodesShareNoIDs(t *testing.T) {
-	nodes := twoNodes(t)
+	nodes := twoNodes(t, sqlstore.Options{})
 	seen := map[platform.ID]bool{}
 	for i := range 5000 {
 		id, err := nodes[i%2].NewID(t.Context())
@@ -100,7 +100,7 @@ func TestNodesShareNoIDs(t *testing.T) {
 
 // Of two nodes that spend one OTP, one wins.
 func TestNodesSpendOneOTP(t *testing.T) {
-	nodes := twoNodes(t)
+	nodes := twoNodes(t, sqlstore.Options{})
 	for round := range 10 {
 		r := platform.Registration{Tenant: tenant, ExternalID: "dev1", OTP: platform.SecretMAC{KeyID: "k", MAC: []byte{1}}}
 		if _, err := nodes[round%2].Register(t.Context(), platform.RegisterDevice{Registration: r}); err != nil {
@@ -130,7 +130,7 @@ func TestNodesSpendOneOTP(t *testing.T) {
 // Nodes that raise the same alarms in opposite orders get into each other's
 // way in the database; it shows to nobody.
 func TestNodesRaiseTheSameAlarms(t *testing.T) {
-	nodes := twoNodes(t)
+	nodes := twoNodes(t, sqlstore.Options{})
 	const rounds, types = 20, 20
 	var both sync.WaitGroup
 	for n, s := range nodes {
@@ -168,7 +168,7 @@ func TestNodesRaiseTheSameAlarms(t *testing.T) {
 
 // After the database was restarted, the next commands and reads find it.
 func TestDatabaseRestarts(t *testing.T) {
-	nodes := twoNodes(t)
+	nodes := twoNodes(t, sqlstore.Options{Connections: 1}) // so that each is one that was used before
 	s := nodes[0]
 	if err := putUser(t.Context(), s, "before"); err != nil {
 		t.Fatal(err)
@@ -194,7 +194,7 @@ func TestDatabaseRestarts(t *testing.T) {
 
 // While the database is away, commands and reads are unavailable.
 func TestDatabaseIsAway(t *testing.T) {
-	nodes := twoNodes(t)
+	nodes := twoNodes(t, sqlstore.Options{})
 	s := nodes[0]
 	start := postgrestest.StopUntil(t)
 	_, err := s.User(t.Context(), tenant, "admin")
