@@ -54,8 +54,7 @@ func (s *Server) serveAdminSocket(run *group) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /mooring/bootstrap", s.showBootstrap)
 	mux.HandleFunc("POST /mooring/bootstrap", s.rotateBootstrap)
-	mux.Handle("/", s.services.rest)
-	server := s.httpServer(s.asAdministrator(mux))
+	server := s.httpServer(s.asAdministrator(byPrefix("/mooring/bootstrap", mux, s.services.rest)))
 	run.serve(adminSocketName, func() error { return server.Serve(l) }, server.Shutdown)
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/net/netutil"
 
+	"mooring/internal/est"
 	"mooring/server/httpauth"
 )
 
@@ -26,15 +27,11 @@ const (
 
 // serveHTTP serves the HTTP listeners that are open.
 func (s *Server) serveHTTP(run *group, doors *listeners) {
-	api := http.NewServeMux()
-	api.Handle("/.well-known/est/", s.services.est)
-	api.Handle("/", s.services.rest)
-	var handler http.Handler = api
+	handler := byPrefix(est.PathPrefix, s.services.est, s.services.rest)
 	if s.opts.Middleware != nil {
 		handler = s.opts.Middleware(handler)
 	}
-	crlOnly := http.NewServeMux()
-	crlOnly.Handle("GET /crl/", s.services.rest)
+	crlOnly := byPrefix("/crl/", s.services.rest, http.NotFoundHandler())
 
 	for _, door := range []struct {
 		name    string
@@ -67,6 +64,19 @@ func (s *Server) serveHTTP(run *group, doors *listeners) {
 			return err
 		}, server.Shutdown)
 	}
+}
+
+// byPrefix sends paths that begin with prefix to one handler and all others to
+// the other. It is no http.ServeMux, which cleans paths: an external ID may hold
+// an encoded slash, or two.
+func byPrefix(prefix string, those, others http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, prefix) {
+			those.ServeHTTP(w, r)
+			return
+		}
+		others.ServeHTTP(w, r)
+	})
 }
 
 // logAdapter writes what net/http has to say about connections at debug level:
