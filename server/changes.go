@@ -26,6 +26,7 @@ type applier func(ctx context.Context, c platform.Change) error
 type changeFeed struct {
 	log      *slog.Logger
 	appliers atomic.Pointer[[]applier]
+	loaded   int64 // newest change when the caches were loaded; set before tail
 }
 
 // subscribe sets who hears of changes; before it, nobody does: nothing is
@@ -51,13 +52,17 @@ func (f *changeFeed) apply(ctx context.Context, changes []platform.Change) {
 	}
 }
 
+// begin notes where the log stands. It is called before anything is loaded, so
+// that what changes meanwhile is applied, at worst twice.
+func (f *changeFeed) begin(ctx context.Context, log platform.Changes) (err error) {
+	f.loaded, err = log.LastChange(ctx)
+	return err
+}
+
 // tail applies what other nodes changed. Changes of this node come by again:
 // appliers are idempotent.
 func (f *changeFeed) tail(ctx context.Context, log platform.Changes) {
-	after, err := log.LastChange(ctx)
-	if err != nil {
-		f.log.Error("cannot read the change log", "err", err)
-	}
+	after := f.loaded
 	every := time.NewTicker(tailEvery)
 	defer every.Stop()
 	for {

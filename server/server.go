@@ -79,6 +79,9 @@ func New(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err e
 	if s.store, err = openStore(ctx, cfg, sqlstore.Options{OnCommit: feed.committed, Log: s.log}); err != nil {
 		return nil, err
 	}
+	if err := feed.begin(ctx, s.store); err != nil {
+		return nil, err
+	}
 	if err := s.checkStamp(ctx); err != nil {
 		return nil, err
 	}

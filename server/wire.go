@@ -106,10 +106,10 @@ func (s *services) load(ctx context.Context) error { return s.trust.Load(ctx) }
 
 // run does what has to be done now and then, until ctx ends.
 func (s *services) run(ctx context.Context) {
-	if s.tailing {
-		go s.feed.tail(ctx, s.store)
-	}
 	var running sync.WaitGroup
+	if s.tailing {
+		running.Go(func() { s.feed.tail(ctx, s.store) })
+	}
 	running.Go(func() { s.lists.Run(ctx) })
 	s.refusals.Run(ctx)
 	running.Wait()
