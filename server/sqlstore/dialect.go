@@ -1,5 +1,7 @@
 package sqlstore
 
+import "context"
+
 // dialect is what the two engines say differently.
 type dialect struct {
 	name string
@@ -11,6 +13,10 @@ type dialect struct {
 	// alarmLock makes the nodes' transactions that change alarms take turns: a
 	// batch changes many, in any order, and would run into those of another.
 	alarmLock string
+	// lookup makes the context of a look-up by an index out of the command's. SQLite's
+	// driver starts a goroutine for each query whose context can end; one that
+	// takes microseconds is better left alone.
+	lookup func(context.Context) context.Context
 	// position is the function (text, part) that is positive if part is in text.
 	position string
 	// migrationLock keeps two nodes from migrating at once; it holds until the end
@@ -27,6 +33,7 @@ type dialect struct {
 var sqliteDialect = &dialect{
 	name:     "sqlite",
 	begin:    "BEGIN IMMEDIATE",
+	lookup:   context.WithoutCancel,
 	position: "instr",
 	bulk:     bulkInserts(1),
 	classify: classifySQLite,
@@ -36,6 +43,7 @@ var sqliteDialect = &dialect{
 var postgresDialect = &dialect{
 	name:          "postgres",
 	begin:         "BEGIN",
+	lookup:        func(ctx context.Context) context.Context { return ctx },
 	lockRow:       " FOR NO KEY UPDATE",
 	position:      "strpos",
 	migrationLock: "SELECT pg_advisory_xact_lock(7235421906)", // numbers that are ours alone in the database

@@ -75,7 +75,12 @@ func (q *selection) sql() string {
 
 // count counts the rows.
 func (q *selection) count(s *session) (int64, error) {
-	return one(s, "count", (*row).int, "SELECT count(*)"+q.rest(), q.args...)
+	var n int64
+	err := s.each(func(r *row) error {
+		n = r.int()
+		return r.err
+	}, "SELECT count(*)"+q.rest(), q.args...)
+	return n, err
 }
 
 // paged returns the text and arguments for a page and one row more, by which

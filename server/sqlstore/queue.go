@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"runtime"
 	"sync"
 )
 
@@ -65,6 +66,7 @@ func (q *queue) take(maxCommands, maxBytes int) []*command {
 			return batch
 		}
 		<-q.wake
+		runtime.Gosched() // who can run may have something for the same commit
 	}
 }
 

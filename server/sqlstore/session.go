@@ -60,11 +60,15 @@ func (s *session) must(what, sql string, args ...any) error {
 
 // each calls f for every row of a query.
 func (s *session) each(f func(*row) error, sql string, args ...any) error {
+	return s.query(s.ctx, f, sql, args)
+}
+
+func (s *session) query(ctx context.Context, f func(*row) error, sql string, args []any) error {
 	bound, err := bind(args)
 	if err != nil {
 		return err
 	}
-	err = s.c.query(s.ctx, sql, bound, func(r *row) error {
+	err = s.c.query(ctx, sql, bound, func(r *row) error {
 		s.gotRow = true
 		return f(r)
 	})
@@ -84,14 +88,15 @@ func all[T any](s *session, scan func(*row) T, sql string, args ...any) ([]T, er
 	return list, err
 }
 
-// first reads one row; found is false if there is none.
+// first reads one row; found is false if there is none. It is for look-ups by
+// an index: on SQLite the end of ctx does not interrupt one that has begun.
 func first[T any](s *session, scan func(*row) T, sql string, args ...any) (v T, found bool, err error) {
-	err = s.each(func(r *row) error {
+	err = s.query(s.d.lookup(s.ctx), func(r *row) error {
 		if !found {
 			v, found = scan(r), true
 		}
 		return r.err
-	}, sql, args...)
+	}, sql, args)
 	return v, found, err
 }
 

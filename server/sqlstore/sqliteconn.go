@@ -34,6 +34,7 @@ const maxStatements = 512
 var sqlitePragmas = []string{
 	"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "mmap_size(0)",
 	"temp_store(MEMORY)", "trusted_schema(0)", "journal_size_limit(67108864)", "cache_size(-16384)",
+	"wal_autocheckpoint(4000)", // pages: as many as the first block of the log's index holds
 }
 
 // openSQLiteConn opens path, creating it readable by its owner alone: the

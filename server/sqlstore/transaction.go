@@ -19,10 +19,10 @@ func (t *transaction) begin() error {
 	return err
 }
 
-// carryOut commits the batch. If it is optimistic it hopes that no command
-// fails.
+// carryOut commits the batch. If it is optimistic, or the command is alone, it
+// hopes that no command fails.
 func (t *transaction) carryOut(batch []*command, optimistic bool) ([]platform.Change, error) {
-	if optimistic {
+	if optimistic || len(batch) == 1 {
 		changes, err, failed := t.plain(batch)
 		if !failed {
 			return changes, err
