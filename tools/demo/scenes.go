@@ -95,17 +95,32 @@ func (d *demo) enrol(ctx context.Context) error {
 	return nil
 }
 
-// readLeaf reads the device's certificate from the agent's current generation.
-func readLeaf(state string) (*x509.Certificate, error) {
+// readChain reads the device's certificates, leaf first, from the agent's
+// current generation.
+func readChain(state string) (chain []*x509.Certificate, err error) {
 	text, err := os.ReadFile(filepath.Join(state, "current", "chain.pem"))
 	if err != nil {
 		return nil, err
 	}
-	block, _ := pem.Decode(text)
-	if block == nil {
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
+		c, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		chain = append(chain, c)
+	}
+	if len(chain) == 0 {
 		return nil, errors.New("no PEM in chain.pem")
 	}
-	return x509.ParseCertificate(block.Bytes)
+	return chain, nil
+}
+
+func readLeaf(state string) (*x509.Certificate, error) {
+	chain, err := readChain(state)
+	if err != nil {
+		return nil, err
+	}
+	return chain[0], nil
 }
 
 func (d *demo) connect(ctx context.Context) error {
@@ -116,7 +131,16 @@ func (d *demo) connect(ctx context.Context) error {
 	if d.first, err = d.waitStatus(ctx, func(s status) bool { return s.Connected }); err != nil {
 		return err
 	}
-	d.say("connected to mqtts %s with %s; the server knows it as certificate %s of %s", d.ready.MQTTS, d.first.TLS, d.first.Serial, d.first.Issuer)
+	chain, err := readChain(d.path("agent"))
+	if err != nil {
+		return err
+	}
+	d.say("connected to mqtts %s with %s; the server confirmed certificate %s", d.ready.MQTTS, d.first.TLS, d.first.Serial)
+	var names []string
+	for _, c := range chain {
+		names = append(names, c.Subject.String())
+	}
+	d.say("chain sent: %s   completed by the tenant's trusted certificate %s", strings.Join(names, " ← "), d.first.Issuer)
 	return nil
 }
 
