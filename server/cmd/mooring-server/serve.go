@@ -62,6 +62,7 @@ func serve(ctx context.Context, args []string, s streams) error {
 	}
 	log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: logLevel}))
 
+	keepHeapFloor()
 	srv, err := server.New(ctx, cfg, server.Options{Log: log, AdminPassword: os.Getenv(adminPasswordVariable)})
 	if err != nil {
 		return err
