@@ -15,6 +15,8 @@ BUILD     := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDF
 TESTFLAGS ?=
 FUZZTIME  ?= 10s
 BENCHFLAGS ?=
+# Where Go benchmarks stand beside the code they measure.
+BENCHPACKAGES ?= ./internal/... ./server/...
 # KEEP=1 leaves the demo's server and device running.
 KEEP      ?=
 
@@ -46,7 +48,8 @@ check: go-version ## format, vet, staticcheck, architecture, modules and generat
 fuzz: go-version ## every fuzz target for FUZZTIME (10s) each
 	@tools/fuzz.sh '$(FUZZTIME)'
 
-bench: build ## the figures of BENCHMARKS.md, as ratios to yardsticks of the same run (BENCHFLAGS)
+bench: build ## what it costs, about five minutes: Go benchmarks, then the figures of BENCHMARKS.md (BENCHFLAGS)
+	$(GO) test -run '^$$' -bench . -benchtime 300ms $(BENCHPACKAGES)
 	$(GO) run ./bench -server bin/mooring-server -agent bin/mooring-agent $(BENCHFLAGS)
 
 dist: go-version ## static programs for every target in cross/targets, with checksums, in dist/

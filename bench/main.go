@@ -11,6 +11,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
@@ -33,7 +34,6 @@ type settings struct {
 	devices       int // connections held at once for the memory figure
 	enrolments    int
 	connects      int
-	clients       int // that enrol at once
 	publishes     int
 	profiles      string // directory for profiles of the server; empty: none
 }
@@ -70,11 +70,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs.StringVar(&s.server, "server", "bin/mooring-server", "the server's program")
 	fs.StringVar(&s.agent, "agent", "bin/mooring-agent", "the agent's program")
 	fs.IntVar(&s.devices, "devices", 2000, "idle connections for the memory figure")
-	fs.IntVar(&s.enrolments, "enrolments", 12_000, "enrolments")
-	fs.IntVar(&s.clients, "clients", 4, "clients that enrol at once")
+	fs.IntVar(&s.enrolments, "enrolments", 15_000, "enrolments")
 	fs.IntVar(&s.connects, "connects", 6000, "MQTT connects")
 	fs.IntVar(&s.publishes, "publishes", 200_000, "QoS 1 publishes")
 	fs.StringVar(&s.profiles, "profiles", "", "write profiles of the server to this directory; they cost a little themselves")
+	asJSON := fs.Bool("json", false, "one JSON object a figure instead of a table")
 	if err := fs.Parse(args); err != nil {
 		return 2
 	}
@@ -85,8 +85,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		return 0
 	}
+	show := printTable
+	if *asJSON {
+		show = printJSON
+	} else {
+		fmt.Fprintf(stdout, "| what | measured | ratio | bound | |\n| --- | --- | --- | --- | --- |\n")
+	}
 	status := 0
-	fmt.Fprintf(stdout, "| what | measured | ratio | bound | |\n| --- | --- | --- | --- | --- |\n")
 	for _, sec := range sections {
 		if *only != "" && !slices.Contains(strings.Split(*only, ","), sec.name) {
 			continue
@@ -98,17 +103,25 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			continue
 		}
 		for _, f := range figures {
-			mark := "meets"
-			if !f.ok {
-				mark = "**misses**"
-			}
-			if f.bound == "" {
-				mark = ""
-			}
-			fmt.Fprintf(stdout, "| %s | %s | %s | %s | %s |\n", f.what, f.got, f.ratio, f.bound, mark)
+			show(stdout, f)
 		}
 	}
 	return status
+}
+
+func printTable(w io.Writer, f figure) {
+	mark := "meets"
+	if !f.ok {
+		mark = "**misses**"
+	}
+	if f.bound == "" {
+		mark = ""
+	}
+	fmt.Fprintf(w, "| %s | %s | %s | %s | %s |\n", f.what, f.got, f.ratio, f.bound, mark)
+}
+
+func printJSON(w io.Writer, f figure) {
+	_ = json.NewEncoder(w).Encode(map[string]any{"what": f.what, "got": f.got, "ratio": f.ratio, "bound": f.bound, "ok": f.ok})
 }
 
 // atLeast is a figure that must reach bound times the yardstick.

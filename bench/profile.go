@@ -38,7 +38,7 @@ func (p *process) profile(ctx context.Context, kind, file string) (err error) {
 }
 
 // profiled runs work and, if profiles are wanted, takes one of the CPU
-// meanwhile, which costs the server a little itself.
+// meanwhile, which costs the server a little itself, and one of allocations.
 func (p *process) profiled(ctx context.Context, s settings, name string, work func() error) func() error {
 	if s.profiles == "" {
 		return work
@@ -46,6 +46,7 @@ func (p *process) profiled(ctx context.Context, s settings, name string, work fu
 	return func() error {
 		taken := make(chan error, 1)
 		go func() { taken <- p.profile(ctx, "profile?seconds=4", filepath.Join(s.profiles, name+".cpu.pb.gz")) }()
-		return errors.Join(work(), <-taken)
+		err := errors.Join(work(), <-taken)
+		return errors.Join(err, p.profile(ctx, "allocs", filepath.Join(s.profiles, name+".allocs.pb.gz")))
 	}
 }

@@ -22,7 +22,7 @@ type rest struct {
 
 func newREST(p *process) *rest {
 	return &rest{"https://" + p.addr("https"), &http.Client{Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, MaxIdleConnsPerHost: 16}}}
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, MaxIdleConnsPerHost: 2 * enrolManyClients}}}
 }
 
 func (r *rest) do(ctx context.Context, method, path, contentType string, body io.Reader) error {
