@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,7 +26,8 @@ type migration struct {
 }
 
 // migrations lists the steps in migrations/<folder>: 0001_name.sql, 0002_…,
-// without gaps.
+// in ascending order. A number may be missing: it is taken for work that comes
+// later, and is carried out whenever it comes.
 func migrations(files fs.FS, folder string) ([]migration, error) {
 	entries, err := fs.ReadDir(files, path.Join("migrations", folder)) // sorted by name
 	if err != nil {
@@ -35,8 +37,8 @@ func migrations(files fs.FS, folder string) ([]migration, error) {
 	for _, entry := range entries {
 		number, name, ok := strings.Cut(strings.TrimSuffix(entry.Name(), ".sql"), "_")
 		version, err := strconv.ParseInt(number, 10, 64)
-		if !ok || err != nil || version != int64(len(list)+1) {
-			return nil, fmt.Errorf("migration %s: want a name that starts with %04d_", entry.Name(), len(list)+1)
+		if !ok || err != nil || version < 1 || len(list) > 0 && version <= list[len(list)-1].version {
+			return nil, fmt.Errorf("migration %s: want a name that starts with a number of its own, 0001_", entry.Name())
 		}
 		text, err := fs.ReadFile(files, path.Join("migrations", folder, entry.Name()))
 		if err != nil {
@@ -83,7 +85,10 @@ func (t *transaction) migrate(steps []migration, now time.Time) error {
 	if err := checkApplied(applied, steps); err != nil {
 		return err
 	}
-	for _, m := range steps[len(applied):] {
+	for _, m := range steps {
+		if slices.ContainsFunc(applied, func(a migration) bool { return a.version == m.version }) {
+			continue
+		}
 		if err := t.c.script(t.ctx, m.sql); err != nil {
 			return fmt.Errorf("step %d (%s): %w", m.version, m.name, t.d.classify(err))
 		}
@@ -96,12 +101,13 @@ func (t *transaction) migrate(steps []migration, now time.Time) error {
 }
 
 func checkApplied(applied, steps []migration) error {
-	if len(applied) > len(steps) {
-		return fmt.Errorf("the store has schema %d and this program knows up to %d: use the newer program that wrote it",
-			len(applied), len(steps))
-	}
-	for i, m := range applied {
-		if m.version != steps[i].version || m.checksum != steps[i].checksum {
+	newest := steps[len(steps)-1].version
+	for _, m := range applied {
+		if m.version > newest {
+			return fmt.Errorf("the store has schema %d and this program knows up to %d: use the newer program that wrote it",
+				m.version, newest)
+		}
+		if !slices.ContainsFunc(steps, func(s migration) bool { return s.version == m.version && s.checksum == m.checksum }) {
 			return fmt.Errorf("step %d (%s) was applied with another text: this program does not belong to this store",
 				m.version, m.name)
 		}

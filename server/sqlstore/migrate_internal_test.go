@@ -83,7 +83,7 @@ func TestMigrate(t *testing.T) {
 }
 
 func TestMigrationNames(t *testing.T) {
-	for _, names := range [][]string{{"0002_b.sql"}, {"0001_a.sql", "0003_c.sql"}, {"0001.sql"}, {"x_a.sql"}, {"0001_a.sql", "0001_b.sql"}} {
+	for _, names := range [][]string{{"0000_b.sql"}, {"0001.sql"}, {"x_a.sql"}, {"0001_a.sql", "0001_b.sql"}} {
 		files := fstest.MapFS{}
 		for _, name := range names {
 			files["migrations/x/"+name] = &fstest.MapFile{}
@@ -91,6 +91,28 @@ func TestMigrationNames(t *testing.T) {
 		if _, err := migrations(files, "x"); err == nil {
 			t.Errorf("%v: no error", names)
 		}
+	}
+}
+
+// A step whose number was left free is carried out when it comes.
+func TestMigrateStepThatComesLate(t *testing.T) {
+	c, err := openSQLiteConn(filepath.Join(t.TempDir(), "x.db"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	all := steps(t, stepA, stepB, "CREATE TABLE d (n BIGINT);\n")
+	for _, list := range [][]migration{{all[0], all[2]}, all, all} {
+		if err := migrate(t.Context(), c, sqliteDialect, list, time.UnixMilli(5)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := session{ctx: t.Context(), c: c, d: sqliteDialect}
+	if found, err := s.exists("SELECT b FROM a"); !found || err != nil {
+		t.Errorf("step 2 was not carried out (%v)", err)
+	}
+	if err := migrate(t.Context(), c, sqliteDialect, []migration{all[0], all[2]}, time.UnixMilli(6)); err == nil {
+		t.Error("a program that does not know step 2 opened the store")
 	}
 }
 
