@@ -193,3 +193,97 @@ life() {
 		"Device $1 c8y_MQTTDevice" 'managed object'
 	report "$@"
 }
+
+# listen NAME DEVICE CHAIN KEY holds an MQTT session open in the background, until
+# ended NAME.
+listen() {
+	local name=$1 line=
+	shift
+	mkfifo "$name.live"
+	mqtt mosquitto_sub "$@" -q 1 -t s/ds -d >"$name.live" 2>&1 &
+	echo "$!" >"$name.pid"
+	exec {opened}<"$name.live"
+	echo "$opened" >"$name.fd"
+	while read -r -t "$deadline" line <&"$opened"; do
+		[[ $line == Subscribed* ]] && break
+	done
+	[[ $line == Subscribed* ]] || fail "$name: no live session"
+}
+
+# ended NAME: the server has ended the session of listen, and refuses the client
+# that comes back.
+ended() {
+	local status=0 pid
+	pid=$(<"$1.pid")
+	cat <&"$(<"$1.fd")" >"$1.rest" &
+	wait "$pid" || status=$?
+	same "$status" 5 "end of the live session $1, which tries to connect again ($(<"$1.rest"))"
+	rm "$1.live"
+}
+
+# lives NAME: the session of listen is open still.
+lives() { kill -0 "$(<"$1.pid")" || fail "the live session $1 ended: $(timeout 1 cat <&"$(<"$1.fd")")"; }
+
+# barred REASON DEVICE CHAIN KEY: MQTT refuses the connection, and the server says why.
+barred() {
+	local reason=$1 status=0
+	shift
+	publish "$@" '200,c8y_Temperature,T,99,C' >refusal 2>&1 || status=$?
+	same "$status" 5 "connection of $1, which must be refused ($(<refusal))"
+	explained "$reason" "$2" "$3"
+}
+
+# whoami NAME CHAIN KEY [ARGUMENT OF openssl s_client...] asks for whoami in a TLS
+# session of its own and leaves the conversation in the file NAME.said.
+whoami() {
+	local name=$1 chain=$2 key=$3
+	shift 3
+	printf 'GET /mooring/whoami HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n' "$MOORING_MTLS" |
+		timeout "$deadline" openssl s_client -connect "$MOORING_MTLS" -servername localhost -CAfile "$MOORING_ROOT" \
+			-cert "$chain" -key "$key" -ign_eof "$@" >"$name.said" 2>&1 || true
+}
+
+# ticket NAME CHAIN KEY keeps a TLS session ticket in NAME.session and shows that it works.
+ticket() {
+	whoami "$@" -sess_out "$1.session"
+	grep -q '^HTTP/1.1 200' "$1.said" || fail "$(<"$1.said")"
+	whoami "$@" -sess_in "$1.session"
+	grep -q '^Reused,' "$1.said" || fail "$1: the session was not resumed: $(<"$1.said")"
+}
+
+# ticketDead NAME CHAIN KEY: the ticket buys nothing any more.
+ticketDead() {
+	whoami "$@" -sess_in "$1.session"
+	! grep '^HTTP/1.1 200' "$1.said" || fail "$1: the ticket outlives the trust: $(<"$1.said")"
+	grep -q '^New,' "$1.said" || fail "$1: the session was resumed: $(<"$1.said")"
+}
+
+# bearer STATUS TOKEN asks for something with a device's token.
+bearer() {
+	request "$1" GET "https://$MOORING_HTTPS/inventory/managedObjects?pageSize=1" -H "Authorization: Bearer $2" >/dev/null
+}
+
+# deviceUser DEVICE BOOLEAN enables or disables the device's user.
+deviceUser() {
+	api 200 PUT "/user/$MOORING_TENANT/users/device_$1" -H 'Content-Type: application/json' -d '{"enabled": '"$2"'}' >/dev/null
+}
+
+# offlineCheck switches the tenant's check of its list on.
+offlineCheck() {
+	api 200 PUT /tenant/options/configuration/crl.offline.check.enabled -H 'Content-Type: application/json' -d '{"value": true}' >/dev/null
+}
+
+# revoke FILE puts the certificate's serial on the tenant's list, and finds it there.
+revoke() {
+	api 204 PUT /tenant/trusted-certificates/settings/crl -H 'Content-Type: application/json' \
+		-d '{"crls": [{"serialNumberInHex": "'"$(serial "$1")"'"}]}' >/dev/null
+	api 200 GET /tenant/trusted-certificates/settings/crl | openssl crl -inform DER -noout -text >list.txt
+	grep -qi "Serial Number: 0*$(serial "$1")\$" list.txt || fail "not on the list: $(<list.txt)"
+}
+
+# signed ACTIVITY FILE: the audit log has the signing of this certificate.
+signed() {
+	api 200 GET '/audit/auditRecords?type=TenantCertificateAuthority&pageSize=200' >audit.json
+	jq -e --arg activity "$1" --arg text "Certificate serial number hex: '$(serial "$2")'" \
+		'.auditRecords | any(.activity == $activity and .text == $text)' audit.json >/dev/null || fail "no record '$1' of $2: $(<audit.json)"
+}
