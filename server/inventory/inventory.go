@@ -22,16 +22,20 @@ const maxCached = 200_000
 type Config struct {
 	Store platform.Inventory
 	IDs   platform.IDs
-	Now   func() time.Time // nil is time.Now
-	Log   *slog.Logger     // nil discards
+	// Notices hears what became of objects; nil: nobody does.
+	Notices platform.Notices
+	Now     func() time.Time // nil is time.Now
+	Log     *slog.Logger     // nil discards
 }
 
 // Service is the inventory of an instance.
 type Service struct {
-	store platform.Inventory
-	ids   platform.IDs
-	now   func() time.Time
-	log   *slog.Logger
+	store   platform.Inventory
+	ids     platform.IDs
+	notices platform.Notices
+	turns   turns
+	now     func() time.Time
+	log     *slog.Logger
 
 	versions versions
 	names    *memo[nameKey, resolved]
@@ -70,6 +74,7 @@ func New(c Config) *Service {
 	return &Service{
 		store:    c.Store,
 		ids:      c.IDs,
+		notices:  c.Notices,
 		now:      c.Now,
 		log:      c.Log,
 		versions: newVersions(),

@@ -52,7 +52,9 @@ func (s *Service) Create(ctx context.Context, tenant platform.TenantID, cmd plat
 		link.Child = o.ID
 		cmd.Parent = &link
 	}
-	err = s.store.CreateObject(ctx, tenant, cmd)
+	_, err = s.told(ctx, tenant, o.ID, platform.NoticeCreate, func() (platform.ManagedObject, error) {
+		return *o, s.store.CreateObject(ctx, tenant, cmd)
+	})
 	switch {
 	case errors.Is(err, problem.Conflict):
 		return *o, problem.WithCode(problem.Conflict, "identity/Duplicate", "An external ID is bound to another object already.", err)
@@ -93,8 +95,11 @@ func (s *Service) Update(ctx context.Context, tenant platform.TenantID, cmd plat
 	if err := s.checkGrowth(ctx, tenant, cmd); err != nil {
 		return platform.ManagedObject{}, err
 	}
-	o, err := s.store.UpdateObject(ctx, tenant, cmd)
-	s.versions.changed(tenant, cmd.ID)
+	o, err := s.told(ctx, tenant, cmd.ID, platform.NoticeUpdate, func() (platform.ManagedObject, error) {
+		o, err := s.store.UpdateObject(ctx, tenant, cmd)
+		s.versions.changed(tenant, cmd.ID)
+		return o, err
+	})
 	return o, notFound(cmd.ID, err)
 }
 
@@ -129,13 +134,16 @@ func (s *Service) checkGrowth(ctx context.Context, tenant platform.TenantID, cmd
 // Delete removes an object with its names and links; with cascade also its
 // child devices and additions.
 func (s *Service) Delete(ctx context.Context, actor platform.Principal, tenant platform.TenantID, id platform.ID, cascade bool) error {
-	err := s.store.DeleteObject(ctx, tenant, id, cascade, platform.AuditRecord{Tenant: tenant, At: platform.Millis(s.now()),
-		Type: "Inventory", Activity: "Managed object deleted", Text: "Managed object '" + id.String() + "' deleted", User: actor.User, Source: id.String()})
-	if cascade {
-		s.versions.allChanged()
-	} else {
-		s.versions.changed(tenant, id)
-	}
+	_, err := s.told(ctx, tenant, id, platform.NoticeDelete, func() (platform.ManagedObject, error) {
+		err := s.store.DeleteObject(ctx, tenant, id, cascade, platform.AuditRecord{Tenant: tenant, At: platform.Millis(s.now()),
+			Type: "Inventory", Activity: "Managed object deleted", Text: "Managed object '" + id.String() + "' deleted", User: actor.User, Source: id.String()})
+		if cascade {
+			s.versions.allChanged()
+		} else {
+			s.versions.changed(tenant, id)
+		}
+		return platform.ManagedObject{}, err
+	})
 	return notFound(id, err)
 }
 

@@ -294,17 +294,21 @@ func (f *fakeTelemetry) lines() []string {
 	defer f.mu.Unlock()
 	var list []string
 	for _, b := range f.batches {
+		mode := ""
+		if b.Mode != platform.ModePersistent {
+			mode = string(b.Mode) + " "
+		}
 		for _, m := range b.Measurements {
-			list = append(list, fmt.Sprintf("measurement %d %s %s", m.Source, m.Type, m.Body))
+			list = append(list, mode+fmt.Sprintf("measurement %d %s %s", m.Source, m.Type, m.Body))
 		}
 		for _, e := range b.Events {
-			list = append(list, fmt.Sprintf("event %d %s %q %s", e.Source, e.Type, e.Text, e.Body))
+			list = append(list, mode+fmt.Sprintf("event %d %s %q %s", e.Source, e.Type, e.Text, e.Body))
 		}
 		for _, a := range b.Alarms {
-			list = append(list, fmt.Sprintf("alarm %d %s %s %q", a.Source, a.Severity, a.Type, a.Text))
+			list = append(list, mode+fmt.Sprintf("alarm %d %s %s %q", a.Source, a.Severity, a.Type, a.Text))
 		}
 		for _, c := range b.AlarmChanges {
-			list = append(list, fmt.Sprintf("change %d %s severity=%s status=%s remove=%v", c.Source, c.Type, c.Severity, c.Status, c.Remove))
+			list = append(list, mode+fmt.Sprintf("change %d %s severity=%s status=%s remove=%v", c.Source, c.Type, c.Severity, c.Status, c.Remove))
 		}
 	}
 	return list

@@ -87,7 +87,7 @@ func (s *session) applyLines(t deviceid.Topic, payload []byte, release *platform
 		s.server.cfg.Presence.Heard(s.place.tenant, p.target, p.now)
 	}
 	p.reportAll()
-	p.batch.submit(s, release, complete)
+	p.batch.submit(s, p.processing(), release, complete)
 }
 
 // lines carries out one line after the other. An error means that none of the

@@ -78,8 +78,9 @@ func TestTemplates(t *testing.T) {
 		{name: "empty publish", payload: ""},
 		{name: "child, created by its data", topic: "s/us/c1", payload: "211,1", objects: "c1=//child true<101", stored: []string{`measurement 102 c8y_TemperatureMeasurement {"c8y_TemperatureMeasurement":{"T":{"value":1,"unit":"C"}}}`}},
 		{name: "the device by its own name", topic: "s/us/dev1", payload: "123", ds: []string{"124,101"}},
-		{name: "quiescent", topic: "q/us", payload: "211,1\n301,a", stored: []string{`measurement 101 c8y_TemperatureMeasurement {"c8y_TemperatureMeasurement":{"T":{"value":1,"unit":"C"}}}`, `alarm 101 CRITICAL a "Alarm of type a raised"`}},
-		{name: "transient", topic: "t/us", payload: "211,1\n301,a\n400,e,x\n306,a\n110,1"},
+		{name: "quiescent", topic: "q/us", payload: "211,1\n301,a", stored: []string{`QUIESCENT measurement 101 c8y_TemperatureMeasurement {"c8y_TemperatureMeasurement":{"T":{"value":1,"unit":"C"}}}`, `QUIESCENT alarm 101 CRITICAL a "Alarm of type a raised"`}},
+		{name: "transient", topic: "t/us", payload: "211,1\n301,a\n400,e,x\n306,a\n110,1", stored: []string{
+			`TRANSIENT measurement 101 c8y_TemperatureMeasurement {"c8y_TemperatureMeasurement":{"T":{"value":1,"unit":"C"}}}`, `TRANSIENT event 101 e "x" `, `TRANSIENT alarm 101 CRITICAL a "Alarm of type a raised"`}},
 		{name: "event engine only", topic: "c/us", payload: "211,1\n301,a\n400,e,x", stored: []string{`alarm 101 CRITICAL a "Alarm of type a raised"`}},
 		{name: "unknown collection", topic: "s/uc/mine", payload: "1", errors: []string{"40,,No template collection mine"}},
 		{name: "downstream topic", topic: "s/ds", payload: "1", errors: []string{`50,,Topic "s/ds" is not available`}},

@@ -34,7 +34,7 @@ func (b *batches) beforeChanges() *platform.Batch {
 
 // submit hands the batches to the store; complete is called when all of them are
 // durable or one has failed. release goes with the last.
-func (b *batches) submit(s *session, release *platform.StagedKey, complete func(error)) {
+func (b *batches) submit(s *session, mode platform.ProcessingMode, release *platform.StagedKey, complete func(error)) {
 	if release != nil {
 		b.current().Release = release
 	}
@@ -46,7 +46,7 @@ func (b *batches) submit(s *session, release *platform.StagedKey, complete func(
 		complete = last(len(b.list), complete)
 	}
 	for i := range b.list {
-		b.list[i].Tenant = s.place.tenant
+		b.list[i].Tenant, b.list[i].Mode = s.place.tenant, mode
 		s.server.cfg.Telemetry.Submit(b.list[i], func(err error) { s.stored(err, complete) })
 	}
 }
@@ -84,10 +84,20 @@ func last(n int, complete func(error)) func(error) {
 	}
 }
 
-// kept says whether telemetry of the topic's mode is stored: not what is transient,
-// nor what goes to the event engine only (mqtt.md §2.1).
-func (p *publish) kept() bool {
-	return p.mode == deviceid.Persistent || p.mode == deviceid.Quiescent
+// forEngine says whether measurements and events are for the event engine alone,
+// which there is none of (mqtt.md §2.1).
+func (p *publish) forEngine() bool { return p.mode == deviceid.CEP }
+
+// processing is what becomes of the telemetry of a publish. Of the modes alarms
+// know only t (mqtt.md §11, 14), so what is left of a c publish is stored.
+func (p *publish) processing() platform.ProcessingMode {
+	switch p.mode {
+	case deviceid.Transient:
+		return platform.ModeTransient
+	case deviceid.Quiescent:
+		return platform.ModeQuiescent
+	}
+	return platform.ModePersistent
 }
 
 // telemetry carries out measurements, alarms and events.
@@ -121,7 +131,7 @@ func (p *publish) telemetry(r smartrest.Record) (handled bool, err error) {
 
 func (p *publish) measurement(source platform.ID, r smartrest.Measurement) error {
 	body, err := measurementJSON(r)
-	if err != nil || !p.kept() {
+	if err != nil || p.forEngine() {
 		return err
 	}
 	id, err := p.server.cfg.Telemetry.NewID(p.quick())
@@ -146,7 +156,7 @@ func (p *publish) event(source platform.ID, r smartrest.Event) error {
 		}
 		body, _ = json.Marshal(position) // valid JSON always marshals
 	}
-	if !p.kept() {
+	if p.forEngine() {
 		return nil
 	}
 	id, err := p.server.cfg.Telemetry.NewID(p.quick())
@@ -161,11 +171,8 @@ func (p *publish) event(source platform.ID, r smartrest.Event) error {
 	return nil
 }
 
-// alarm raises an alarm; of the modes only t keeps nothing (mqtt.md §11, 14).
+// alarm raises an alarm.
 func (p *publish) alarm(source platform.ID, r smartrest.Alarm) error {
-	if p.mode == deviceid.Transient {
-		return nil
-	}
 	id, err := p.server.cfg.Telemetry.NewID(p.quick())
 	if err != nil {
 		return err

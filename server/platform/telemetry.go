@@ -83,6 +83,7 @@ type AlarmChange struct {
 // then alarm changes.
 type Batch struct {
 	Tenant       TenantID
+	Mode         ProcessingMode // for server/telemetry; a store keeps what it is given
 	Measurements []Measurement
 	Events       []Event
 	// Alarms are raised: if one of (source, type) is not cleared, its count goes
@@ -91,6 +92,15 @@ type Batch struct {
 	AlarmChanges []AlarmChange
 	// Release deletes a staged QoS 2 publish in the same transaction.
 	Release *StagedKey
+	// Outcome, if set, is filled by the store before done is called.
+	Outcome *Outcome
+}
+
+// Outcome is what became of a batch.
+type Outcome struct {
+	// Alarms are those of Batch.Alarms and Batch.AlarmChanges, in that order, as
+	// they are stored now. A change that found no alarm has none.
+	Alarms []Alarm
 }
 
 // StagedKey names a QoS 2 publish between PUBLISH and PUBREL.

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 
 	"mooring/internal/problem"
 	"mooring/server/c8yjson"
@@ -67,6 +68,15 @@ func notFoundText(area, id string) string {
 		return "Finding audit data from database failed : No auditRecord for id '" + cut(id) + "'!"
 	}
 	return "Finding device data from database failed : No managedObject for id '" + cut(id) + "'!"
+}
+
+// readMode notes what is to become of data that the call brings (rest.md §0.2).
+// A mode that is none counts as the usual one.
+func (c *call) readMode() {
+	switch m := platform.ProcessingMode(strings.ToUpper(c.r.Header.Get("X-Cumulocity-Processing-Mode"))); m {
+	case platform.ModeTransient, platform.ModeQuiescent, platform.ModeCEP:
+		c.r = c.r.WithContext(platform.WithMode(c.ctx(), m))
+	}
 }
 
 // maxEcho bounds what of a client's text comes back in an error.

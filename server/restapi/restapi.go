@@ -130,6 +130,7 @@ func (c *call) serve() error {
 	if err := c.admit(); err != nil {
 		return err
 	}
+	c.readMode()
 	return c.route.serve(c)
 }
 

@@ -17,7 +17,7 @@ func (s *session) lockAlarms() error {
 // raiseAlarms adds alarms. The unique index over alarms that are not cleared
 // finds the one that is there already; an alarm that comes in cleared is
 // always a new row.
-func (s *session) raiseAlarms(t tenantKey, list []platform.Alarm) error {
+func (s *session) raiseAlarms(t tenantKey, list []platform.Alarm, outcome *platform.Outcome) error {
 	for _, a := range list {
 		if err := s.run("INSERT INTO alarms (tenant, "+alarmColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 			ON CONFLICT (tenant, source, type) WHERE status <> 'CLEARED' DO UPDATE SET count = alarms.count + 1,
@@ -27,13 +27,31 @@ func (s *session) raiseAlarms(t tenantKey, list []platform.Alarm) error {
 			a.Created, a.Updated, []byte(a.Body)); err != nil {
 			return err
 		}
+		if err := s.note(outcome, t, a); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-func (s *session) changeAlarms(t tenantKey, list []platform.AlarmChange) error {
+// note adds what became of an alarm that was raised to the outcome, if
+// somebody asks for it.
+func (s *session) note(outcome *platform.Outcome, t tenantKey, a platform.Alarm) error {
+	if outcome == nil {
+		return nil
+	}
+	which, key := "source = $2 AND type = $3 AND status <> 'CLEARED'", []any{t, a.Source, a.Type}
+	if a.Status == platform.Cleared {
+		which, key = "id = $2", []any{t, a.ID}
+	}
+	stored, err := one(s, "alarm", scanAlarm, "SELECT "+alarmColumns+" FROM alarms WHERE tenant = $1 AND "+which, key...)
+	outcome.Alarms = append(outcome.Alarms, stored)
+	return err
+}
+
+func (s *session) changeAlarms(t tenantKey, list []platform.AlarmChange, outcome *platform.Outcome) error {
 	for _, c := range list {
-		if err := s.changeAlarm(t, c); err != nil {
+		if err := s.changeAlarm(t, c, outcome); err != nil {
 			return err
 		}
 	}
@@ -41,7 +59,7 @@ func (s *session) changeAlarms(t tenantKey, list []platform.AlarmChange) error {
 }
 
 // changeAlarm changes the alarm that is not cleared; there is at most one.
-func (s *session) changeAlarm(t tenantKey, c platform.AlarmChange) error {
+func (s *session) changeAlarm(t tenantKey, c platform.AlarmChange, outcome *platform.Outcome) error {
 	a, found, err := first(s, scanAlarm, "SELECT "+alarmColumns+` FROM alarms
 		WHERE tenant = $1 AND source = $2 AND type = $3 AND status <> 'CLEARED'`+s.d.lockRow, t, c.Source, c.Type)
 	if err != nil || !found {
@@ -56,6 +74,10 @@ func (s *session) changeAlarm(t tenantKey, c platform.AlarmChange) error {
 	body, err := without(a.Body, c.Remove)
 	if err != nil {
 		return err
+	}
+	if outcome != nil {
+		a.Updated, a.Body = c.At, body
+		outcome.Alarms = append(outcome.Alarms, a)
 	}
 	return s.run("UPDATE alarms SET severity = $3, status = $4, updated = $5, body = $6 WHERE tenant = $1 AND id = $2",
 		t, a.ID, string(a.Severity), string(a.Status), c.At, body)

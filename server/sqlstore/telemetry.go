@@ -62,10 +62,13 @@ func (s *session) append(t tenantKey, b *platform.Batch) error {
 			return err
 		}
 	}
-	if err := s.raiseAlarms(t, b.Alarms); err != nil {
+	if b.Outcome != nil {
+		*b.Outcome = platform.Outcome{} // of an attempt that was rolled back
+	}
+	if err := s.raiseAlarms(t, b.Alarms, b.Outcome); err != nil {
 		return err
 	}
-	if err := s.changeAlarms(t, b.AlarmChanges); err != nil {
+	if err := s.changeAlarms(t, b.AlarmChanges, b.Outcome); err != nil {
 		return err
 	}
 	if b.Release == nil {

@@ -32,6 +32,9 @@ func (s *Service) RaiseAlarm(ctx context.Context, tenant platform.TenantID, a pl
 	if err := s.submit(ctx, platform.Batch{Tenant: tenant, Alarms: []platform.Alarm{a}}); err != nil {
 		return a, err
 	}
+	if mode := platform.ModeOf(ctx); mode == platform.ModeTransient || mode == platform.ModeCEP {
+		return a, nil
+	}
 	stored, err := s.store.Alarm(ctx, tenant, a.ID)
 	if errors.Is(err, problem.NotFound) {
 		stored, err = s.store.OpenAlarm(ctx, tenant, a.Source, a.Type)
@@ -62,5 +65,9 @@ func (s *Service) UpdateAlarm(ctx context.Context, tenant platform.TenantID, a p
 		return a, err
 	}
 	a.Updated = platform.Millis(s.now())
-	return a, notFound("alarm", s.store.UpdateAlarm(ctx, tenant, a))
+	if err := s.store.UpdateAlarm(ctx, tenant, a); err != nil {
+		return a, notFound("alarm", err)
+	}
+	return a, s.tell(ctx, platform.Notice{Tenant: tenant, API: platform.NoticeAlarms, Action: platform.NoticeUpdate,
+		Source: a.Source, ID: a.ID, Type: a.Type, Object: a})
 }

@@ -41,10 +41,26 @@ func (s *Service) UpdateEvent(ctx context.Context, tenant platform.TenantID, e p
 		return e, err
 	}
 	e.Updated = platform.Millis(s.now())
-	return e, notFound("event", s.store.UpdateEvent(ctx, tenant, e))
+	if err := s.store.UpdateEvent(ctx, tenant, e); err != nil {
+		return e, notFound("event", err)
+	}
+	return e, s.tell(ctx, platform.Notice{Tenant: tenant, API: platform.NoticeEvents, Action: platform.NoticeUpdate,
+		Source: e.Source, ID: e.ID, Type: e.Type, Object: e})
 }
 
 // DeleteEvent removes one event.
 func (s *Service) DeleteEvent(ctx context.Context, tenant platform.TenantID, id platform.ID) error {
-	return notFound("event", s.store.DeleteEvent(ctx, tenant, id))
+	n := platform.Notice{Tenant: tenant, API: platform.NoticeEvents, Action: platform.NoticeDelete, ID: id}
+	wanted := s.wanted(tenant)
+	if wanted {
+		e, err := s.Event(ctx, tenant, id)
+		if err != nil {
+			return err
+		}
+		n.Source, n.Type = e.Source, e.Type
+	}
+	if err := s.store.DeleteEvent(ctx, tenant, id); err != nil || !wanted {
+		return notFound("event", err)
+	}
+	return s.tell(ctx, n)
 }

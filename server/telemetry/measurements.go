@@ -47,5 +47,17 @@ func (s *Service) Measurements(ctx context.Context, tenant platform.TenantID, f 
 
 // DeleteMeasurement removes one measurement.
 func (s *Service) DeleteMeasurement(ctx context.Context, tenant platform.TenantID, id platform.ID) error {
-	return notFound("measurement", s.store.DeleteMeasurement(ctx, tenant, id))
+	n := platform.Notice{Tenant: tenant, API: platform.NoticeMeasurements, Action: platform.NoticeDelete, ID: id}
+	wanted := s.wanted(tenant)
+	if wanted {
+		m, err := s.Measurement(ctx, tenant, id)
+		if err != nil {
+			return err
+		}
+		n.Source, n.Type = m.Source, m.Type
+	}
+	if err := s.store.DeleteMeasurement(ctx, tenant, id); err != nil || !wanted {
+		return notFound("measurement", err)
+	}
+	return s.tell(ctx, n)
 }

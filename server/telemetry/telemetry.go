@@ -29,14 +29,17 @@ const (
 type Config struct {
 	Store platform.Telemetry
 	IDs   platform.IDs
-	Now   func() time.Time // nil is time.Now
+	// Notices hears what was stored; nil: nobody does.
+	Notices platform.Notices
+	Now     func() time.Time // nil is time.Now
 }
 
 // Service is the telemetry of an instance.
 type Service struct {
-	store platform.Telemetry
-	ids   platform.IDs
-	now   func() time.Time
+	store   platform.Telemetry
+	ids     platform.IDs
+	notices platform.Notices
+	now     func() time.Time
 }
 
 // New returns a Service on the stores of c.
@@ -44,12 +47,8 @@ func New(c Config) *Service {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Service{store: c.Store, ids: c.IDs, now: c.Now}
+	return &Service{store: c.Store, ids: c.IDs, notices: c.Notices, now: c.Now}
 }
-
-// Submit passes a batch on as it is: who calls it has given the IDs and kept
-// the bounds. done is called as platform.Telemetry says.
-func (s *Service) Submit(b platform.Batch, done func(error)) { s.store.Submit(b, done) }
 
 // NewID returns the next identifier.
 func (s *Service) NewID(ctx context.Context) (platform.ID, error) { return s.ids.NewID(ctx) }
@@ -70,7 +69,8 @@ func (s *Service) DropStaged(ctx context.Context, tenant platform.TenantID, devi
 // submit waits until the batch is durable.
 func (s *Service) submit(ctx context.Context, b platform.Batch) error {
 	done := make(chan error, 1)
-	s.store.Submit(b, func(err error) { done <- err })
+	b.Mode = platform.ModeOf(ctx)
+	s.Submit(b, func(err error) { done <- err })
 	select {
 	case err := <-done:
 		return err

@@ -88,6 +88,23 @@ var alarmChecks = []check{
 		f.change(platform.AlarmChange{Source: source1, Type: "type1", At: at(52), Severity: platform.Warning}) // nothing is open
 		equal(f, "after", got[platform.Alarm](f)(f.Alarm(f.Context(), acme, a.ID)), a)
 	}},
+	{"the outcome of a batch is told", func(f *fixture) {
+		f.tenants()
+		first := f.alarm(source1, 1)
+		f.raise(first)
+		again, other, born := f.alarm(source1, 1), f.alarm(source2, 1), f.alarm(source1, 2)
+		born.Status = platform.Cleared
+		outcome := platform.Outcome{Alarms: []platform.Alarm{{ID: 1}}} // of an attempt before
+		f.must(f.submit(platform.Batch{Tenant: acme, Alarms: []platform.Alarm{again, other, born}, Outcome: &outcome, AlarmChanges: []platform.AlarmChange{
+			{Source: source2, Type: "none", At: at(50), Status: platform.Cleared},
+			{Source: source2, Type: "type1", At: at(50), Severity: platform.Minor, Remove: []string{"a"}}}}))
+		stored := func(id platform.ID) platform.Alarm { return got[platform.Alarm](f)(f.Alarm(f.Context(), acme, id)) }
+		raised := other
+		want := []platform.Alarm{stored(first.ID), raised, born, stored(other.ID)}
+		equal(f, "outcome", outcome.Alarms, want)
+		equal(f, "count", want[0].Count, 2)
+		equal(f, "severity", want[3].Severity, platform.Minor)
+	}},
 	{"alarm is updated", func(f *fixture) {
 		f.tenants()
 		a := f.alarm(source1, 1)

@@ -1,0 +1,81 @@
+package telemetry
+
+import (
+	"context"
+
+	"mooring/server/platform"
+)
+
+// Submit takes in a batch as it is: who calls it has given the IDs and kept the
+// bounds. done is called as platform.Telemetry says, but for a tenant of whom
+// somebody listens only when they are told for sure; by b.Mode a batch is stored,
+// told, both or neither.
+func (s *Service) Submit(b platform.Batch, done func(error)) {
+	if b.Mode == platform.ModeTransient || b.Mode == platform.ModeCEP {
+		s.pass(b, done)
+		return
+	}
+	if b.Mode == platform.ModeQuiescent || !s.wanted(b.Tenant) {
+		s.store.Submit(b, done)
+		return
+	}
+	b.Outcome = new(platform.Outcome)
+	s.store.Submit(b, func(err error) {
+		if err != nil {
+			done(err)
+			return
+		}
+		s.notices.Post(noticesOf(&b, b.Outcome.Alarms), done)
+	})
+}
+
+// pass tells of a batch without storing it.
+func (s *Service) pass(b platform.Batch, done func(error)) {
+	tell := func(err error) {
+		if err != nil || b.Mode == platform.ModeCEP || !s.wanted(b.Tenant) {
+			done(err)
+			return
+		}
+		s.notices.Post(noticesOf(&b, b.Alarms), done)
+	}
+	if b.Release == nil {
+		tell(nil)
+		return
+	}
+	s.store.Submit(platform.Batch{Tenant: b.Tenant, Release: b.Release}, tell)
+}
+
+func (s *Service) wanted(tenant platform.TenantID) bool {
+	return s.notices != nil && s.notices.Wanted(tenant)
+}
+
+// noticesOf lists what a batch tells; alarms are as they are now.
+func noticesOf(b *platform.Batch, alarms []platform.Alarm) []platform.Notice {
+	list := make([]platform.Notice, 0, len(b.Measurements)+len(b.Events)+len(alarms))
+	notice := func(api platform.NoticeAPI, action platform.NoticeAction, source, id platform.ID, typ string, object any) {
+		list = append(list, platform.Notice{Tenant: b.Tenant, API: api, Action: action, Source: source, ID: id, Type: typ,
+			Object: object, Transient: b.Mode == platform.ModeTransient})
+	}
+	for _, m := range b.Measurements {
+		notice(platform.NoticeMeasurements, platform.NoticeCreate, m.Source, m.ID, m.Type, m)
+	}
+	for _, e := range b.Events {
+		notice(platform.NoticeEvents, platform.NoticeCreate, e.Source, e.ID, e.Type, e)
+	}
+	for i, a := range alarms {
+		action := platform.NoticeUpdate
+		if i < len(b.Alarms) && b.Alarms[i].ID == a.ID {
+			action = platform.NoticeCreate
+		}
+		notice(platform.NoticeAlarms, action, a.Source, a.ID, a.Type, a)
+	}
+	return list
+}
+
+// tell waits until those who listen are told of one thing.
+func (s *Service) tell(ctx context.Context, n platform.Notice) error {
+	if platform.ModeOf(ctx) == platform.ModeQuiescent || !s.wanted(n.Tenant) {
+		return nil
+	}
+	return platform.Tell(ctx, s.notices, n)
+}
