@@ -35,7 +35,7 @@ var serverLayers = map[string]layer{
 	"sqlstore": store, "bus": store,
 
 	"audit": service, "account": service, "trust": service, "registration": service, "ca": service,
-	"deviceauth": service, "devicetoken": service, "inventory": service, "telemetry": service,
+	"deviceauth": service, "devicetoken": service, "inventory": service, "telemetry": service, "binary": service,
 	"crlcheck":  service,
 	"operation": service, "notify": service, "refusal": service, "vault": service, "mail": service,
 

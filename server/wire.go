@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"mooring/hsm"
+	"mooring/internal/problem"
 	"mooring/server/account"
 	"mooring/server/audit"
+	"mooring/server/binary"
 	"mooring/server/ca"
 	"mooring/server/config"
 	"mooring/server/crlcheck"
@@ -75,6 +77,7 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 	registrations := registration.New(registration.Config{Store: store, IDs: store, MACs: s.vault, Options: s.accounts, Log: log})
 	objects := inventory.New(inventory.Config{Store: store, IDs: store, Log: log})
 	samples := telemetry.New(telemetry.Config{Store: store, IDs: store})
+	files := binary.New(binary.Config{Store: store, IDs: store, MaxBytes: cfg.Limits.BinaryBytes, Quota: cfg.Limits.BinaryQuota, Log: log})
 	s.alerts = newAuthorityAlerts(objects, samples, log)
 	if cfg.Mail.Server != "" {
 		s.alerts.mail = mail.New(mail.Config{Server: cfg.Mail.Server, From: cfg.Mail.From, To: cfg.Mail.To})
@@ -94,11 +97,24 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 	})
 	s.chores = []chore{
 		{"renewal of certificate authorities", authority.RenewDue},
+		{"removal of files that nobody needs", func(ctx context.Context) error { return files.Sweep(ctx, s.needsFile) }},
 		{"rotation of the token signing key", func(ctx context.Context) error { _, err := tokens.RotateDue(ctx); return err }},
 	}
 	// The order matters: who judges a session must have forgotten before it is asked.
 	feed.subscribe(s.accounts.Apply, s.trust.Apply, s.devices.Apply, objects.Apply, authority.Apply, s.judgeSessions)
 	return s, nil
+}
+
+// needsFile tells whether there is an object or an event that a file belongs to.
+func (s *services) needsFile(ctx context.Context, tenant platform.TenantID, id platform.ID) (bool, error) {
+	_, err := s.store.Object(ctx, tenant, id)
+	if problem.KindOf(err) == problem.NotFound {
+		_, err = s.store.Event(ctx, tenant, id)
+	}
+	if problem.KindOf(err) == problem.NotFound {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // load reads what is kept in memory.

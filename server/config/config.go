@@ -97,6 +97,10 @@ type Limits struct {
 	Connections   int           `toml:"connections"`    // MQTT connections; default 20,000
 	ConnectWithin time.Duration `toml:"connect_within"` // from accept to CONNECT; default 10 s
 	StopWithin    time.Duration `toml:"stop_within"`    // graceful stop; default 10 s
+	// BinaryBytes bounds one file of the inventory or of an event; default 50 MiB.
+	BinaryBytes int64 `toml:"binary_bytes"`
+	// BinaryQuota bounds the files of one tenant together, in bytes; default 10 GiB.
+	BinaryQuota int64 `toml:"binary_quota"`
 	// CRLPrivateNetworks lets the online revocation check fetch lists from
 	// loopback, private and link-local networks; default false: addresses come
 	// from certificates, and who makes one must not reach what only the server can.
@@ -107,7 +111,8 @@ type Limits struct {
 func Default() Config {
 	return Config{
 		Listeners: Listeners{HTTPS: ":443", MTLS: ":8443", MQTTS: ":8883", Admin: "127.0.0.1:9090"},
-		Limits:    Limits{Handshakes: 256, Connections: 20_000, ConnectWithin: 10 * time.Second, StopWithin: 10 * time.Second},
+		Limits: Limits{Handshakes: 256, Connections: 20_000, ConnectWithin: 10 * time.Second, StopWithin: 10 * time.Second,
+			BinaryBytes: 50 << 20, BinaryQuota: 10 << 30},
 	}
 }
 
@@ -164,6 +169,9 @@ func (c Config) Validate() error {
 	}
 	if c.Limits.Handshakes < 1 || c.Limits.Connections < 1 || c.Limits.ConnectWithin < time.Second || c.Limits.StopWithin < time.Second {
 		return errors.New("limits: each must be at least 1, times at least 1s")
+	}
+	if c.Limits.BinaryBytes < 1 || c.Limits.BinaryQuota < 1 {
+		return errors.New("limits.binary_bytes and limits.binary_quota must be at least 1")
 	}
 	for name, base := range map[string]string{"names.public": c.Names.Public, "names.crl": c.Names.CRL} {
 		if base != "" && !strings.HasPrefix(base, "http://") && !strings.HasPrefix(base, "https://") {

@@ -96,6 +96,7 @@ type Store interface {
 	Inventory
 	IDs
 	Telemetry
+	Binaries
 	Audits
 	Refusals
 	Changes

@@ -130,9 +130,11 @@ func TestMigrationsStayAsTheyWere(t *testing.T) {
 		"postgres/approval":          "32b6d3942546f694",
 		"postgres/people":            "7e85bf282b8a9e7a",
 		"sqlite/people":              "0f5b8dc96e74b9c6",
+		"sqlite-binary/binaries":     "7dd706e5690c2dd1",
+		"postgres/binaries":          "6c53c6680b144821",
 	}
 	got := map[string]string{}
-	for _, folder := range []string{"sqlite", "sqlite-telemetry", "postgres"} {
+	for _, folder := range []string{"sqlite", "sqlite-telemetry", "sqlite-binary", "postgres"} {
 		list, err := migrations(migrationFiles, folder)
 		if err != nil {
 			t.Fatal(err)

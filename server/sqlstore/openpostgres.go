@@ -33,12 +33,15 @@ func OpenPostgres(ctx context.Context, dsn string, opts Options) (*Store, error)
 	telemetry.start()
 	writes := newPool(postgresDialect, opts.Connections, open)
 	reads := newPool(postgresDialect, opts.Connections, open)
+	identity := &commands{pool: writes, onCommit: opts.OnCommit}
 	return &Store{
 		d:          postgresDialect,
-		identity:   &commands{pool: writes, onCommit: opts.OnCommit},
+		identity:   identity,
 		reads:      reads,
 		telemetry:  telemetry,
 		telemetryR: reads,
+		binary:     identity,
+		binaryR:    reads,
 		close:      func() error { return closeAll(telemetry.close, writes.close, reads.close) },
 	}, nil
 }

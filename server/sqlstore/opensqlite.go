@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 const (
 	identityFile  = "mooring.db"
 	telemetryFile = "telemetry.db"
+	binaryFile    = "binaries.db"
 )
 
 // OpenSQLite opens the store in dir, which is created if need be. One process
@@ -20,26 +22,33 @@ func OpenSQLite(ctx context.Context, dir string, opts Options) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	identity, err := openFile(ctx, filepath.Join(dir, identityFile), "sqlite", opts)
-	if err != nil {
-		return nil, err
+	var files [3]*sqliteFile
+	for i, f := range []struct{ name, schema string }{{identityFile, "sqlite"}, {telemetryFile, "sqlite-telemetry"}, {binaryFile, "sqlite-binary"}} {
+		var err error
+		if files[i], err = openFile(ctx, filepath.Join(dir, f.name), f.schema, opts); err != nil {
+			for _, open := range files[:i] {
+				err = errors.Join(err, open.close())
+			}
+			return nil, err
+		}
 	}
-	telemetry, err := openFile(ctx, filepath.Join(dir, telemetryFile), "sqlite-telemetry", opts)
-	if err != nil {
-		return nil, closeAll(func() error { return err }, identity.close)
-	}
+	identity, telemetry, binary := files[0], files[1], files[2]
 	identity.writer.onCommit = opts.OnCommit
 	telemetry.writer.optimistic = true
-	identity.writer.start()
-	telemetry.writer.start()
+	for _, f := range files {
+		f.writer.start()
+	}
 	return &Store{
 		d:          sqliteDialect,
 		identity:   identity.writer,
 		reads:      identity.pool,
 		telemetry:  telemetry.writer,
 		telemetryR: telemetry.pool,
+		binary:     binary.writer,
+		binaryR:    binary.pool,
 		close: func() error {
-			return closeAll(telemetry.writer.close, identity.writer.close, telemetry.pool.close, identity.pool.close)
+			return closeAll(binary.writer.close, telemetry.writer.close, identity.writer.close,
+				binary.pool.close, telemetry.pool.close, identity.pool.close)
 		},
 	}, nil
 }

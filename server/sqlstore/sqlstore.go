@@ -1,4 +1,4 @@
-// Package sqlstore keeps everything the platform remembers in SQL: in two
+// Package sqlstore keeps everything the platform remembers in SQL: in three
 // SQLite files of a directory, or in one PostgreSQL database that several
 // nodes share. It plays every role of package platform.
 //
@@ -6,8 +6,8 @@
 // dialect, in the connections (sqliteconn.go, pgconn.go), in the migrations,
 // and in how commands are committed:
 //
-//	SQLite      mooring.db and telemetry.db have one writer goroutine each, which
-//	            drains its queue into one transaction (writer.go)
+//	SQLite      mooring.db, telemetry.db and binaries.db have one writer goroutine
+//	            each, which drains its queue into one transaction (writer.go)
 //	PostgreSQL  a command runs in a transaction of its own (commands.go);
 //	            telemetry goes through a writer too, for the group commit
 //
@@ -87,6 +87,8 @@ type Store struct {
 	reads      *pool     // reads what identity writes
 	telemetry  *writer
 	telemetryR *pool // reads what telemetry writes; may be reads
+	binary     committer
+	binaryR    *pool // reads what binary writes; may be reads
 
 	tenants tenantKeys
 	ids     idBlock

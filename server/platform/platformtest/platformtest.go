@@ -21,7 +21,7 @@ func Run(t *testing.T, open func(testing.TB) platform.Store) {
 		tenantChecks, userChecks, optionChecks, deviceUserChecks, registrationChecks, registerObjectChecks,
 		trustedChecks, revocationChecks, issuerChecks, renewalChecks, sealedKeyChecks,
 		objectChecks, objectListChecks, externalIDChecks, childChecks, idChecks,
-		measurementChecks, eventChecks, alarmChecks, stagedChecks, submitChecks,
+		measurementChecks, eventChecks, alarmChecks, stagedChecks, submitChecks, binaryChecks,
 		auditChecks, refusalChecks, changeChecks, tenancyChecks, concurrencyChecks, closeChecks,
 	} {
 		for _, c := range group {
