@@ -232,7 +232,7 @@ func Missing(names ...string) error {
 		"Following mandatory fields should be included: "+strings.Join(names, ","), nil)
 }
 
-// require lists those of names that are missing, as a problem.
+// require lists those of names that are missing, as a problem, in alphabetical order.
 func (o Object) require(names ...string) error {
 	var missing []string
 	for _, n := range names {
@@ -243,5 +243,6 @@ func (o Object) require(names ...string) error {
 	if missing == nil {
 		return nil
 	}
+	slices.Sort(missing)
 	return Missing(missing...)
 }

@@ -14,7 +14,7 @@ import (
 	"mooring/server/platform"
 )
 
-const tenant platform.TenantID = "t1000"
+const tenant, otherTenant platform.TenantID = "t1000", "t2000"
 
 // fakeAuth admits certificates by common name and passwords by a map.
 type fakeAuth struct {
@@ -47,7 +47,7 @@ func (f *fakeAuth) AdmitPassword(_ context.Context, t platform.TenantID, user st
 	if f.err != nil {
 		return platform.Principal{}, "", f.err
 	}
-	if t != tenant || !password.Equal(secret.New("right")) {
+	if t != tenant && t != otherTenant || !password.Equal(secret.New("right")) {
 		return platform.Principal{}, platform.ReasonBadCredentials, nil
 	}
 	p := platform.Principal{Tenant: t, User: user, Method: platform.ByPassword}
@@ -56,6 +56,8 @@ func (f *fakeAuth) AdmitPassword(_ context.Context, t platform.TenantID, user st
 		p.Roles = platform.AdminRoles
 	case "reader":
 		p.Roles = []platform.Role{platform.RoleInventoryRead}
+	case "creator":
+		p.Roles = []platform.Role{platform.RoleInventoryCreate}
 	case "disabled":
 		return platform.Principal{}, platform.ReasonUserDisabled, nil
 	default:
@@ -74,8 +76,10 @@ type object struct {
 	kind   string
 }
 
-// fakeInventory keeps objects by external ID.
+// fakeInventory keeps objects by external ID. What Objects offers besides is tried
+// on the real one.
 type fakeInventory struct {
+	mqttapi.Objects
 	mu      sync.Mutex
 	next    platform.ID
 	objects map[string]*object
@@ -197,6 +201,7 @@ func (f *fakeInventory) get(externalID string) (object, bool) {
 
 // fakeTelemetry commits at once, or when it is told to.
 type fakeTelemetry struct {
+	mqttapi.Records
 	mu      sync.Mutex
 	next    platform.ID
 	batches []platform.Batch

@@ -11,49 +11,67 @@ import (
 	"mooring/server/platform"
 )
 
+// inbound is one publish to be carried out.
+type inbound struct {
+	topic    string
+	payload  []byte
+	packetID uint16 // zero at QoS 0 and for wills
+	// release, if set, is a staged publish that goes in the same transaction.
+	release *platform.StagedKey
+}
+
 // apply carries out one publish: it calls complete exactly once, with nil when
 // all of it is durable or refused for good, with an error if the client must send
-// it again. release, if set, is a staged publish that goes in the same transaction.
+// it again.
 //
 // Bad content never leads to an error: it is acknowledged and reported on s/e or
 // error, because a client that is cut off for what it sends sends it again for
 // ever (mqtt.md §1.8).
-func (s *session) apply(topic string, payload []byte, release *platform.StagedKey, complete func(error)) {
-	t, err := deviceid.ParseTopic(topic)
+func (s *session) apply(in inbound, complete func(error)) {
+	t, err := deviceid.ParseTopic(in.topic)
 	if err != nil {
 		t = deviceid.Topic{}
 	}
+	upstream := t.Class == deviceid.SmartREST && t.Direction == deviceid.Upstream
 	switch {
-	case t.Class == deviceid.SmartREST && t.Direction == deviceid.Upstream && t.Type == deviceid.TypeStatic:
-		s.applyLines(t, payload, release, complete)
+	case upstream && t.Type == deviceid.TypeStatic:
+		s.applyLines(t, in, complete)
 		return
-	case t.Class == deviceid.SmartREST && t.Direction == deviceid.Upstream && t.Type == deviceid.TypeAccessToken:
+	case t.Class == deviceid.JSON:
+		s.applyJSON(t, in, complete)
+		return
+	case upstream && t.Type == deviceid.TypeAccessToken:
 		err = s.sendToken()
 	default:
-		s.reject(t, topic, payload)
+		s.reject(t, in)
 		err = nil
 	}
-	if err != nil || release == nil {
+	s.applied(in, err, complete)
+}
+
+// applied completes a publish that put nothing into a batch.
+func (s *session) applied(in inbound, err error, complete func(error)) {
+	if err != nil || in.release == nil {
 		complete(err)
 		return
 	}
-	s.server.cfg.Telemetry.Submit(platform.Batch{Tenant: s.place.tenant, Release: release}, complete)
+	s.server.cfg.Telemetry.Submit(platform.Batch{Tenant: s.place.tenant, Release: in.release}, complete)
 }
 
 // reject reports a publish to a topic that does nothing here.
-func (s *session) reject(t deviceid.Topic, topic string, payload []byte) {
+func (s *session) reject(t deviceid.Topic, in inbound) {
 	switch {
-	case t.Class == deviceid.SmartREST && t.Type == deviceid.TypeTemplate && len(payload) == 0:
+	case t.Class == deviceid.SmartREST && t.Type == deviceid.TypeTemplate && len(in.payload) == 0:
 		// "Is there such a collection?" There is none (mqtt.md §6.1).
 		s.deliver(topicTemplates, smartrest.AppendLine(nil, "41", t.XID))
 	case t.Class == deviceid.SmartREST && t.Type == deviceid.TypeCredentials && t.Direction == deviceid.Upstream:
 		// A device that has credentials asks for some: silence (mqtt.md §7.1).
 	case t.Class == deviceid.SmartREST && t.XID != "":
 		s.report(smartrest.NewError(smartrest.CodeNoTemplate, "", "No template collection "+t.XID))
-	case t.Class == deviceid.JSON:
-		s.deliver(topicJSONErrors, []byte(`{"error":"undefined/notSupported","message":"JSON via MQTT is not available on this server"}`))
+	case meantAsJSON(in.topic):
+		s.reportJSON(in.packetID, problem.WithCode(problem.MethodNotAllowed, "undefined/notSupported", "Topic "+strconv.Quote(in.topic)+" is not available", nil))
 	default:
-		s.report(smartrest.NewError(smartrest.CodeServer, "", "Topic "+strconv.Quote(topic)+" is not available"))
+		s.report(smartrest.NewError(smartrest.CodeServer, "", "Topic "+strconv.Quote(in.topic)+" is not available"))
 	}
 }
 
@@ -73,9 +91,14 @@ type publish struct {
 
 // applyLines carries out static templates. Each line stands alone: a bad one is
 // reported, the others go on.
-func (s *session) applyLines(t deviceid.Topic, payload []byte, release *platform.StagedKey, complete func(error)) {
+func (s *session) applyLines(t deviceid.Topic, in inbound, complete func(error)) {
 	p := &publish{session: s, mode: t.Mode, child: t.Child, now: time.Now()}
-	err := p.lines(payload)
+	p.finish(in, p.lines(in.payload), complete)
+}
+
+// finish ends a publish that has been looked at. With an error none of it is
+// stored and the client sends it again.
+func (p *publish) finish(in inbound, err error, complete func(error)) {
 	if p.cancel != nil {
 		p.cancel()
 	}
@@ -84,10 +107,10 @@ func (s *session) applyLines(t deviceid.Topic, payload []byte, release *platform
 		return
 	}
 	if p.target != 0 {
-		s.server.cfg.Presence.Heard(s.place.tenant, p.target, p.now)
+		p.server.cfg.Presence.Heard(p.place.tenant, p.target, p.now)
 	}
 	p.reportAll()
-	p.batch.submit(s, p.processing(), release, complete)
+	p.batch.submit(p.session, p.processing(), in.release, complete)
 }
 
 // lines carries out one line after the other. An error means that none of the
@@ -138,6 +161,9 @@ func (p *publish) record(r smartrest.Record) error {
 func (p *publish) call() context.Context {
 	if p.ctx == nil {
 		p.ctx, p.cancel = p.session.call()
+		if mode := p.processing(); mode != platform.ModePersistent {
+			p.ctx = platform.WithMode(p.ctx, mode)
+		}
 	}
 	return p.ctx
 }
@@ -165,6 +191,15 @@ func (p *publish) root() (platform.ID, error) {
 	id, err := devices.Device(p.quick(), at.tenant, at.device)
 	if problem.KindOf(err) == problem.NotFound {
 		id, _, err = devices.CreateDevice(p.call(), at.tenant, at.device, "", "", p.principal.User)
+		return id, err
+	}
+	if err != nil || p.principal.IsDevice() || p.principal.Has(platform.RoleInventoryAdmin) {
+		return id, err
+	}
+	// A person who may only create is no more than owner of what they created.
+	owner, err := devices.Owner(p.quick(), at.tenant, id)
+	if err == nil && owner != p.principal.User {
+		err = problem.New(problem.Forbidden, "Access is denied", nil)
 	}
 	return id, err
 }
@@ -190,14 +225,20 @@ func (p *publish) childObject(root platform.ID) (platform.ID, error) {
 	if err != nil {
 		return 0, err
 	}
-	owner, err := devices.Owner(p.quick(), tenant, id)
-	if err != nil {
-		return 0, err
+	return id, p.mayActFor(root, id)
+}
+
+// mayActFor is problem.Forbidden unless the object is the client's own or below
+// root, its device.
+func (p *publish) mayActFor(root, id platform.ID) error {
+	if id == root || p.principal.Has(platform.RoleInventoryAdmin) {
+		return nil
 	}
-	if owner == p.principal.User || p.principal.Has(platform.RoleInventoryAdmin) {
-		return id, nil
+	owner, err := p.server.cfg.Devices.Owner(p.quick(), p.place.tenant, id)
+	if err != nil || owner == p.principal.User {
+		return err
 	}
-	return id, p.below(root, id)
+	return p.below(root, id)
 }
 
 // below is problem.Forbidden unless id is below root in the hierarchy.
@@ -239,17 +280,19 @@ func (p *publish) reportAll() {
 	}
 }
 
-// report sends one line to s/e. It gives up rather than let what is only for a
-// developer's eye close the connection.
-func (s *session) report(e *smartrest.Error) {
-	payload := []byte(e.Error())
+// report sends one line to s/e.
+func (s *session) report(e *smartrest.Error) { s.tell(topicErrors, []byte(e.Error())) }
+
+// tell sends what is only for a developer's eye. It gives up rather than let that
+// close the connection.
+func (s *session) tell(topic string, payload []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	qos, ok := s.out.granted(topicErrors)
+	qos, ok := s.out.granted(topic)
 	if !ok {
 		return
 	}
-	m := message{topic: topicErrors, payload: payload, qos: qos}
+	m := message{topic: topic, payload: payload, qos: qos}
 	limits := s.server.limits
 	if !s.out.room(m.size(), limits.OutboundMessages/2, limits.OutboundBytes/2) {
 		s.server.stats.droppedErrors.Add(1)

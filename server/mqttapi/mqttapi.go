@@ -67,6 +67,11 @@ type Devices interface {
 type Objects interface {
 	Update(ctx context.Context, tenant platform.TenantID, cmd platform.UpdateObject) (platform.ManagedObject, error)
 	Parents(ctx context.Context, tenant platform.TenantID, child platform.ID, kind platform.ChildKind) ([]platform.ManagedObject, error)
+	Object(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.ManagedObject, error)
+	Create(ctx context.Context, tenant platform.TenantID, cmd platform.CreateObject) (platform.ManagedObject, error)
+	AddChild(ctx context.Context, tenant platform.TenantID, link platform.ChildLink) error
+	// Resolve finds the object that has a name of any type.
+	Resolve(ctx context.Context, tenant platform.TenantID, xid platform.ExternalID) (platform.ID, error)
 	// ChildExternalIDs lists the names (SerialType) of the direct child devices.
 	ChildExternalIDs(ctx context.Context, tenant platform.TenantID, parent platform.ID) ([]string, error)
 }
@@ -85,6 +90,19 @@ type Telemetry interface {
 	Stage(p platform.StagedPublish, done func(error))
 	Staged(ctx context.Context, key platform.StagedKey) (platform.StagedPublish, error)
 	DropStaged(ctx context.Context, tenant platform.TenantID, device string) error
+	Records
+}
+
+// Records reads and changes telemetry that is stored.
+type Records interface {
+	Event(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.Event, error)
+	Events(ctx context.Context, tenant platform.TenantID, f platform.TelemetryFilter, page platform.Page) (platform.List[platform.Event], error)
+	UpdateEvent(ctx context.Context, tenant platform.TenantID, e platform.Event) (platform.Event, error)
+	DeleteEvent(ctx context.Context, tenant platform.TenantID, id platform.ID) error
+	Alarm(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.Alarm, error)
+	UpdateAlarm(ctx context.Context, tenant platform.TenantID, a platform.Alarm) (platform.Alarm, error)
+	Measurement(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.Measurement, error)
+	DeleteMeasurement(ctx context.Context, tenant platform.TenantID, id platform.ID) error
 }
 
 // DeviceTokens issues the JWT of s/uat. host is the name under which the device

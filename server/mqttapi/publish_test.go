@@ -348,7 +348,7 @@ func TestOtherTopics(t *testing.T) {
 		c.wantMessage("s/dt", "41,mine")
 		c.send(publish(3, 1, "measurement/measurements/create", "{}"))
 		c.want(mqtt.Puback, 3)
-		c.wantMessage("error", `{"error":"undefined/notSupported","message":"JSON via MQTT is not available on this server"}`)
+		c.wantMessage("error", `{"error":"undefined/validationError","message":"Following mandatory fields should be included: time,type","messageId":3}`)
 	})
 }
 

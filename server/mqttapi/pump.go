@@ -62,7 +62,7 @@ func (s *session) carryOut(it item) {
 	complete := func(err error) { s.complete(it, err) }
 	switch it.kind {
 	case itemPublish:
-		s.apply(it.topic, it.payload, nil, complete)
+		s.apply(inbound{topic: it.topic, payload: it.payload, packetID: it.packetID}, complete)
 	case itemStage:
 		s.stage(it, complete)
 	case itemRelease:

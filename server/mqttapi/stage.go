@@ -77,6 +77,6 @@ func (s *session) release(it item, complete func(error)) {
 	case err != nil:
 		complete(err)
 	default:
-		s.apply(p.Topic, p.Payload, &key, complete)
+		s.apply(inbound{topic: p.Topic, payload: p.Payload, packetID: it.packetID, release: &key}, complete)
 	}
 }

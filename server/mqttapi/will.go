@@ -38,7 +38,7 @@ func (s *session) runWill(ctx context.Context) {
 		return
 	}
 	done := make(chan error, 1)
-	s.apply(w.topic, w.payload, nil, func(err error) { done <- err })
+	s.apply(inbound{topic: w.topic, payload: w.payload}, func(err error) { done <- err })
 	select {
 	case err := <-done:
 		if err != nil {

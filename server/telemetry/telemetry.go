@@ -79,6 +79,10 @@ func (s *Service) submit(ctx context.Context, b platform.Batch) error {
 	}
 }
 
+// Check holds the parts of a measurement, event or alarm to the bounds. Who calls
+// Submit calls it before.
+func Check(typ, text string, body json.RawMessage) error { return check(typ, text, body) }
+
 func check(typ, text string, body json.RawMessage) error {
 	switch {
 	case typ == "" || len(typ) > MaxTypeBytes || strings.ContainsRune(typ, 0):
