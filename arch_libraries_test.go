@@ -13,8 +13,9 @@ import (
 var libraries = map[string][]string{
 	"github.com/eclipse/paho.mqtt.golang": {"agent/uplink"},
 	"github.com/golang-jwt/jwt/v5":        {"server/devicetoken"},
+	"github.com/gorilla/websocket":        {"server/mqttapi"},
 	"github.com/jackc/pgx/v5":             {"server/sqlstore"},
-	"github.com/mochi-mqtt/server/v2":     {"server/mqttapi"},
+	"github.com/mochi-mqtt/server/v2":     {"server/mqttapi", "server/mqttservice"},
 	"github.com/pelletier/go-toml/v2":     {"agent/config", "server/config", "server"},
 	"github.com/prometheus/client_golang": {"server"},
 	"github.com/rogpeppe/go-internal":     {testsOnly},

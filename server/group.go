@@ -36,12 +36,19 @@ func newGroup(ctx context.Context, log *slog.Logger) *group {
 
 func (g *group) stop() { g.cancel(nil) }
 
-// serve runs loop until shutdown makes it return. A loop that returns before
-// stops everything.
-func (g *group) serve(name string, loop func() error, shutdown func(context.Context) error) {
+// onStop adds what is called, once, when everything stops.
+func (g *group) onStop(shutdown func(context.Context) error) {
 	g.mu.Lock()
 	g.shutdowns = append(g.shutdowns, shutdown)
 	g.mu.Unlock()
+}
+
+// serve runs loop until shutdown makes it return; nil: something else does. A
+// loop that returns before stops everything.
+func (g *group) serve(name string, loop func() error, shutdown func(context.Context) error) {
+	if shutdown != nil {
+		g.onStop(shutdown)
+	}
 	g.parts.Go(func() {
 		err := loop()
 		if g.ctx.Err() == nil {

@@ -32,6 +32,7 @@ func (s *Server) serveHTTP(run *group, doors *listeners) {
 		handler = s.opts.Middleware(handler)
 	}
 	crlOnly := byPrefix("/crl/", s.services.rest, http.NotFoundHandler())
+	mqtt := s.services.mqtt
 
 	for _, door := range []struct {
 		name    string
@@ -39,9 +40,9 @@ func (s *Server) serveHTTP(run *group, doors *listeners) {
 		tls     *tls.Config
 		handler http.Handler
 	}{
-		{"https", doors.https, s.tls.https, handler},
+		{"https", doors.https, s.tls.https, atPath(mqttPath, mqtt.WebSocket("https"), handler)},
 		{"mtls", doors.mtls, s.tls.mtls, httpauth.WithClientCertificates(handler)},
-		{"http", doors.http, nil, crlOnly},
+		{"http", doors.http, nil, atPath(mqttPath, mqtt.WebSocket("http"), crlOnly)},
 		{"admin", doors.admin, nil, s.adminHandler()},
 	} {
 		if door.l == nil {
@@ -64,6 +65,20 @@ func (s *Server) serveHTTP(run *group, doors *listeners) {
 			return err
 		}, server.Shutdown)
 	}
+}
+
+// mqttPath is where MQTT over WebSocket is served (mqtt.md §1.1).
+const mqttPath = "/mqtt"
+
+// atPath sends one path to one handler and all others to the other.
+func atPath(path string, that, others http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == path {
+			that.ServeHTTP(w, r)
+			return
+		}
+		others.ServeHTTP(w, r)
+	})
 }
 
 // byPrefix sends paths that begin with prefix to one handler and all others to

@@ -13,6 +13,7 @@ type Ready struct {
 	HTTPS string `json:"https,omitempty"`
 	MTLS  string `json:"mtls,omitempty"`
 	MQTTS string `json:"mqtts,omitempty"`
+	MQTT  string `json:"mqtt,omitempty"`
 	HTTP  string `json:"http,omitempty"`
 	Admin string `json:"admin,omitempty"`
 	Root  string `json:"root,omitempty"` // file with the development root, with --dev
@@ -20,7 +21,7 @@ type Ready struct {
 
 // listeners are the open doors; those that are off are nil.
 type listeners struct {
-	https, mtls, mqtts, http, admin net.Listener
+	https, mtls, mqtts, mqtt, http, admin net.Listener
 }
 
 func openListeners(cfg config.Listeners, listen func(name, addr string) (net.Listener, error)) (*listeners, error) {
@@ -29,7 +30,7 @@ func openListeners(cfg config.Listeners, listen func(name, addr string) (net.Lis
 		name, addr string
 		to         *net.Listener
 	}{
-		{"https", cfg.HTTPS, &l.https}, {"mtls", cfg.MTLS, &l.mtls}, {"mqtts", cfg.MQTTS, &l.mqtts},
+		{"https", cfg.HTTPS, &l.https}, {"mtls", cfg.MTLS, &l.mtls}, {"mqtts", cfg.MQTTS, &l.mqtts}, {"mqtt", cfg.MQTT, &l.mqtt},
 		{"http", cfg.HTTP, &l.http}, {"admin", cfg.Admin, &l.admin},
 	} {
 		if door.addr == "" {
@@ -46,7 +47,7 @@ func openListeners(cfg config.Listeners, listen func(name, addr string) (net.Lis
 }
 
 func (l *listeners) close() {
-	for _, door := range []net.Listener{l.https, l.mtls, l.mqtts, l.http, l.admin} {
+	for _, door := range []net.Listener{l.https, l.mtls, l.mqtts, l.mqtt, l.http, l.admin} {
 		if door != nil {
 			_ = door.Close() // it may be closed by its server already
 		}
@@ -60,6 +61,6 @@ func (l *listeners) ready(root string) Ready {
 		}
 		return door.Addr().String()
 	}
-	return Ready{Ready: true, HTTPS: addr(l.https), MTLS: addr(l.mtls), MQTTS: addr(l.mqtts),
+	return Ready{Ready: true, HTTPS: addr(l.https), MTLS: addr(l.mtls), MQTTS: addr(l.mqtts), MQTT: addr(l.mqtt),
 		HTTP: addr(l.http), Admin: addr(l.admin), Root: root}
 }

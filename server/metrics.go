@@ -52,6 +52,12 @@ var (
 	descFailures    = describe("mqtt_commit_failures_total", "publishes that could not be stored")
 	descLineErrors  = describe("mqtt_line_errors_total", "SmartREST lines answered on s/e")
 	descOverflows   = describe("mqtt_overflows_total", "connections closed because they did not read")
+	descTurnedAway  = describe("mqtt_turned_away_total", "connections closed because too many were open or in their handshake")
+	descStalled     = describe("mqtt_stalled_total", "connections closed because they stood still: window, bytes in flight or rate")
+	descTooFast     = describe("mqtt_too_fast_total", "connections closed because the device outran its rate")
+	descDelayed     = describe("mqtt_delayed_total", "publishes that waited because their device was above its rate")
+	descTakeovers   = describe("mqtt_takeovers_total", "connections closed because their device connected anew")
+	descDelivered   = describe("mqtt_delivered_total", "messages sent to devices")
 	descKicked      = describe("mqtt_kicked_total", "connections closed because their trust ended")
 	descRefusals    = describe("refusals_total", "who was refused, by listener and reason", "door", "reason")
 )
@@ -63,7 +69,8 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 // Describe implements prometheus.Collector.
 func (c *statsCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descConnections, descAccepted, descRefused, descPublishes, descAcked,
-		descFailures, descLineErrors, descOverflows, descKicked, descRefusals} {
+		descFailures, descLineErrors, descOverflows, descKicked, descRefusals, descTurnedAway, descStalled,
+		descTooFast, descDelayed, descTakeovers, descDelivered} {
 		ch <- d
 	}
 }
@@ -87,6 +94,12 @@ func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
 	count(descLineErrors, stats.LineErrors)
 	count(descOverflows, stats.Overflows)
 	count(descKicked, stats.Kicked)
+	count(descTurnedAway, stats.TurnedAway)
+	count(descStalled, stats.Stalled)
+	count(descTooFast, stats.TooFast)
+	count(descDelayed, stats.Delayed)
+	count(descTakeovers, stats.Takeovers)
+	count(descDelivered, stats.Delivered)
 	for k, n := range c.services.refusals.Counts() {
 		count(descRefusals, int64(n), k.Door, string(k.Reason))
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"net"
 	"time"
 
 	"mooring/internal/deviceid"
@@ -13,6 +14,24 @@ import (
 	"mooring/server/mqttapi"
 	"mooring/server/platform"
 )
+
+// serveMQTT serves the MQTT listeners that are open. The front end is stopped
+// even if none is: it has the WebSockets of the HTTP listeners.
+func (s *Server) serveMQTT(run *group, doors *listeners) {
+	run.onStop(s.services.mqtt.Shutdown)
+	for _, door := range []struct {
+		name string
+		l    net.Listener
+		tls  *tls.Config
+	}{
+		{"mqtts", doors.mqtts, s.tls.mqtts},
+		{"mqtt", doors.mqtt, nil},
+	} {
+		if door.l != nil {
+			run.serve(door.name, func() error { return s.services.mqtt.Serve(door.l, door.name, door.tls) }, nil)
+		}
+	}
+}
 
 // mqttDoor names the MQTT listener in refusals and audit.
 const mqttDoor = "mqtts"

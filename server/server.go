@@ -163,7 +163,7 @@ func (s *Server) Run(ctx context.Context, ready func(Ready)) (err error) {
 	if err != nil {
 		return err
 	}
-	s.tls = newListenerTLS(certificate, s.services.devices)
+	s.tls = newListenerTLS(certificate, s.services.devices, s.cfg.TLS.OneWay)
 	if err := s.rotateTickets(ctx); err != nil {
 		return err
 	}
@@ -175,10 +175,7 @@ func (s *Server) Run(ctx context.Context, ready func(Ready)) (err error) {
 
 	run := newGroup(ctx, s.log)
 	s.serveHTTP(run, doors)
-	if doors.mqtts != nil {
-		run.serve("mqtts", func() error { return s.services.mqtt.Serve(doors.mqtts, "mqtts", s.tls.mqtts) },
-			s.services.mqtt.Shutdown)
-	}
+	s.serveMQTT(run, doors)
 	if err := s.serveAdminSocket(run); err != nil {
 		run.stop()
 		return errors.Join(err, run.wait(s.cfg.Limits.StopWithin))
@@ -192,7 +189,7 @@ func (s *Server) Run(ctx context.Context, ready func(Ready)) (err error) {
 	}
 	addresses := doors.ready(root)
 	ready(addresses)
-	s.log.Info("serving", "data", s.cfg.Data, "https", addresses.HTTPS, "mtls", addresses.MTLS, "mqtts", addresses.MQTTS)
+	s.log.Info("serving", "data", s.cfg.Data, "https", addresses.HTTPS, "mtls", addresses.MTLS, "mqtts", addresses.MQTTS, "mqtt", addresses.MQTT)
 	<-run.ctx.Done()
 	s.log.Info("stopping")
 	return run.wait(s.cfg.Limits.StopWithin)

@@ -53,7 +53,8 @@ type listenerTLS struct {
 	https, mtls, mqtts *tls.Config
 }
 
-func newListenerTLS(certificate tls.Certificate, devices *deviceauth.Auth) listenerTLS {
+// oneWay asks for none where MQTT is spoken.
+func newListenerTLS(certificate tls.Certificate, devices *deviceauth.Auth, oneWay bool) listenerTLS {
 	base := &tls.Config{
 		Certificates: []tls.Certificate{certificate},
 		MinVersion:   tls.VersionTLS12,
@@ -69,7 +70,9 @@ func newListenerTLS(certificate tls.Certificate, devices *deviceauth.Auth) liste
 	devices.UseTickets(mtls, "mtls")
 
 	mqtts := base.Clone()
-	mqtts.ClientAuth = tls.RequestClientCert
+	if !oneWay {
+		mqtts.ClientAuth = tls.RequestClientCert
+	}
 	devices.UseTickets(mqtts, "mqtts")
 	return listenerTLS{https: https, mtls: mtls, mqtts: mqtts}
 }

@@ -92,8 +92,8 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 		Refusals: s.refusals, Version: systemVersion, Log: log})
 	s.mqtt = mqttapi.New(mqttapi.Config{
 		Auth: mqttAuth{s.devices, s.accounts}, Devices: objects, Objects: objects, Telemetry: samples,
-		Tokens: tokens, Refusals: s.refusals, Version: systemVersion, Log: log,
-		Limits: mqttapi.Limits{Handshake: cfg.Limits.ConnectWithin, Handshakes: cfg.Limits.Handshakes},
+		Tokens: tokens, Refusals: s.refusals, Options: s.accounts, OneWay: cfg.TLS.OneWay, Version: systemVersion, Log: log,
+		Limits: mqttapi.Limits{Handshake: cfg.Limits.ConnectWithin, Handshakes: cfg.Limits.Handshakes, Connections: cfg.Limits.Connections},
 	})
 	s.chores = []chore{
 		{"renewal of certificate authorities", authority.RenewDue},

@@ -52,11 +52,15 @@ type Mail struct {
 
 // Listeners are addresses "host:port"; an empty one is not opened.
 type Listeners struct {
-	HTTPS string `toml:"https"` // REST, EST; no client certificate
-	MTLS  string `toml:"mtls"`  // the same with client certificate
-	MQTTS string `toml:"mqtts"` // MQTT, mutual TLS or password
-	HTTP  string `toml:"http"`  // plain: /crl only
-	Admin string `toml:"admin"` // /metrics /healthz /readyz; loopback
+	HTTPS   string `toml:"https"`   // REST, EST, MQTT over WebSocket at /mqtt; no client certificate
+	MTLS    string `toml:"mtls"`    // REST and EST with client certificate
+	MQTTS   string `toml:"mqtts"`   // MQTT, mutual TLS or password
+	MQTT    string `toml:"mqtt"`    // plain MQTT, passwords only; default off: passwords are readable on the way
+	Service string `toml:"service"` // MQTT Service: free topics, MQTT 5 too; mutual TLS or password
+	// ServicePlain is the MQTT Service without TLS, passwords only. Default off.
+	ServicePlain string `toml:"service_plain"`
+	HTTP         string `toml:"http"`  // plain: /crl, and MQTT over WebSocket at /mqtt
+	Admin        string `toml:"admin"` // /metrics /healthz /readyz; loopback
 }
 
 // Names are the host names clients use.
@@ -83,6 +87,10 @@ type Store struct {
 type TLS struct {
 	Certificate string `toml:"certificate"` // PEM file, leaf first
 	Key         string `toml:"key"`         // PEM file
+	// OneWay switches mutual TLS off on mqtts and service: no device is asked for a
+	// certificate, each needs a password, and one that has none is told so.
+	// Default false.
+	OneWay bool `toml:"one_way"`
 }
 
 // Keys says where the key-encryption key is.
@@ -94,7 +102,7 @@ type Keys struct {
 // Limits bound what strangers can make the server do.
 type Limits struct {
 	Handshakes    int           `toml:"handshakes"`     // TLS handshakes at once; default 256
-	Connections   int           `toml:"connections"`    // MQTT connections; default 20,000
+	Connections   int           `toml:"connections"`    // open at once, of each kind: MQTT, MQTT Service, each HTTP listener; default 20,000
 	ConnectWithin time.Duration `toml:"connect_within"` // from accept to CONNECT; default 10 s
 	StopWithin    time.Duration `toml:"stop_within"`    // graceful stop; default 10 s
 	// BinaryBytes bounds one file of the inventory or of an event; default 50 MiB.
@@ -156,7 +164,7 @@ func (c Config) Validate() error {
 	if c.Data == "" {
 		return errors.New("no data directory: give --data DIR")
 	}
-	if c.Listeners.HTTPS == "" && c.Listeners.MTLS == "" && c.Listeners.MQTTS == "" {
+	if l := c.Listeners; l.HTTPS+l.MTLS+l.MQTTS+l.MQTT+l.Service+l.ServicePlain == "" {
 		return errors.New("every listener is off")
 	}
 	for name, addr := range c.Listeners.all() {
@@ -187,7 +195,8 @@ func (c Config) Validate() error {
 }
 
 func (l Listeners) all() map[string]string {
-	return map[string]string{"https": l.HTTPS, "mtls": l.MTLS, "mqtts": l.MQTTS, "http": l.HTTP, "admin": l.Admin}
+	return map[string]string{"https": l.HTTPS, "mtls": l.MTLS, "mqtts": l.MQTTS, "mqtt": l.MQTT,
+		"service": l.Service, "service_plain": l.ServicePlain, "http": l.HTTP, "admin": l.Admin}
 }
 
 // checkAddress refuses what is no address and, for --dev and the admin

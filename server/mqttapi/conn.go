@@ -17,6 +17,7 @@ type conn struct {
 	tls      *tls.Conn
 	address  string // host of the peer, without port
 	door     string // name of the listener
+	name     string // host that the peer asked for, where TLS does not tell; may be empty
 	server   *Server
 
 	handshakeEnd time.Time // until CONNECT is accepted
@@ -29,8 +30,8 @@ type conn struct {
 	closeOnce sync.Once
 }
 
-func newConn(s *Server, raw net.Conn, l *listener) *conn {
-	c := &conn{Conn: raw, address: host(raw.RemoteAddr()), door: l.door, server: s, closed: make(chan struct{})}
+func newConn(s *Server, raw net.Conn, l *listener, address, name string) *conn {
+	c := &conn{Conn: raw, address: address, door: l.door, name: name, server: s, closed: make(chan struct{})}
 	if l.tls != nil {
 		c.tls = tls.Server(raw, l.tls)
 		c.Conn = c.tls
@@ -44,11 +45,15 @@ func host(a net.Addr) string {
 	if a == nil {
 		return ""
 	}
-	h, _, err := net.SplitHostPort(a.String())
-	if err != nil {
-		return a.String()
+	return hostOf(a.String())
+}
+
+// hostOf cuts the port off an address, if it has one.
+func hostOf(address string) string {
+	if h, _, err := net.SplitHostPort(address); err == nil {
+		return h
 	}
-	return h
+	return address
 }
 
 // serverName is the host that the peer asked for: the name in its handshake,
@@ -58,6 +63,9 @@ func (c *conn) serverName() string {
 		if name := c.tls.ConnectionState().ServerName; name != "" {
 			return name
 		}
+	}
+	if c.name != "" {
+		return c.name
 	}
 	return host(c.LocalAddr())
 }

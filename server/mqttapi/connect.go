@@ -64,6 +64,7 @@ func (s *Server) connect(c *conn, pk *packets.Packet) bool {
 		return false
 	}
 	sess := newSession(s, c, d, pk)
+	sess.ownRate(ctx)
 	if !s.takePlace(ctx, sess) {
 		// A newer connection of the device has come, or the old one does not end.
 		s.stats.refused[connUnavailable].Add(1)
@@ -124,8 +125,11 @@ func (s *Server) decide(ctx context.Context, c *conn, pk *packets.Packet) decisi
 	if c.tls != nil {
 		if state := c.tls.ConnectionState(); len(state.PeerCertificates) > 0 {
 			d.verdict = s.cfg.Auth.VerdictOf(state)
-			d = s.byCertificate(ctx, c, d)
-			return oldProtocol(d, pk)
+			refused := s.byCertificate(ctx, c, d)
+			if refused.reason != platform.Accepted && s.passwordBeside(ctx, pk) {
+				return oldProtocol(s.byPassword(ctx, c, decision{id: d.id, claimed: d.claimed}, pk), pk)
+			}
+			return oldProtocol(refused, pk)
 		}
 	}
 	return oldProtocol(s.byPassword(ctx, c, d, pk), pk)
@@ -181,9 +185,23 @@ func (s *Server) byCertificate(ctx context.Context, c *conn, d decision) decisio
 	return d
 }
 
+// passwordBeside reports whether the tenant that the user name names lets a
+// password decide when a certificate is refused (mqtt.md §1.2 has it the other way).
+func (s *Server) passwordBeside(ctx context.Context, pk *packets.Packet) bool {
+	tenant, _, err := deviceid.ParseTenantUser(string(pk.Connect.Username))
+	if err != nil || len(pk.Connect.Password) == 0 {
+		return false
+	}
+	value, _, err := s.cfg.Options.Option(ctx, platform.TenantID(tenant), platform.OptionPasswordBesideCertificate)
+	return err == nil && value == "true"
+}
+
 // byPassword: code 4 is for wrong credentials, an empty password is 5.
 func (s *Server) byPassword(ctx context.Context, c *conn, d decision, pk *packets.Packet) decision {
 	if !pk.Connect.UsernameFlag && !pk.Connect.PasswordFlag {
+		if s.cfg.OneWay && c.tls != nil {
+			return d.refuse(platform.ReasonOneWay, "neither user nor password")
+		}
 		return d.refuse(platform.ReasonNoCertificate, "neither certificate nor password")
 	}
 	if len(pk.Connect.Password) == 0 {

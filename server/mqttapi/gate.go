@@ -26,6 +26,20 @@ func (g *gate) wait(stop <-chan struct{}) bool {
 	}
 }
 
+// enter is wait and admit for those who can be told to come back: it does not wait.
+func (g *gate) enter(address string) bool {
+	select {
+	case g.places <- struct{}{}:
+	default:
+		return false
+	}
+	if g.admit(address) {
+		return true
+	}
+	g.free()
+	return false
+}
+
 // admit books the place for address, or reports false when it has its share.
 func (g *gate) admit(address string) bool {
 	g.mu.Lock()

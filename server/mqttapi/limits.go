@@ -27,6 +27,9 @@ const (
 type Limits struct {
 	// Handshake is how long TLS and CONNECT may take together. Default 10 s (design §3b).
 	Handshake time.Duration
+	// Connections is how many connections may be open at once; the next are closed.
+	// Default 100,000.
+	Connections int
 	// Handshakes is how many connections may be between accept and CONNECT.
 	// Default 512.
 	Handshakes int
@@ -44,7 +47,8 @@ type Limits struct {
 	// connections together. Default 64 MiB.
 	InflightBytes int
 	// Rate is how many publishes a second one device may send in the long run, and
-	// Burst how many at once; faster ones are delayed. Defaults 5,000 and 10,000.
+	// Burst how many at once; faster ones are delayed. A tenant may set others
+	// (platform.OptionPublishRate). Defaults 5,000 and 10,000.
 	Rate, Burst int
 	// OutboundMessages and OutboundBytes bound what waits to be written to one
 	// connection; beyond, it is closed. Defaults 64 and 64 KiB (design decision 13).
@@ -60,6 +64,7 @@ type Limits struct {
 
 func (l Limits) withDefaults() Limits {
 	orDuration(&l.Handshake, 10*time.Second)
+	orInt(&l.Connections, 100_000)
 	orInt(&l.Handshakes, 512)
 	orInt(&l.HandshakesPerAddress, max(l.Handshakes*7/8, 1))
 	orInt(&l.Window, 64)

@@ -83,10 +83,15 @@ func (s *Server) start(raw net.Conn, l *listener) {
 		_ = raw.Close()
 		return
 	}
-	c := newConn(s, raw, l)
+	s.begin(newConn(s, raw, l, address, ""))
+}
+
+// begin serves a connection that has its place in the gate.
+func (s *Server) begin(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.stopping {
+	if s.stopping || len(s.conns) >= s.limits.Connections {
+		s.stats.turnedAway.Add(1)
 		c.leaveGate()
 		_ = c.Close()
 		return

@@ -117,7 +117,12 @@ type Refusals interface {
 	Record(r platform.Refusal)
 }
 
-// Config is what the front end is built from. All services but Presence must be set.
+// Options are the tenants' settings, from memory nearly always.
+type Options interface {
+	Option(ctx context.Context, tenant platform.TenantID, key platform.OptionKey) (value string, set bool, err error)
+}
+
+// Config is what the front end is built from. All services but Presence and Options must be set.
 type Config struct {
 	Auth      Authenticator
 	Devices   Devices
@@ -126,6 +131,10 @@ type Config struct {
 	Telemetry Telemetry
 	Tokens    DeviceTokens
 	Refusals  Refusals
+	Options   Options // nil: no tenant has set any
+	// OneWay says that devices are not asked for certificates: who has no password
+	// is told so.
+	OneWay bool
 	// Version is what template 600 is told.
 	Version string
 	Limits  Limits
@@ -165,6 +174,9 @@ func New(cfg Config) *Server {
 	if s.cfg.Presence == nil {
 		s.cfg.Presence = nobody{}
 	}
+	if s.cfg.Options == nil {
+		s.cfg.Options = noOptions{}
+	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -174,6 +186,13 @@ func New(cfg Config) *Server {
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.broker = newBroker(s)
 	return s
+}
+
+// noOptions are the settings of tenants that have none.
+type noOptions struct{}
+
+func (noOptions) Option(context.Context, platform.TenantID, platform.OptionKey) (string, bool, error) {
+	return "", false, nil
 }
 
 // nobody listens for signs of life.

@@ -36,16 +36,23 @@ type rig struct {
 }
 
 func newRig(t testing.TB, limits mqttapi.Limits) *rig {
+	return newRigOf(t, func(c *mqttapi.Config) { c.Limits = limits })
+}
+
+// newRigOf lets a test change the configuration.
+func newRigOf(t testing.TB, change func(*mqttapi.Config)) *rig {
 	r := &rig{
 		auth:      &fakeAuth{verdicts: map[string]platform.Verdict{}},
 		inventory: newFakeInventory(), telemetry: newFakeTelemetry(), tokens: &fakeTokens{},
 		refusals: &fakeRefusals{}, presence: &fakePresence{},
 		plain: newPipeListener(), tls: newPipeListener(),
 	}
-	r.Server = mqttapi.New(mqttapi.Config{
+	cfg := mqttapi.Config{
 		Auth: r.auth, Devices: r.inventory, Objects: r.inventory, Telemetry: r.telemetry, Tokens: r.tokens,
-		Refusals: r.refusals, Presence: r.presence, Version: "2026.1.0", Limits: limits,
-	})
+		Refusals: r.refusals, Presence: r.presence, Version: "2026.1.0",
+	}
+	change(&cfg)
+	r.Server = mqttapi.New(cfg)
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = r.Serve(r.plain, "mqtt", nil) })
 	serving.Go(func() {

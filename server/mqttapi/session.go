@@ -30,6 +30,8 @@ type session struct {
 	window chan struct{} // one element for each item between enqueue and completion
 	due    time.Time     // reader only: see pace
 
+	rate, burst int // see Limits
+
 	staged stagedIDs // pump only
 
 	mu          sync.Mutex // guards the fields below
@@ -53,6 +55,7 @@ func newSession(s *Server, c *conn, d decision, pk *packets.Packet) *session {
 		will:    willOf(pk),
 		closing: make(chan struct{}), done: make(chan struct{}),
 		window: make(chan struct{}, s.limits.Window),
+		rate:   s.limits.Rate, burst: s.limits.Burst,
 	}
 }
 

@@ -1,9 +1,12 @@
 package mqttapi
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"mooring/server/platform"
 )
 
 // itemKind is what the pump does with an item.
@@ -130,22 +133,35 @@ func (s *session) stalled(what string) bool {
 	return false
 }
 
+// tooFast ends the connection of a device that outran its rate, and leaves the
+// reason where its owner can find it.
+func (s *session) tooFast() bool {
+	s.server.stats.tooFast.Add(1)
+	s.server.cfg.Refusals.Record(platform.Refusal{
+		Tenant: s.place.tenant, CN: s.place.device, At: time.Now(), Door: s.conn.door, Address: s.conn.address,
+		Reason: platform.ReasonTooFast, Detail: strconv.Itoa(s.rate) + " messages a second, " + strconv.Itoa(s.burst) + " at once",
+		Leaf: s.verdict.Leaf,
+	})
+	return s.stalled("rate")
+}
+
 // pace delays a device that sends faster than its rate: after Burst publishes at
 // once, one every 1/Rate. It waits at most WindowWait. Only the reader calls it.
 func (s *session) pace() bool {
 	now := time.Now()
-	interval := time.Second / time.Duration(s.server.limits.Rate)
+	interval := time.Second / time.Duration(s.rate)
 	if s.due.Before(now) {
 		s.due = now
 	}
 	s.due = s.due.Add(interval)
-	wait := s.due.Sub(now) - interval*time.Duration(s.server.limits.Burst)
+	wait := s.due.Sub(now) - interval*time.Duration(s.burst)
 	if wait <= 0 {
 		return true
 	}
 	if wait > s.server.limits.WindowWait {
-		return s.stalled("rate")
+		return s.tooFast()
 	}
+	s.server.stats.delayed.Add(1)
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {

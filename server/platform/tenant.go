@@ -164,6 +164,15 @@ var (
 	// OptionDeviceLimit is how many devices a tenant may have; unset: any number.
 	OptionDeviceLimit = OptionKey{"device-registration", "device.limit"}
 
+	// OptionPasswordBesideCertificate is "true" if a device that sends a certificate
+	// that is refused may log in by the password it sends with it. Else the
+	// certificate decides (mqtt.md §1.2).
+	OptionPasswordBesideCertificate = OptionKey{"mqtt", "password.beside.certificate"}
+	// OptionPublishRate is how many publishes a second one device may send in the
+	// long run, and OptionPublishBurst how many at once; decimal numbers.
+	OptionPublishRate  = OptionKey{"mqtt", "device.publish.rate"}
+	OptionPublishBurst = OptionKey{"mqtt", "device.publish.burst"}
+
 	// OptionApproval is "manual" if an operator accepts each first enrolment.
 	OptionApproval = OptionKey{"certificate-authority", "enrolment.approval"}
 	// OptionGraceDays is for how many days after its end a leaf may still re-enrol.

@@ -58,6 +58,8 @@ const (
 	ReasonBadCSR          Reason = "csr-refused"
 	ReasonProtocol        Reason = "protocol-not-supported"
 	ReasonBadClientID     Reason = "bad-client-id"
+	ReasonOneWay          Reason = "two-way-tls-off"
+	ReasonTooFast         Reason = "too-many-messages"
 	ReasonInternal        Reason = "internal-error"
 )
 
@@ -87,6 +89,8 @@ var reasonTexts = map[Reason]string{
 	ReasonBadCSR:          "the certificate request is refused",
 	ReasonProtocol:        "only MQTT 3.1 and 3.1.1 are spoken here",
 	ReasonBadClientID:     "the client ID is not accepted",
+	ReasonOneWay:          "this server does not take client certificates for MQTT: two-way TLS is switched off; the device needs a user and a password",
+	ReasonTooFast:         "the device sent more than its limit of messages, and the connection was closed",
 	ReasonInternal:        "the server could not decide; try again",
 }
 

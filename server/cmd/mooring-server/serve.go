@@ -79,9 +79,10 @@ type listenerFlag struct {
 }
 
 var listenerFlags = []listenerFlag{
-	{"https", "REST and EST `addr`; empty: off", func(c *config.Config) *string { return &c.Listeners.HTTPS }},
+	{"https", "REST, EST and MQTT over WebSocket (/mqtt) `addr`; empty: off", func(c *config.Config) *string { return &c.Listeners.HTTPS }},
 	{"mtls", "REST and EST with client certificate `addr`", func(c *config.Config) *string { return &c.Listeners.MTLS }},
 	{"mqtts", "MQTT over TLS `addr`", func(c *config.Config) *string { return &c.Listeners.MQTTS }},
-	{"http", "plain HTTP `addr`, for /crl only", func(c *config.Config) *string { return &c.Listeners.HTTP }},
+	{"mqtt", "plain MQTT `addr`, passwords only", func(c *config.Config) *string { return &c.Listeners.MQTT }},
+	{"http", "plain HTTP `addr`, for /crl and MQTT over WebSocket only", func(c *config.Config) *string { return &c.Listeners.HTTP }},
 	{"admin", "metrics and health `addr`", func(c *config.Config) *string { return &c.Listeners.Admin }},
 }
