@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"mooring/internal/durable"
+	"mooring/internal/problem"
 	"mooring/internal/secret"
 	"mooring/server/config"
 	"mooring/server/platform"
@@ -59,7 +60,13 @@ func (s *Server) bootstrap(ctx context.Context) error {
 		return err
 	}
 	for _, id := range wanted {
-		if err := s.services.accounts.CreateTenant(ctx, platform.Tenant{ID: id}, devAdmin, password); err != nil {
+		err := s.services.accounts.CreateTenant(ctx, platform.Tenant{ID: id}, devAdmin, password)
+		if errors.Is(err, problem.Conflict) {
+			// Another node that starts on the same database was faster, with its password.
+			s.log.Warn("another node made this tenant: the first administrator's password is that of the other", "tenant", id)
+			continue
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,7 +14,8 @@ import (
 // A change reaches those who remember something in two ways: on this node
 // synchronously, after the commit and before the writer's caller returns, so
 // that a revocation is in force when it is answered; from other nodes (on
-// PostgreSQL) by tailing the change log, at most tailEvery late.
+// PostgreSQL) by tailing the change log when they nudge, and without a nudge at
+// most tailEvery late.
 const tailEvery = 5 * time.Second
 
 // tailPage is how many changes one look at the log takes.
@@ -65,25 +67,66 @@ func (f *changeFeed) tail(ctx context.Context, log platform.Changes) {
 	after := f.loaded
 	every := time.NewTicker(tailEvery)
 	defer every.Stop()
+	var following sync.WaitGroup
+	defer following.Wait()
+	nudges := f.nudges(ctx, log, &following)
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-every.C:
+		case <-nudges:
 		}
-		for {
-			changes, err := log.ChangesAfter(ctx, after, tailPage)
-			if err != nil {
+		after = f.catchUp(ctx, log, after)
+	}
+}
+
+// catchUp applies the changes after a number and returns the newest.
+func (f *changeFeed) catchUp(ctx context.Context, log platform.Changes, after int64) int64 {
+	for {
+		changes, err := log.ChangesAfter(ctx, after, tailPage)
+		if err != nil {
+			if ctx.Err() == nil {
 				f.log.Error("cannot read the change log", "err", err)
-				break
 			}
-			f.apply(ctx, changes)
-			if len(changes) > 0 {
-				after = changes[len(changes)-1].Number
-			}
-			if len(changes) < tailPage {
-				break
-			}
+			return after
+		}
+		f.apply(ctx, changes)
+		if len(changes) > 0 {
+			after = changes[len(changes)-1].Number
+		}
+		if len(changes) < tailPage {
+			return after
 		}
 	}
+}
+
+// nudges returns a channel that holds one token when another node may have
+// changed something; nil if the store cannot tell.
+func (f *changeFeed) nudges(ctx context.Context, log platform.Changes, following *sync.WaitGroup) <-chan struct{} {
+	source, ok := log.(platform.ChangeNudges)
+	if !ok {
+		return nil
+	}
+	nudges := make(chan struct{}, 1)
+	following.Go(func() {
+		for ctx.Err() == nil {
+			err := source.FollowChanges(ctx, func() {
+				select {
+				case nudges <- struct{}{}:
+				default: // it knows
+				}
+			})
+			if ctx.Err() == nil {
+				f.log.Warn("other nodes' changes come late: the database does not tell of them", "err", err, "at_most", tailEvery)
+			}
+			pause := time.NewTimer(tailEvery)
+			select {
+			case <-ctx.Done():
+			case <-pause.C:
+			}
+			pause.Stop()
+		}
+	})
+	return nudges
 }

@@ -78,6 +78,14 @@ type Changes interface {
 	LastChange(ctx context.Context) (int64, error)
 }
 
+// ChangeNudges is the ability of a store that several nodes share to say at once
+// that there are changes. A nudge may come for nothing, and may fail to come.
+type ChangeNudges interface {
+	// FollowChanges calls nudge at its start and after each commit, of any node,
+	// that made changes. It returns with an error when it no longer can, or ctx ends.
+	FollowChanges(ctx context.Context, nudge func()) error
+}
+
 // Store is everything a store plays, for those who open, wire or test one.
 // Services ask for the roles they need.
 type Store interface {

@@ -52,6 +52,10 @@ type Options struct {
 	Log *slog.Logger
 	// Configure changes the configuration before each start; nil: nothing does.
 	Configure func(*config.Config)
+	// Joins is a server whose database this one shares, as Configure says: the
+	// authority exists; the key-encryption key and the server's certificate are that
+	// server's. Nil: it is alone.
+	Joins *Server
 	// Dir is the data directory; empty: one of the test's own.
 	Dir string
 }
@@ -96,12 +100,19 @@ func Start(tb testing.TB, opts Options) *Server {
 	if s.RootPEM = root; !s.Roots.AppendCertsFromPEM(root) {
 		tb.Fatal("servertest: no development root")
 	}
-	s.Call(http.MethodPost, "/certificate-authority", nil, nil)
+	if opts.Joins == nil {
+		s.Call(http.MethodPost, "/certificate-authority", nil, nil)
+	}
 	return s
 }
 
 // RootFile is the PEM file of the root that signed the server's certificate.
-func (s *Server) RootFile() string { return filepath.Join(s.opts.Dir, "tls", "root.pem") }
+func (s *Server) RootFile() string {
+	if s.opts.Joins != nil {
+		return s.opts.Joins.RootFile()
+	}
+	return filepath.Join(s.opts.Dir, "tls", "root.pem")
+}
 
 // Start starts a server that was stopped.
 func (s *Server) Start() {
@@ -110,6 +121,10 @@ func (s *Server) Start() {
 	cfg.Data = s.opts.Dir
 	cfg.Listeners = config.Listeners{HTTPS: "127.0.0.1:443", MTLS: "127.0.0.1:8443", MQTTS: "127.0.0.1:8883"}
 	cfg.Names.Public = "https://" + Host
+	if first := s.opts.Joins; first != nil {
+		cfg.Keys.Encryption = "file:" + filepath.Join(first.opts.Dir, "keys", "kek")
+		cfg.TLS.Certificate, cfg.TLS.Key = filepath.Join(first.opts.Dir, "tls", "server.pem"), filepath.Join(first.opts.Dir, "tls", "server.key")
+	}
 	if s.opts.Configure != nil {
 		s.opts.Configure(&cfg)
 	}

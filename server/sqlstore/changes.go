@@ -20,6 +20,11 @@ func (s *session) numberChanges() ([]platform.Change, error) {
 	if len(s.changes) == 0 {
 		return nil, nil
 	}
+	if s.d.nudge != "" {
+		if err := s.run(s.d.nudge); err != nil {
+			return nil, err
+		}
+	}
 	last, err := one(s, "change number", (*row).int,
 		"UPDATE change_head SET number = number + $1 RETURNING number", len(s.changes))
 	if err != nil {

@@ -17,6 +17,9 @@ type dialect struct {
 	// driver starts a goroutine for each query whose context can end; one that
 	// takes microseconds is better left alone.
 	lookup func(context.Context) context.Context
+	// nudge tells the other nodes, once the transaction is committed, that there
+	// are changes; empty: there are no other nodes.
+	nudge string
 	// position is the function (text, part) that is positive if part is in text.
 	position string
 	// migrationLock keeps two nodes from migrating at once; it holds until the end
@@ -46,6 +49,7 @@ var postgresDialect = &dialect{
 	lookup:        func(ctx context.Context) context.Context { return ctx },
 	lockRow:       " FOR NO KEY UPDATE",
 	position:      "strpos",
+	nudge:         "SELECT pg_notify('" + changeChannel + "', '')",
 	migrationLock: "SELECT pg_advisory_xact_lock(7235421906)", // numbers that are ours alone in the database
 	alarmLock:     "SELECT pg_advisory_xact_lock(7235421907)",
 	bulk:          bulkInserts(64, 8, 1),

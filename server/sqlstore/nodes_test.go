@@ -2,9 +2,11 @@ package sqlstore_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"mooring/internal/problem"
 	"mooring/server/platform"
@@ -80,6 +82,58 @@ func TestNodesFollowChanges(t *testing.T) {
 	}
 	if len(seen) != workers*writes {
 		t.Errorf("saw %d changes, want %d", len(seen), workers*writes)
+	}
+}
+
+// TestNodesNudge: a commit of one node tells the other at once, one that changes
+// nothing does not, and who cannot listen any more says so.
+func TestNodesNudge(t *testing.T) {
+	nodes := twoNodes(t, sqlstore.Options{})
+	nudges, ended := make(chan struct{}, 10), make(chan error, 1)
+	go func() { ended <- nodes[1].FollowChanges(t.Context(), func() { nudges <- struct{}{} }) }()
+	next := func(what string) {
+		t.Helper()
+		select {
+		case <-nudges:
+		case err := <-ended:
+			t.Fatalf("%s: %v", what, err)
+		case <-time.After(time.Minute):
+			t.Fatalf("%s: no nudge", what)
+		}
+	}
+	next("at the start")
+	if err := nodes[0].SetMeta(t.Context(), "no", "change"); err != nil {
+		t.Fatal(err)
+	}
+	for i, node := range nodes {
+		if err := putUser(t.Context(), node, fmt.Sprint("user-", i)); err != nil {
+			t.Fatal(err)
+		}
+		next(fmt.Sprintf("node %d", i))
+	}
+	if len(nudges) != 0 {
+		t.Errorf("%d nudges too many", len(nudges))
+	}
+	postgrestest.Restart(t)
+	select {
+	case err := <-ended:
+		if err == nil {
+			t.Error("no error after the connection was lost")
+		}
+	case <-time.After(time.Minute):
+		t.Error("the loss of the connection is not noticed")
+	}
+}
+
+// A store of one node has nobody to follow.
+func TestNobodyToFollow(t *testing.T) {
+	store, err := sqlstore.OpenSQLite(t.Context(), t.TempDir(), sqlstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeStore(t, store)
+	if err := store.FollowChanges(t.Context(), func() { t.Error("nudged") }); !errors.Is(err, problem.NotFound) {
+		t.Errorf("got %v, want not found", err)
 	}
 }
 

@@ -42,6 +42,7 @@ func OpenPostgres(ctx context.Context, dsn string, opts Options) (*Store, error)
 		telemetryR: reads,
 		binary:     identity,
 		binaryR:    reads,
+		listen:     listener(config),
 		close:      func() error { return closeAll(telemetry.close, writes.close, reads.close) },
 	}, nil
 }

@@ -22,6 +22,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"mooring/server/platform"
 )
 
@@ -92,6 +94,8 @@ type Store struct {
 
 	tenants tenantKeys
 	ids     idBlock
+
+	listen func(context.Context) (*pgx.Conn, error) // nil: no other node writes
 
 	close func() error
 	once  sync.Once
