@@ -155,6 +155,8 @@ func (s *Service) renewalFailed(ctx context.Context, tenant platform.TenantID, a
 	turn := platform.Turn{Name: "ca-renewal-failure", On: now.UTC().Format(time.DateOnly)}
 	if err := s.store.TakeTurn(ctx, tenant, turn, audit); errors.Is(err, problem.Conflict) {
 		return // told today, by this node or another
+	} else if ctx.Err() != nil {
+		return // stopping: whether today was told is not known, so the next start asks again
 	} else if err != nil {
 		s.log.Error("failed renewal was not audited", "tenant", tenant, "err", err)
 	}
