@@ -39,7 +39,7 @@ var serverLayers = map[string]layer{
 	"crlcheck":  service,
 	"operation": service, "notify": service, "refusal": service, "vault": service, "mail": service,
 
-	"c8yjson": shared, "httpauth": shared,
+	"c8yjson": shared, "httpauth": shared, "openapi": shared,
 
 	"estapi": frontEnd, "restapi": frontEnd, "mqttapi": frontEnd, "lwm2mapi": frontEnd, "webui": frontEnd,
 

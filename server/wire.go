@@ -89,7 +89,7 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 	s.est = estapi.New(estapi.Config{CA: authority, Auth: auth, Tenants: s.accounts, Refusals: s.refusals, Log: log})
 	s.rest = restapi.New(restapi.Config{Auth: auth, Accounts: s.accounts, DeviceUsers: store, Inventory: objects, Telemetry: samples,
 		Audit: audit.New(store, time.Now), Trust: s.trust, Authority: authority, Tokens: tokens, Registrations: registrations,
-		Refusals: s.refusals, Version: systemVersion, Log: log})
+		Refusals: s.refusals, Described: estapi.Calls(), Version: systemVersion, Log: log})
 	s.mqtt = mqttapi.New(mqttapi.Config{
 		Auth: mqttAuth{s.devices, s.accounts}, Devices: objects, Objects: objects, Telemetry: samples,
 		Tokens: tokens, Refusals: s.refusals, Options: s.accounts, OneWay: cfg.TLS.OneWay, Version: systemVersion, Log: log,

@@ -30,6 +30,8 @@ import (
 	"mooring/server/devicetoken"
 	"mooring/server/estapi"
 	"mooring/server/httpauth"
+	"mooring/server/openapi"
+	"mooring/server/openapi/openapitest"
 	"mooring/server/platform"
 	"mooring/server/sqlstore"
 	"mooring/server/vault"
@@ -140,11 +142,12 @@ type rig struct {
 	tokens      *devicetoken.Service
 	refusals    *refusals
 	authority   *x509.Certificate
+	about       *openapitest.Document // every answer is compared with it
 }
 
 func newRig(t testing.TB, limits ca.Limits) *rig {
 	t.Helper()
-	r := &rig{t: t, refusals: &refusals{}}
+	r := &rig{t: t, refusals: &refusals{}, about: description(t)}
 	var err error
 	if r.store, err = sqlstore.OpenSQLite(t.Context(), t.TempDir(), sqlstore.Options{}); err != nil {
 		t.Fatal(err)
@@ -181,6 +184,23 @@ func newRig(t testing.TB, limits ca.Limits) *rig {
 	r.https = serve(t, api, tls.NoClientCert)
 	r.mtls = serve(t, httpauth.WithClientCertificates(api), tls.RequestClientCert)
 	return r
+}
+
+func description(t testing.TB) *openapitest.Document {
+	t.Helper()
+	text, err := openapi.Describe("EST", "1", "", openapi.Shapes{openapi.ErrorShape: openapi.Of("application/vnd.com.nsn.cumulocity.error+json",
+		"error: string, message: string, info: uri")}, estapi.Calls())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := openapitest.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fault := range d.Faults() {
+		t.Error(fault)
+	}
+	return d
 }
 
 func serve(t testing.TB, h http.Handler, mode tls.ClientAuthType) *httptest.Server {
@@ -278,6 +298,10 @@ func (r *rig) do(a ask) answer {
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
 		r.t.Fatal(err)
+	}
+	if err := r.about.Check(openapitest.Exchange{Method: a.method, Path: req.URL.EscapedPath(), Query: req.URL.Query(), Asked: true,
+		Status: res.StatusCode, AnswerType: res.Header.Get("Content-Type"), Answer: body}); err != nil {
+		r.t.Errorf("not as described: %v", err)
 	}
 	return answer{res, body}
 }

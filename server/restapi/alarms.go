@@ -16,11 +16,16 @@ var (
 func (a *API) alarmRoutes() []route {
 	const all, one = "/alarm/alarms", "/alarm/alarms/{id}"
 	return []route{
-		{method: "GET", path: all, access: user, serve: listAlarms},
-		{method: "POST", path: all, access: user, serve: createAlarm},
-		{method: "GET", path: all + "/count", access: user, serve: countAlarms},
-		{method: "GET", path: one, access: user, serve: readAlarm},
-		{method: "PUT", path: one, access: user, serve: updateAlarm},
+		{method: "GET", path: all, access: user, serve: listAlarms,
+			doc: doc{Does: "List alarms", Query: "source: id, type, fragmentType, status, severity, resolved: boolean, dateFrom, dateTo, createdFrom, createdTo, lastUpdatedFrom, lastUpdatedTo, revert: boolean, paging", Gives: "alarmCollection", Also: "404 422"}},
+		{method: "POST", path: all, access: user, serve: createAlarm,
+			doc: doc{Does: "Raise an alarm, or count one that is raised already", Takes: "newAlarm", Gives: "alarm", Also: "404"}},
+		{method: "GET", path: all + "/count", access: user, serve: countAlarms,
+			doc: doc{Does: "Count alarms", Query: "source: id, type, fragmentType, status, severity, resolved: boolean, dateFrom, dateTo, createdFrom, createdTo, lastUpdatedFrom, lastUpdatedTo", Gives: "count", Also: "404 422"}},
+		{method: "GET", path: one, access: user, serve: readAlarm,
+			doc: doc{Does: "Read an alarm", Gives: "alarm"}},
+		{method: "PUT", path: one, access: user, serve: updateAlarm,
+			doc: doc{Does: "Change an alarm", Takes: "change", Gives: "alarm"}},
 	}
 }
 

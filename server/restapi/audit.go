@@ -12,9 +12,12 @@ func (a *API) auditRoutes() []route {
 	const all, one = "/audit/auditRecords", "/audit/auditRecords/{id}"
 	reader := having(platform.RoleAuditRead, platform.RoleAuditAdmin)
 	return []route{
-		{method: "GET", path: all, access: reader, serve: listAudit},
-		{method: "POST", path: all, access: having(platform.RoleAuditAdmin), serve: createAudit},
-		{method: "GET", path: one, access: reader, serve: readAudit},
+		{method: "GET", path: all, access: reader, serve: listAudit,
+			doc: doc{Does: "List audit records", Query: "type, user, application, source, dateFrom, dateTo, revert: boolean, paging", Gives: "auditRecordCollection", Also: "422"}},
+		{method: "POST", path: all, access: having(platform.RoleAuditAdmin), serve: createAudit,
+			doc: doc{Does: "Add an audit record", Takes: "newAuditRecord"}},
+		{method: "GET", path: one, access: reader, serve: readAudit,
+			doc: doc{Does: "Read an audit record", Gives: "auditRecord"}},
 	}
 }
 

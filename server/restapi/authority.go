@@ -16,11 +16,16 @@ import (
 func (a *API) authorityRoutes() []route {
 	const path = "/certificate-authority"
 	return []route{
-		{method: "POST", path: path, access: having(tenantAdmins...), serve: createAuthority},
-		{method: "GET", path: path, access: having(tenantReaders...), serve: readAuthority},
-		{method: "DELETE", path: path, access: having(tenantAdmins...), serve: deleteAuthority},
-		{method: "POST", path: path + "/renew", access: having(tenantAdmins...), serve: renewAuthority},
-		{method: "GET", path: "/crl/{file}", access: anyone, serve: readAuthorityList},
+		{method: "POST", path: path, access: having(tenantAdmins...), serve: createAuthority,
+			doc: doc{Does: "Create the certificate authority of the tenant", Gives: "trustedCertificate", Also: "404 409 422"}},
+		{method: "GET", path: path, access: having(tenantReaders...), serve: readAuthority,
+			doc: doc{Does: "Read the certificate authority of the tenant", Gives: "trustedCertificate", Also: "404"}},
+		{method: "DELETE", path: path, access: having(tenantAdmins...), serve: deleteAuthority,
+			doc: doc{Does: "Delete the certificate authority with its key", Also: "404"}},
+		{method: "POST", path: path + "/renew", access: having(tenantAdmins...), serve: renewAuthority,
+			doc: doc{Does: "Renew the certificate of the authority", Gives: "trustedCertificate", Also: "404"}},
+		{method: "GET", path: "/crl/{file}", access: anyone, serve: readAuthorityList,
+			doc: doc{Does: "Read the CRL of an authority", Gives: "application/pkix-crl"}},
 	}
 }
 

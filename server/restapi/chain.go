@@ -33,7 +33,9 @@ const proveHint = "The chain has more than two certificates: complete the proof 
 
 func (a *API) chainRoutes() []route {
 	return []route{{method: "POST", path: "/tenant/trusted-certificates/verify-cert-chain",
-		access: having(platform.RoleTenantManagementAdmin, platform.RoleTenantManagementRead), serve: verifyChain}}
+		access: having(platform.RoleTenantManagementAdmin, platform.RoleTenantManagementRead), serve: verifyChain,
+		doc: doc{Does: "Tell what a handshake with a chain would lead to", Query: "@X-Cumulocity-Client-Cert-Chain, @X-Cumulocity-TenantId",
+			Takes: "form file tenantId?", Gives: "chainVerdict", Status: http.StatusOK, Also: "404"}}}
 }
 
 // verifyChain tells what a handshake with the chain would lead to: the same

@@ -10,15 +10,21 @@ import (
 
 func (a *API) childRoutes() []route {
 	var routes []route
+	words := map[platform.ChildKind]string{platform.ChildDevices: "child devices", platform.ChildAssets: "child assets", platform.ChildAdditions: "child additions"}
 	for _, kind := range []platform.ChildKind{platform.ChildDevices, platform.ChildAssets, platform.ChildAdditions} {
 		all := "/inventory/managedObjects/{id}/" + string(kind)
 		one := all + "/{child}"
 		routes = append(routes,
-			route{method: "GET", path: all, access: user, serve: func(c *call) error { return listChildren(c, kind) }},
-			route{method: "POST", path: all, access: user, serve: func(c *call) error { return addChildren(c, kind) }},
-			route{method: "DELETE", path: all, access: user, serve: func(c *call) error { return removeChildren(c, kind) }},
-			route{method: "GET", path: one, access: user, serve: func(c *call) error { return readChild(c, kind) }},
-			route{method: "DELETE", path: one, access: user, serve: func(c *call) error { return removeChild(c, kind) }},
+			route{method: "GET", path: all, access: user, serve: func(c *call) error { return listChildren(c, kind) },
+				doc: doc{Does: "List " + words[kind], Query: "query, withChildren: boolean, paging", Gives: "managedObjectReferenceCollection"}},
+			route{method: "POST", path: all, access: user, serve: func(c *call) error { return addChildren(c, kind) },
+				doc: doc{Does: "Add " + words[kind] + ", known or new", Takes: "newChildren", Gives: "managedObjectReference", Also: "409"}},
+			route{method: "DELETE", path: all, access: user, serve: func(c *call) error { return removeChildren(c, kind) },
+				doc: doc{Does: "Remove several " + words[kind], Takes: "newChildren"}},
+			route{method: "GET", path: one, access: user, serve: func(c *call) error { return readChild(c, kind) },
+				doc: doc{Does: "Read one of the " + words[kind], Gives: "managedObjectReference", Also: "422"}},
+			route{method: "DELETE", path: one, access: user, serve: func(c *call) error { return removeChild(c, kind) },
+				doc: doc{Does: "Remove one of the " + words[kind], Also: "422"}},
 		)
 	}
 	return routes

@@ -10,6 +10,7 @@ import (
 
 	"mooring/internal/secret"
 	"mooring/server/account"
+	"mooring/server/openapi"
 	"mooring/server/platform"
 	"mooring/server/registration"
 	"mooring/server/trust"
@@ -28,6 +29,9 @@ type Config struct {
 	Tokens        Tokens
 	Registrations Registrations
 	Refusals      Refusals
+
+	// Described are calls of other front ends, for the description of the API.
+	Described []openapi.Call
 
 	// Version is what clients read as the system's version at login.
 	Version string

@@ -11,7 +11,8 @@ import (
 )
 
 func (a *API) deviceTokenRoutes() []route {
-	return []route{{method: "POST", path: "/devicecontrol/deviceAccessToken", access: access{certificatesOnly: true}, serve: createDeviceToken}}
+	return []route{{method: "POST", path: "/devicecontrol/deviceAccessToken", access: access{certificatesOnly: true}, serve: createDeviceToken,
+		doc: doc{Does: "Give a device that came with its certificate a token", Query: "@X-Ssl-Cert-Chain", Gives: "deviceToken", Status: http.StatusOK, Also: "400 422"}}}
 }
 
 // createDeviceToken gives a device that came with its certificate, and with

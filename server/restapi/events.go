@@ -15,11 +15,16 @@ var (
 func (a *API) eventRoutes() []route {
 	const all, one = "/event/events", "/event/events/{id}"
 	return []route{
-		{method: "GET", path: all, access: user, serve: listEvents},
-		{method: "POST", path: all, access: user, serve: createEvent},
-		{method: "GET", path: one, access: user, serve: readEvent},
-		{method: "PUT", path: one, access: user, serve: updateEvent},
-		{method: "DELETE", path: one, access: user, serve: deleteEvent},
+		{method: "GET", path: all, access: user, serve: listEvents,
+			doc: doc{Does: "List events", Query: "source: id, type, fragmentType, dateFrom, dateTo, createdFrom, createdTo, lastUpdatedFrom, lastUpdatedTo, revert: boolean, paging", Gives: "eventCollection", Also: "404 422"}},
+		{method: "POST", path: all, access: user, serve: createEvent,
+			doc: doc{Does: "Create an event", Takes: "newEvent", Gives: "event", Also: "404"}},
+		{method: "GET", path: one, access: user, serve: readEvent,
+			doc: doc{Does: "Read an event", Gives: "event"}},
+		{method: "PUT", path: one, access: user, serve: updateEvent,
+			doc: doc{Does: "Change an event", Takes: "change", Gives: "event"}},
+		{method: "DELETE", path: one, access: user, serve: deleteEvent,
+			doc: doc{Does: "Delete an event"}},
 	}
 }
 

@@ -12,18 +12,23 @@ func (a *API) featureRoutes() []route {
 	const one, byTenant, ofTenant = "/features/{key}", "/features/{key}/by-tenant", "/features/{key}/by-tenant/{tenant}"
 	admin := having(platform.RoleTenantManagementAdmin)
 	own := func(c *call) (platform.TenantID, error) { return c.tenant(), nil }
+	set := doc{Does: "Switch a feature on or off for a tenant", Takes: "featureSwitch"}
+	reset := doc{Does: "Leave a feature to its definition again", Status: http.StatusOK}
 	var routes []route
 	for _, path := range []string{one, byTenant} {
 		routes = append(routes,
-			route{method: "PUT", path: path, access: admin, serve: func(c *call) error { return setFeature(c, own) }},
-			route{method: "DELETE", path: path, access: admin, serve: func(c *call) error { return resetFeature(c, own) }})
+			route{method: "PUT", path: path, access: admin, serve: func(c *call) error { return setFeature(c, own) }, doc: set},
+			route{method: "DELETE", path: path, access: admin, serve: func(c *call) error { return resetFeature(c, own) }, doc: reset})
 	}
 	return append(routes,
-		route{method: "GET", path: "/features", access: user, serve: listFeatures},
-		route{method: "GET", path: one, access: user, serve: readFeature},
-		route{method: "GET", path: byTenant, access: admin, serve: listFeatureByTenant},
-		route{method: "PUT", path: ofTenant, access: admin, serve: func(c *call) error { return setFeature(c, namedTenant) }},
-		route{method: "DELETE", path: ofTenant, access: admin, serve: func(c *call) error { return resetFeature(c, namedTenant) }})
+		route{method: "GET", path: "/features", access: user, serve: listFeatures,
+			doc: doc{Does: "List feature toggles", Gives: "features"}},
+		route{method: "GET", path: one, access: user, serve: readFeature,
+			doc: doc{Does: "Read a feature toggle", Gives: "feature"}},
+		route{method: "GET", path: byTenant, access: admin, serve: listFeatureByTenant,
+			doc: doc{Does: "Read a toggle of every tenant, for the management tenant", Gives: "tenantFeatures"}},
+		route{method: "PUT", path: ofTenant, access: admin, serve: func(c *call) error { return setFeature(c, namedTenant) }, doc: set},
+		route{method: "DELETE", path: ofTenant, access: admin, serve: func(c *call) error { return resetFeature(c, namedTenant) }, doc: reset})
 }
 
 // namedTenant is the tenant in the path, for management alone.

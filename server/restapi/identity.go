@@ -10,10 +10,14 @@ import (
 func (a *API) identityRoutes() []route {
 	const byName, byObject = "/identity/externalIds/{type}/{externalId}", "/identity/globalIds/{id}/externalIds"
 	return []route{
-		{method: "GET", path: byName, access: user, serve: readExternalID},
-		{method: "DELETE", path: byName, access: user, serve: deleteExternalID},
-		{method: "GET", path: byObject, access: user, serve: listExternalIDs},
-		{method: "POST", path: byObject, access: user, serve: createExternalID},
+		{method: "GET", path: byName, access: user, serve: readExternalID,
+			doc: doc{Does: "Find the managed object of an external ID", Gives: "externalId"}},
+		{method: "DELETE", path: byName, access: user, serve: deleteExternalID,
+			doc: doc{Does: "Delete an external ID"}},
+		{method: "GET", path: byObject, access: user, serve: listExternalIDs,
+			doc: doc{Does: "List the external IDs of a managed object", Gives: "externalIdCollection"}},
+		{method: "POST", path: byObject, access: user, serve: createExternalID,
+			doc: doc{Does: "Give a managed object an external ID", Takes: "newExternalId", Gives: "externalId", Also: "409"}},
 	}
 }
 

@@ -21,11 +21,16 @@ const maxLoginBytes = 8 << 10
 
 func (a *API) loginRoutes() []route {
 	return []route{
-		{method: "GET", path: "/tenant/loginOptions", access: anyone, serve: listLoginOptions},
-		{method: "POST", path: "/tenant/oauth/token", access: anyone, serve: loginForToken},
-		{method: "POST", path: "/tenant/oauth", access: anyone, serve: loginForCookies},
-		{method: "POST", path: "/user/logout", access: user, serve: logout},
-		{method: "POST", path: "/user/logout/{tenant}/allUsers", access: having(platform.RoleUserAdmin), serve: logoutAll},
+		{method: "GET", path: "/tenant/loginOptions", access: anyone, serve: listLoginOptions,
+			doc: doc{Does: "List the ways to log in", Query: "tenantId, management: boolean", Gives: "loginOptionCollection"}},
+		{method: "POST", path: "/tenant/oauth/token", access: anyone, serve: loginForToken,
+			doc: doc{Does: "Log in and get a token", Query: "tenant_id", Takes: "application/x-www-form-urlencoded", Gives: "accessToken", Also: "401", Status: http.StatusOK}},
+		{method: "POST", path: "/tenant/oauth", access: anyone, serve: loginForCookies,
+			doc: doc{Does: "Log in and get cookies", Query: "tenant_id", Takes: "application/x-www-form-urlencoded", Also: "401", Status: http.StatusOK}},
+		{method: "POST", path: "/user/logout", access: user, serve: logout,
+			doc: doc{Does: "Log out", Status: http.StatusOK}},
+		{method: "POST", path: "/user/logout/{tenant}/allUsers", access: having(platform.RoleUserAdmin), serve: logoutAll,
+			doc: doc{Does: "End every login of the tenant", Status: http.StatusOK}},
 	}
 }
 

@@ -15,14 +15,22 @@ import (
 func (a *API) managedObjectRoutes() []route {
 	const all, one = "/inventory/managedObjects", "/inventory/managedObjects/{id}"
 	return []route{
-		{method: "GET", path: all, access: user, serve: listObjects},
-		{method: "POST", path: all, access: having(platform.RoleInventoryAdmin, platform.RoleInventoryCreate), serve: createObject},
-		{method: "GET", path: all + "/count", access: user, serve: countObjects},
-		{method: "GET", path: one, access: user, serve: readObject},
-		{method: "PUT", path: one, access: user, serve: updateObject},
-		{method: "DELETE", path: one, access: user, serve: deleteObject},
-		{method: "GET", path: one + "/user", access: user, serve: readObjectUser},
-		{method: "PUT", path: one + "/user", access: user, serve: updateObjectUser},
+		{method: "GET", path: all, access: user, serve: listObjects,
+			doc: doc{Does: "List managed objects", Query: "type, owner, fragmentType, name, text, ids, childDeviceId: id, childAssetId: id, childAdditionId: id, onlyRoots: boolean, query, q, withChildren: boolean, withParents: boolean, paging", Gives: "managedObjectCollection", Also: "422"}},
+		{method: "POST", path: all, access: having(platform.RoleInventoryAdmin, platform.RoleInventoryCreate), serve: createObject,
+			doc: doc{Does: "Create a managed object", Takes: "newManagedObject", Gives: "managedObject", Also: "409"}},
+		{method: "GET", path: all + "/count", access: user, serve: countObjects,
+			doc: doc{Does: "Count managed objects", Query: "type, owner, fragmentType, name, text, ids, childDeviceId: id, childAssetId: id, childAdditionId: id, onlyRoots: boolean, query, q", Gives: "count", Also: "422"}},
+		{method: "GET", path: one, access: user, serve: readObject,
+			doc: doc{Does: "Read a managed object", Query: "withChildren: boolean, withParents: boolean", Gives: "managedObject"}},
+		{method: "PUT", path: one, access: user, serve: updateObject,
+			doc: doc{Does: "Change a managed object: fragments are replaced whole, null removes one", Takes: "managedObjectChange", Gives: "managedObject"}},
+		{method: "DELETE", path: one, access: user, serve: deleteObject,
+			doc: doc{Does: "Delete a managed object", Query: "cascade: boolean, forceCascade: boolean, withDeviceUser: boolean", Also: "409"}},
+		{method: "GET", path: one + "/user", access: user, serve: readObjectUser,
+			doc: doc{Does: "Read the device user of a managed object", Gives: "managedObjectUser"}},
+		{method: "PUT", path: one + "/user", access: user, serve: updateObjectUser,
+			doc: doc{Does: "Switch the device user of a managed object off or on", Takes: "userSwitch", Gives: "managedObjectUser"}},
 	}
 }
 

@@ -15,10 +15,14 @@ var (
 func (a *API) measurementRoutes() []route {
 	const all, one = "/measurement/measurements", "/measurement/measurements/{id}"
 	return []route{
-		{method: "GET", path: all, access: user, serve: listMeasurements},
-		{method: "POST", path: all, access: user, serve: createMeasurements},
-		{method: "GET", path: one, access: user, serve: readMeasurement},
-		{method: "DELETE", path: one, access: having(measurementAdmins...), serve: deleteMeasurement},
+		{method: "GET", path: all, access: user, serve: listMeasurements,
+			doc: doc{Does: "List measurements", Query: "source: id, type, fragmentType, valueFragmentType, valueFragmentSeries, dateFrom, dateTo, createdFrom, createdTo, lastUpdatedFrom, lastUpdatedTo, revert: boolean, paging", Gives: "measurementCollection", Also: "404 422"}},
+		{method: "POST", path: all, access: user, serve: createMeasurements,
+			doc: doc{Does: "Create one measurement, or several", Takes: "newMeasurement", Gives: "measurement | measurementCollection", Also: "404"}},
+		{method: "GET", path: one, access: user, serve: readMeasurement,
+			doc: doc{Does: "Read a measurement", Gives: "measurement"}},
+		{method: "DELETE", path: one, access: having(measurementAdmins...), serve: deleteMeasurement,
+			doc: doc{Does: "Delete a measurement"}},
 	}
 }
 

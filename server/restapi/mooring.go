@@ -17,10 +17,14 @@ const explainSearch = 20
 func (a *API) mooringRoutes() []route {
 	certificates := access{certificatesOnly: true}
 	return []route{
-		{method: "GET", path: "/mooring/whoami", access: certificates, serve: whoami},
-		{method: "GET", path: "/mooring/explain", access: access{open: true, certificatesOnly: true}, serve: explain},
-		{method: "GET", path: "/mooring/renewal", access: access{open: true, certificatesOnly: true}, serve: renewalWindow},
-		{method: "GET", path: "/mooring/refusals", access: having(platform.RoleTenantAdmin, platform.RoleTenantManagementRead), serve: listRefusals},
+		{method: "GET", path: "/mooring/whoami", access: certificates, serve: whoami,
+			doc: doc{Does: "Tell a device which of its certificates was accepted", Gives: "whoami"}},
+		{method: "GET", path: "/mooring/explain", access: access{open: true, certificatesOnly: true}, serve: explain,
+			doc: doc{Does: "Tell what the server thinks of the certificate of this connection", Gives: "explanation"}},
+		{method: "GET", path: "/mooring/renewal", access: access{open: true, certificatesOnly: true}, serve: renewalWindow,
+			doc: doc{Does: "Tell a device when to renew its certificate", Gives: "renewalWindow", Also: "403"}},
+		{method: "GET", path: "/mooring/refusals", access: having(platform.RoleTenantAdmin, platform.RoleTenantManagementRead), serve: listRefusals,
+			doc: doc{Does: "List why devices were refused", Query: "cn, paging", Gives: "refusalCollection"}},
 	}
 }
 

@@ -18,14 +18,22 @@ func (a *API) optionRoutes() []route {
 	const all, category, one = "/tenant/options", "/tenant/options/{category}", "/tenant/options/{category}/{key}"
 	reader, admin := having(platform.RoleOptionRead, platform.RoleOptionAdmin), having(platform.RoleOptionAdmin)
 	return []route{
-		{method: "GET", path: all, access: reader, serve: listOptions},
-		{method: "POST", path: all, access: admin, serve: createOption},
-		{method: "GET", path: category, access: reader, serve: readCategory},
-		{method: "PUT", path: category, access: admin, serve: updateCategory},
-		{method: "GET", path: one, access: reader, serve: readOption},
-		{method: "PUT", path: one, access: admin, serve: updateOption},
-		{method: "PUT", path: one + "/editable", access: admin, serve: setEditable},
-		{method: "DELETE", path: one, access: admin, serve: deleteOption},
+		{method: "GET", path: all, access: reader, serve: listOptions,
+			doc: doc{Does: "List tenant options", Query: "paging", Gives: "optionCollection"}},
+		{method: "POST", path: all, access: admin, serve: createOption,
+			doc: doc{Does: "Set a tenant option", Takes: "newOption", Gives: "option", Status: http.StatusOK}},
+		{method: "GET", path: category, access: reader, serve: readCategory,
+			doc: doc{Does: "Read the options of a category", Gives: "optionMap"}},
+		{method: "PUT", path: category, access: admin, serve: updateCategory,
+			doc: doc{Does: "Set several options of a category", Takes: "optionMap", Gives: "optionMap"}},
+		{method: "GET", path: one, access: reader, serve: readOption,
+			doc: doc{Does: "Read a tenant option", Gives: "option"}},
+		{method: "PUT", path: one, access: admin, serve: updateOption,
+			doc: doc{Does: "Set a tenant option, new or not", Takes: "optionValue", Gives: "option"}},
+		{method: "PUT", path: one + "/editable", access: admin, serve: setEditable,
+			doc: doc{Does: "Say whether tenants may set an option, for the management tenant", Takes: "editable", Gives: "option"}},
+		{method: "DELETE", path: one, access: admin, serve: deleteOption,
+			doc: doc{Does: "Delete a tenant option"}},
 	}
 }
 

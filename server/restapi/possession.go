@@ -12,9 +12,12 @@ import (
 func (a *API) possessionRoutes() []route {
 	const path = "/tenant/tenants/{tenant}/trusted-certificates-pop/{fingerprint}"
 	return []route{
-		{method: "POST", path: path + "/verification-code", access: having(tenantAdmins...), serve: newVerificationCode},
-		{method: "POST", path: path + "/pop", access: having(tenantAdmins...), serve: provePossession},
-		{method: "POST", path: path + "/confirmed", access: having(tenantAdmins...), serve: confirmPossession},
+		{method: "POST", path: path + "/verification-code", access: having(tenantAdmins...), serve: newVerificationCode,
+			doc: doc{Does: "Make a code to prove the possession of a key", Gives: "trustedCertificate", Status: http.StatusOK}},
+		{method: "POST", path: path + "/pop", access: having(tenantAdmins...), serve: provePossession,
+			doc: doc{Does: "Prove the possession of a key by the signature of the code", Takes: "signedCode", Gives: "trustedCertificate", Status: http.StatusOK}},
+		{method: "POST", path: path + "/confirmed", access: having(tenantAdmins...), serve: confirmPossession,
+			doc: doc{Does: "Confirm the possession of a key, for the management tenant", Gives: "trustedCertificate", Also: "422", Status: http.StatusOK}},
 	}
 }
 

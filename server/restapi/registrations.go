@@ -16,16 +16,26 @@ func (a *API) registrationRoutes() []route {
 	admin := having(platform.RoleDeviceControlAdmin)
 	remover := having(platform.RoleUserAdmin)
 	return []route{
-		{method: "GET", path: all, access: reader, serve: listRegistrations},
-		{method: "POST", path: all, access: admin, serve: createRegistration},
-		{method: "POST", path: all + "/acceptAll", access: admin, serve: acceptAll},
-		{method: "GET", path: all + "/limit", access: reader, serve: readLimit},
-		{method: "GET", path: one, access: reader, serve: readRegistration},
-		{method: "PUT", path: one, access: admin, serve: acceptRegistration},
-		{method: "DELETE", path: one, access: remover, serve: deleteRegistration},
-		{method: "POST", path: "/devicecontrol/bulkNewDeviceRequests", access: admin, serve: registerInBulk},
-		{method: "POST", path: "/devicecontrol/deviceCredentials", access: having(platform.RoleDeviceBootstrap), serve: fetchCredentials},
-		{method: "DELETE", path: "/devicecontrol/bulkNewDeviceRequests/{id}", access: having(platform.RoleDeviceControlAdmin, platform.RoleUserAdmin), serve: deleteRegistration},
+		{method: "GET", path: all, access: reader, serve: listRegistrations,
+			doc: doc{Does: "List new device requests", Query: "paging", Gives: "newDeviceRequestCollection"}},
+		{method: "POST", path: all, access: admin, serve: createRegistration,
+			doc: doc{Does: "Register a device", Takes: "newNewDeviceRequest", Gives: "newDeviceRequest"}},
+		{method: "POST", path: all + "/acceptAll", access: admin, serve: acceptAll,
+			doc: doc{Does: "Accept every device that has asked", Gives: "acceptances", Status: http.StatusOK}},
+		{method: "GET", path: all + "/limit", access: reader, serve: readLimit,
+			doc: doc{Does: "Read how many devices there are and may be", Gives: "deviceLimit"}},
+		{method: "GET", path: one, access: reader, serve: readRegistration,
+			doc: doc{Does: "Read a new device request", Gives: "newDeviceRequest"}},
+		{method: "PUT", path: one, access: admin, serve: acceptRegistration,
+			doc: doc{Does: "Accept a device that has asked", Takes: "acceptance", Gives: "newDeviceRequest"}},
+		{method: "DELETE", path: one, access: remover, serve: deleteRegistration,
+			doc: doc{Does: "Delete a new device request"}},
+		{method: "POST", path: "/devicecontrol/bulkNewDeviceRequests", access: admin, serve: registerInBulk,
+			doc: doc{Does: "Register devices by a CSV file", Takes: "form file", Gives: "bulkNewDeviceRequest"}},
+		{method: "POST", path: "/devicecontrol/deviceCredentials", access: having(platform.RoleDeviceBootstrap), serve: fetchCredentials,
+			doc: doc{Does: "Fetch the password of an accepted device, for the bootstrap user", Takes: "deviceCredentialsRequest", Gives: "deviceCredentials", Also: "404"}},
+		{method: "DELETE", path: "/devicecontrol/bulkNewDeviceRequests/{id}", access: having(platform.RoleDeviceControlAdmin, platform.RoleUserAdmin), serve: deleteRegistration,
+			doc: doc{Does: "Delete what a bulk registration made of a device"}},
 	}
 }
 

@@ -31,6 +31,7 @@ type API struct {
 	now     func() time.Time
 	log     *slog.Logger
 	root    *node
+	about   []byte // the description of the API
 	metrics metrics
 }
 
@@ -49,6 +50,7 @@ func New(c Config) *API {
 		r.area = areaOf(r.path)
 		a.root.add(r)
 	}
+	a.about = a.describe()
 	return a
 }
 
@@ -60,7 +62,7 @@ func (a *API) routes() []route {
 		a.tenantRoutes(), a.tenantsRoutes(), a.loginRoutes(), a.groupRoutes(), a.optionRoutes(), a.systemOptionRoutes(), a.featureRoutes(),
 		a.userRoutes(), a.auditRoutes(),
 		a.trustedCertificateRoutes(), a.possessionRoutes(), a.chainRoutes(), a.revocationRoutes(), a.authorityRoutes(),
-		a.registrationRoutes(), a.deviceTokenRoutes(), a.mooringRoutes(),
+		a.registrationRoutes(), a.deviceTokenRoutes(), a.mooringRoutes(), a.descriptionRoutes(),
 	)
 }
 

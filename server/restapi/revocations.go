@@ -27,8 +27,10 @@ const (
 func (a *API) revocationRoutes() []route {
 	const path = "/tenant/trusted-certificates/settings/crl"
 	return []route{
-		{method: "GET", path: path, access: having(tenantReaders...), serve: readRevocations},
-		{method: "PUT", path: path, access: having(tenantAdmins...), serve: addRevocations},
+		{method: "GET", path: path, access: having(tenantReaders...), serve: readRevocations,
+			doc: doc{Does: "Read the list of revoked serial numbers as a CRL", Gives: "application/pkix-crl"}},
+		{method: "PUT", path: path, access: having(tenantAdmins...), serve: addRevocations,
+			doc: doc{Does: "Revoke serial numbers, for good", Takes: "revocations | form file", Status: http.StatusNoContent}},
 	}
 }
 

@@ -30,6 +30,7 @@ import (
 	"mooring/server/devicetoken"
 	"mooring/server/httpauth"
 	"mooring/server/inventory"
+	"mooring/server/openapi/openapitest"
 	"mooring/server/platform"
 	"mooring/server/refusal"
 	"mooring/server/registration"
@@ -54,6 +55,7 @@ type rig struct {
 	trust    *trust.Trust
 	requests *registration.Service
 	vault    *vault.Vault
+	about    *openapitest.Document // every answer is compared with it
 }
 
 // Tenants of every rig, each with a user "admin".
@@ -114,6 +116,7 @@ func newRig(t testing.TB) *rig {
 	r.api = restapi.New(restapi.Config{Auth: auth, Accounts: r.accounts, DeviceUsers: store, Inventory: r.things, Telemetry: r.values,
 		Audit: audit.New(store, nil), Trust: r.trust, Authority: authority, Tokens: tokens, Registrations: r.requests,
 		Refusals: refusals, Version: "1.0"})
+	r.about = description(t, r.api)
 	r.https = httptest.NewTLSServer(r.api)
 	t.Cleanup(r.https.Close)
 	r.mtls = httptest.NewUnstartedServer(httpauth.WithClientCertificates(r.api))
@@ -196,6 +199,10 @@ func (r *rig) do(q request) answer {
 	defer func() { check(r.t, resp.Body.Close()) }()
 	body, err := io.ReadAll(resp.Body)
 	check(r.t, err)
+	if err := r.about.Check(openapitest.Exchange{Method: effective(req), Path: req.URL.EscapedPath(), Query: req.URL.Query(), RequestType: req.Header.Get("Content-Type"),
+		RequestBody: []byte(q.body), Asked: req.Header.Get("Accept") != "", Status: resp.StatusCode, AnswerType: resp.Header.Get("Content-Type"), Answer: body}); err != nil {
+		r.t.Errorf("not as described in /openapi.json: %v", err)
+	}
 	return answer{resp.StatusCode, resp.Header, body}
 }
 

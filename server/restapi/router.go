@@ -1,5 +1,14 @@
 package restapi
 
+// To add a route: a row with its doc beside its handler, as
+//
+//	{method: "GET", path: "/x/things/{id}", access: reader, serve: readThing,
+//		doc: doc{Does: "Read a thing", Query: "withParts: boolean", Gives: "thing", Also: "409"}},
+//
+// and the shapes it names in shapes.go (the notation is told in
+// server/openapi). TestDescription fails for a route without doc, and the rig
+// of the tests for an answer, a status or a parameter that is not as described.
+
 import (
 	"net/http"
 	"net/url"
@@ -16,6 +25,7 @@ type route struct {
 	path   string // "/inventory/managedObjects/{id}"
 	access access
 	serve  func(*call) error
+	doc    doc // what the server's description of itself says of it
 
 	area  string   // begins the code of errors that have none: first segment, or what areas says
 	names []string // of the segments in braces, in order

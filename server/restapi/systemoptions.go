@@ -11,8 +11,10 @@ import (
 func (a *API) systemOptionRoutes() []route {
 	const all = "/tenant/system/options"
 	return []route{
-		{method: "GET", path: all, access: user, serve: listSystemOptions},
-		{method: "GET", path: all + "/{category}/{key}", access: user, serve: readSystemOption},
+		{method: "GET", path: all, access: user, serve: listSystemOptions,
+			doc: doc{Does: "List system options", Gives: "systemOptionCollection"}},
+		{method: "GET", path: all + "/{category}/{key}", access: user, serve: readSystemOption,
+			doc: doc{Does: "Read a system option", Gives: "systemOption"}},
 	}
 }
 

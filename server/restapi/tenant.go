@@ -9,7 +9,8 @@ import (
 
 func (a *API) tenantRoutes() []route {
 	return []route{
-		{method: "GET", path: "/tenant/currentTenant", access: having(platform.RoleUserOwnRead, platform.RoleUserRead, platform.RoleUserAdmin, platform.RoleDevice), serve: readCurrentTenant},
+		{method: "GET", path: "/tenant/currentTenant", access: having(platform.RoleUserOwnRead, platform.RoleUserRead, platform.RoleUserAdmin, platform.RoleDevice), serve: readCurrentTenant,
+			doc: doc{Does: "Read the tenant of the caller", Query: "withParent: boolean", Gives: "currentTenant"}},
 	}
 }
 

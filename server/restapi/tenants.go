@@ -17,9 +17,12 @@ func (a *API) tenantsRoutes() []route {
 	const all, one = "/tenant/tenants", "/tenant/tenants/{tenant}"
 	reader := having(platform.RoleTenantManagementRead, platform.RoleTenantManagementAdmin)
 	return []route{
-		{method: "GET", path: all, access: reader, serve: listTenants},
-		{method: "POST", path: all, access: having(platform.RoleTenantManagementAdmin), serve: createTenant},
-		{method: "GET", path: one, access: reader, serve: readTenant},
+		{method: "GET", path: all, access: reader, serve: listTenants,
+			doc: doc{Does: "List tenants, for the management tenant", Query: "paging", Gives: "tenantCollection"}},
+		{method: "POST", path: all, access: having(platform.RoleTenantManagementAdmin), serve: createTenant,
+			doc: doc{Does: "Create a tenant with its first administrator", Takes: "newTenant", Gives: "tenant", Also: "409"}},
+		{method: "GET", path: one, access: reader, serve: readTenant,
+			doc: doc{Does: "Read a tenant, for the management tenant", Gives: "tenant"}},
 	}
 }
 

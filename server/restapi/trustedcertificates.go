@@ -13,12 +13,18 @@ func (a *API) trustedCertificateRoutes() []route {
 	const one = all + "/{fingerprint}"
 	reader, admin := having(tenantReaders...), having(tenantAdmins...)
 	return []route{
-		{method: "GET", path: all, access: reader, serve: listTrusted},
-		{method: "POST", path: all, access: admin, serve: createTrusted},
-		{method: "POST", path: all + "/bulk", access: admin, serve: createTrusted},
-		{method: "GET", path: one, access: reader, serve: readTrusted},
-		{method: "PUT", path: one, access: admin, serve: updateTrusted},
-		{method: "DELETE", path: one, access: admin, serve: deleteTrusted},
+		{method: "GET", path: all, access: reader, serve: listTrusted,
+			doc: doc{Does: "List trusted certificates", Query: "certificateAuthority: boolean, paging", Gives: "trustedCertificateCollection"}},
+		{method: "POST", path: all, access: admin, serve: createTrusted,
+			doc: doc{Does: "Add a trusted certificate, or several", Query: "addToTrustStore: boolean", Takes: "newTrustedCertificate", Gives: "trustedCertificate", Also: "409"}},
+		{method: "POST", path: all + "/bulk", access: admin, serve: createTrusted,
+			doc: doc{Does: "Add several trusted certificates", Query: "addToTrustStore: boolean", Takes: "newTrustedCertificates", Gives: "trustedCertificates", Also: "409"}},
+		{method: "GET", path: one, access: reader, serve: readTrusted,
+			doc: doc{Does: "Read a trusted certificate", Gives: "trustedCertificate"}},
+		{method: "PUT", path: one, access: admin, serve: updateTrusted,
+			doc: doc{Does: "Change name, status or auto-registration of a trusted certificate", Takes: "trustedCertificateChange", Gives: "trustedCertificate"}},
+		{method: "DELETE", path: one, access: admin, serve: deleteTrusted,
+			doc: doc{Does: "Delete a trusted certificate; devices below it are disconnected"}},
 	}
 }
 

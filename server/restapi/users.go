@@ -14,15 +14,24 @@ func (a *API) userRoutes() []route {
 	own := having(platform.RoleUserOwnRead, platform.RoleUserRead, platform.RoleUserAdmin)
 	reader := having(userReaders...)
 	return []route{
-		{method: "GET", path: "/user/currentUser", access: own, serve: readCurrentUser},
-		{method: "PUT", path: "/user/currentUser", access: own, serve: updateCurrentUser},
-		{method: "PUT", path: "/user/currentUser/password", access: own, serve: changeOwnPassword},
-		{method: "GET", path: "/user/{tenant}/users", access: reader, serve: listUsers},
-		{method: "POST", path: "/user/{tenant}/users", access: having(platform.RoleUserAdmin), serve: createUser},
-		{method: "DELETE", path: "/user/{tenant}/users/{user}", access: having(platform.RoleUserAdmin), serve: deleteUser},
-		{method: "GET", path: "/user/{tenant}/users/{user}", access: own, serve: readUser},
-		{method: "PUT", path: "/user/{tenant}/users/{user}", access: having(platform.RoleUserAdmin), serve: updateUser},
-		{method: "GET", path: "/user/{tenant}/userByName/{user}", access: own, serve: readUser},
+		{method: "GET", path: "/user/currentUser", access: own, serve: readCurrentUser,
+			doc: doc{Does: "Read who the caller is", Gives: "currentUser | user"}},
+		{method: "PUT", path: "/user/currentUser", access: own, serve: updateCurrentUser,
+			doc: doc{Does: "Change the record of the caller", Takes: "userChange", Gives: "currentUser"}},
+		{method: "PUT", path: "/user/currentUser/password", access: own, serve: changeOwnPassword,
+			doc: doc{Does: "Change the password of the caller", Takes: "passwordChange"}},
+		{method: "GET", path: "/user/{tenant}/users", access: reader, serve: listUsers,
+			doc: doc{Does: "List people, or the users of devices", Query: "onlyDevices: boolean, withCertificates: boolean, username, usernameContains, groups, owner, paging", Gives: "userCollection"}},
+		{method: "POST", path: "/user/{tenant}/users", access: having(platform.RoleUserAdmin), serve: createUser,
+			doc: doc{Does: "Create a person", Takes: "newUser", Gives: "user", Also: "409"}},
+		{method: "DELETE", path: "/user/{tenant}/users/{user}", access: having(platform.RoleUserAdmin), serve: deleteUser,
+			doc: doc{Does: "Delete a person or the user of a device"}},
+		{method: "GET", path: "/user/{tenant}/users/{user}", access: own, serve: readUser,
+			doc: doc{Does: "Read a person or the user of a device", Query: "withCertificates: boolean", Gives: "user"}},
+		{method: "PUT", path: "/user/{tenant}/users/{user}", access: having(platform.RoleUserAdmin), serve: updateUser,
+			doc: doc{Does: "Change a person, or switch a device off or on", Takes: "userChange", Gives: "user"}},
+		{method: "GET", path: "/user/{tenant}/userByName/{user}", access: own, serve: readUser,
+			doc: doc{Does: "Read a person or the user of a device", Query: "withCertificates: boolean", Gives: "user"}},
 	}
 }
 

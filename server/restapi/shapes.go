@@ -1,0 +1,74 @@
+package restapi
+
+import (
+	"strings"
+
+	"mooring/server/c8yjson"
+	"mooring/server/openapi"
+)
+
+// shapes are the forms of all bodies. A resource adds its own list here, or a
+// row to one that is there.
+func shapes() openapi.Shapes {
+	return openapi.Merge(sharedShapes, objectShapes, telemetryShapes, certificateShapes, registrationShapes, tenantShapes, userShapes)
+}
+
+// vendor is a shape with one of the platform's media types.
+func vendor(media, text string) openapi.Shape {
+	bare, _, _ := strings.Cut(media, ";")
+	return openapi.Of(bare, text)
+}
+
+// list is a page of a collection, whose elements are under key.
+func list(key, item string) string {
+	return "self: uri, " + key + ": [" + item + "], statistics: statistics, prev?: uri, next?: uri"
+}
+
+var sharedShapes = openapi.Shapes{
+	openapi.ErrorShape: vendor(c8yjson.MediaError, "error: string, message: string, info: uri, reason?: string, explanation?: string, detail?: string"),
+	"statistics":       openapi.JSON("currentPage: integer, pageSize: integer, totalPages?: integer, totalElements?: integer"),
+	"count":            openapi.JSON("= integer"),
+	"anything":         openapi.JSON("= object"),
+	"change":           openapi.JSON("*"),
+	"source":           openapi.JSON("id: id, self: uri"),
+	"sourceReference":  openapi.JSON("id: string, *"),
+}
+
+var objectShapes = openapi.Shapes{
+	"managedObject": vendor(c8yjson.MediaManagedObject, "id: id, name?: string, type?: string, owner?: string, creationTime: date, lastUpdated: date, self: uri, "+
+		"childDevices: relatives, childAssets: relatives, childAdditions: relatives, deviceParents: relatives, assetParents: relatives, additionParents: relatives, *"),
+	"managedObjectCollection":          vendor(c8yjson.MediaManagedObjects, list("managedObjects", "managedObject")),
+	"newManagedObject":                 openapi.JSON("name?: string, type?: string, owner?: string, externalIds?: [newExternalId], *"),
+	"managedObjectChange":              openapi.JSON("*"),
+	"relatives":                        openapi.JSON("self: uri, references: [relative]"),
+	"relative":                         openapi.JSON("managedObject: relativeObject, self: uri"),
+	"relativeObject":                   openapi.JSON("id: id, name?: string, self: uri"),
+	"managedObjectReference":           vendor(c8yjson.MediaManagedObjectReference, "managedObject: managedObject, self: uri"),
+	"managedObjectReferenceCollection": vendor(c8yjson.MediaManagedObjectReferences, list("references", "managedObjectReference")),
+	"newChildren":                      openapi.JSON("managedObject?: sourceReference, references?: [newChild], *"),
+	"newChild":                         openapi.JSON("managedObject: sourceReference, *"),
+	"managedObjectUser":                vendor(c8yjson.MediaManagedObjectUser, "userName: string, enabled: boolean, self: uri"),
+	"userSwitch":                       openapi.JSON("enabled?: boolean, *"),
+	"externalId":                       vendor(c8yjson.MediaExternalID, "externalId: string, type: string, managedObject: source, self: uri"),
+	"externalIdCollection":             vendor(c8yjson.MediaExternalIDs, "externalIds: [externalId], self: uri"),
+	"newExternalId":                    openapi.JSON("externalId: string, type: string, *"),
+}
+
+var telemetryShapes = openapi.Shapes{
+	"measurement":           vendor(c8yjson.MediaMeasurement, "id: id, self: uri, source: source, type: string, time: date, *"),
+	"measurementCollection": vendor(c8yjson.MediaMeasurements, "self?: uri, measurements: [measurement], statistics?: statistics, prev?: uri, next?: uri"),
+	"newMeasurement":        openapi.JSON("source?: sourceReference, type?: string, time?: string, measurements?: [object], *"),
+	"event": vendor(c8yjson.MediaEvent, "id: id, self: uri, source: source, type: string, text: string, time: date, creationTime: date, "+
+		"lastUpdated: date, *"),
+	"eventCollection": vendor(c8yjson.MediaEvents, list("events", "event")),
+	"newEvent":        openapi.JSON("source: sourceReference, type: string, text: string, time: string, *"),
+	"alarm": vendor(c8yjson.MediaAlarm, "id: id, self: uri, source: source, type: string, text: string, severity: CRITICAL|MAJOR|MINOR|WARNING, "+
+		"status: ACTIVE|ACKNOWLEDGED|CLEARED, count: integer, time: date, firstOccurrenceTime?: date, creationTime: date, lastUpdated: date, *"),
+	"alarmCollection": vendor(c8yjson.MediaAlarms, list("alarms", "alarm")),
+	"newAlarm":        openapi.JSON("source: sourceReference, type: string, text: string, severity: string, time: string, status?: string, *"),
+	"auditRecord": vendor(c8yjson.MediaAuditRecord, "id: id, self: uri, creationTime: date, time: date, type: string, activity: string, text: string, "+
+		"severity: string, user?: string, source?: auditSource, *"),
+	"auditSource":           openapi.JSON("id: string, *"),
+	"auditRecordCollection": vendor(c8yjson.MediaAuditRecords, list("auditRecords", "auditRecord")),
+	"newAuditRecord":        openapi.JSON("activity: string, text: string, time: string, type: string, severity?: string, source?: auditSource, *"),
+}
