@@ -58,6 +58,7 @@ const (
 	ChangeRevocation ChangeKind = "revocation" // serial in hex; empty: many
 	ChangeDeviceUser ChangeKind = "deviceuser" // external ID
 	ChangeObject     ChangeKind = "object"     // ID
+	ChangeOperation  ChangeKind = "operation"  // "<agent>/<ID>"
 )
 
 // Change is one row of the change log, by which nodes and front ends learn
@@ -103,6 +104,8 @@ type Store interface {
 	SealedKeys
 	Inventory
 	IDs
+	Operations
+	BulkOperations
 	Telemetry
 	Binaries
 	Audits

@@ -132,6 +132,8 @@ func TestMigrationsStayAsTheyWere(t *testing.T) {
 		"sqlite/people":              "0f5b8dc96e74b9c6",
 		"sqlite-binary/binaries":     "7dd706e5690c2dd1",
 		"postgres/binaries":          "6c53c6680b144821",
+		"sqlite/operations":          "ec9dc28ef921440e",
+		"postgres/operations":        "df149d67a5093a97",
 	}
 	got := map[string]string{}
 	for _, folder := range []string{"sqlite", "sqlite-telemetry", "sqlite-binary", "postgres"} {
