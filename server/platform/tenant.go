@@ -173,6 +173,11 @@ var (
 	OptionPublishRate  = OptionKey{"mqtt", "device.publish.rate"}
 	OptionPublishBurst = OptionKey{"mqtt", "device.publish.burst"}
 
+	// OptionPendingTimeout and OptionExecutingTimeout are after how many minutes
+	// an operation fails that the device did not start or finish; unset: never.
+	OptionPendingTimeout   = OptionKey{"device-control", "operation.pending.timeout.minutes"}
+	OptionExecutingTimeout = OptionKey{"device-control", "operation.executing.timeout.minutes"}
+
 	// OptionApproval is "manual" if an operator accepts each first enrolment.
 	OptionApproval = OptionKey{"certificate-authority", "enrolment.approval"}
 	// OptionGraceDays is for how many days after its end a leaf may still re-enrol.
