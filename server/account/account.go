@@ -8,7 +8,8 @@
 //
 // What is read on each request is cached: tenants (all, bounded by their
 // number; ChangeTenant), verified passwords (MaxVerified; ChangeUser), people and ended
-// logins (MaxVerified; ChangeUser, ChangeSession), options
+// logins (MaxVerified; ChangeUser, ChangeSession), groups of people (of
+// maxGroupCache tenants; ChangeGroup, which forgets all people, too), options
 // (maxOptionCache; ChangeOption). Apply forgets what a change names; a node
 // hears of another's change within 5 s.
 package account
@@ -29,6 +30,8 @@ import (
 type Config struct {
 	Tenants platform.Tenants
 	Users   platform.Users
+	Groups  platform.Groups
+	IDs     platform.IDs // of new groups
 	Options platform.Options
 	// Bootstrap keeps the password of management/devicebootstrap; nil: there is
 	// no such user.
@@ -53,19 +56,25 @@ type Config struct {
 // so this is a queue of some 60 a processor.
 const DefaultMaxWait = 2 * time.Second
 
+// maxGroupCache is for how many tenants the groups of people stay in memory.
+const maxGroupCache = 1000
+
 // Service is the accounts of an instance.
 type Service struct {
-	tenants platform.Tenants
-	users   platform.Users
-	options platform.Options
-	now     func() time.Time
-	log     *slog.Logger
+	tenants    platform.Tenants
+	users      platform.Users
+	groupStore platform.Groups
+	ids        platform.IDs
+	options    platform.Options
+	now        func() time.Time
+	log        *slog.Logger
 
 	maxWait  time.Duration
 	turns    chan struct{} // holds one element a running hash
 	verified *verified
 	settings *memo[settingKey, setting]
 	people   *memo[userKey, platform.User]
+	groups   *memo[platform.TenantID, []platform.Group]
 	ended    *memo[sessionKey, bool]
 	failures *failures
 
@@ -95,18 +104,21 @@ func New(c Config) *Service {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // never fails (crypto/rand)
 	return &Service{
-		tenants:  c.Tenants,
-		users:    c.Users,
-		options:  c.Options,
-		now:      c.Now,
-		log:      c.Log,
-		maxWait:  c.MaxWait,
-		turns:    make(chan struct{}, c.Verifications),
-		verified: newVerified(key),
-		settings: newMemo[settingKey, setting](maxOptionCache),
-		people:   newMemo[userKey, platform.User](MaxVerified),
-		ended:    newMemo[sessionKey, bool](MaxVerified),
-		failures: newFailures(c.Failures),
+		tenants:    c.Tenants,
+		users:      c.Users,
+		groupStore: c.Groups,
+		ids:        c.IDs,
+		options:    c.Options,
+		now:        c.Now,
+		log:        c.Log,
+		maxWait:    c.MaxWait,
+		turns:      make(chan struct{}, c.Verifications),
+		verified:   newVerified(key),
+		settings:   newMemo[settingKey, setting](maxOptionCache),
+		people:     newMemo[userKey, platform.User](MaxVerified),
+		groups:     newMemo[platform.TenantID, []platform.Group](maxGroupCache),
+		ended:      newMemo[sessionKey, bool](MaxVerified),
+		failures:   newFailures(c.Failures),
 
 		bootstrap: c.Bootstrap,
 		sealer:    c.Sealer,
@@ -121,6 +133,8 @@ func (s *Service) Apply(_ context.Context, c platform.Change) error {
 		s.forgetTenants()
 	case platform.ChangeUser:
 		s.forgetUser(c.Tenant, c.Key)
+	case platform.ChangeGroup:
+		s.forgetGroups(c.Tenant)
 	case platform.ChangeSession:
 		s.ended.forget(sessionKey{c.Tenant, c.Key})
 	case platform.ChangeOption:

@@ -31,7 +31,7 @@ func open(t testing.TB, c account.Config) (*account.Service, *sqlstore.Store) {
 	}})
 	check(t, err)
 	t.Cleanup(func() { check(t, store.Close()) })
-	c.Tenants, c.Users, c.Options = store, store, store
+	c.Tenants, c.Users, c.Options, c.Groups, c.IDs = store, store, store, store, store
 	s = account.New(c)
 	check(t, s.CreateTenant(context.Background(), platform.Tenant{ID: "t1", Domain: "t1.example.com"}, "admin", secret.New(good)))
 	return s, store
@@ -123,7 +123,7 @@ func TestVerifiedExpires(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	_, store := open(t, account.Config{})
 	users := &counting{people: store}
-	s := account.New(account.Config{Tenants: store, Users: users, Options: store, Now: func() time.Time { return now }})
+	s := account.New(account.Config{Tenants: store, Users: users, Groups: store, IDs: store, Options: store, Now: func() time.Time { return now }})
 	for _, step := range []struct {
 		after time.Duration
 		want  int

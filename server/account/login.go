@@ -89,7 +89,11 @@ func (s *Service) verify(ctx context.Context, tenant platform.TenantID, user str
 	if !ok || !usable {
 		return platform.Principal{}, badCredentials(nil)
 	}
-	return platform.Principal{Tenant: tenant, User: u.Name, Roles: EffectiveRoles(u), Method: platform.ByPassword}, nil
+	roles, err := s.EffectiveRoles(ctx, u)
+	if err != nil {
+		return platform.Principal{}, err
+	}
+	return platform.Principal{Tenant: tenant, User: u.Name, Roles: roles, Method: platform.ByPassword}, nil
 }
 
 // matches hashes when it is this caller's turn.

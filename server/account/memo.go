@@ -53,6 +53,14 @@ func (m *memo[K, V]) forget(k K) {
 	delete(m.old, k)
 }
 
+// forgetAll forgets every entry.
+func (m *memo[K, V]) forgetAll() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.epoch++
+	m.young, m.old = map[K]V{}, nil
+}
+
 // put stores an entry; mu is held.
 func (m *memo[K, V]) put(k K, v V) {
 	if len(m.young) >= m.half {

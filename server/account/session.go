@@ -48,8 +48,8 @@ func (s *Service) Resume(ctx context.Context, p platform.Principal) (platform.Pr
 	if ended {
 		return platform.Principal{}, badCredentials(nil)
 	}
-	p.Roles = EffectiveRoles(u)
-	return p, nil
+	p.Roles, err = s.EffectiveRoles(ctx, u)
+	return p, err
 }
 
 func (s *Service) person(ctx context.Context, tenant platform.TenantID, name string) (platform.User, error) {

@@ -51,7 +51,7 @@ func (s *Service) CreateUser(ctx context.Context, actor platform.Principal, u pl
 	if isBootstrap(u.Tenant, u.Name) {
 		return problem.WithCode(problem.Conflict, "users/Duplicate", "User '"+u.Name+"' already exists.", nil)
 	}
-	if err := checkProfile(u); err != nil {
+	if err := s.checkProfile(ctx, u); err != nil {
 		return err
 	}
 	hash, err := HashPassword(password)
@@ -71,7 +71,7 @@ func (s *Service) CreateUser(ctx context.Context, actor platform.Principal, u pl
 // UpdateUser replaces what a person's record says beside name and password; a
 // password that is not empty replaces that, too.
 func (s *Service) UpdateUser(ctx context.Context, actor platform.Principal, u platform.User, password secret.String) error {
-	if err := checkProfile(u); err != nil {
+	if err := s.checkProfile(ctx, u); err != nil {
 		return err
 	}
 	activity := "User updated"
@@ -113,30 +113,39 @@ const (
 	maxCustomBytes  = 16 << 10
 )
 
-func checkProfile(u platform.User) error {
-	custom := 0
-	for name, value := range u.Custom {
-		custom += len(name) + len(value)
-	}
+func (s *Service) checkProfile(ctx context.Context, u platform.User) error {
 	for _, text := range []string{u.Email, u.FirstName, u.LastName, u.Phone, u.DisplayName} {
 		if len(text) > maxProfileBytes {
 			return problem.WithCode(problem.Unprocessable, "users/Invalid Data", "A field of a user has at most 254 bytes.", nil)
 		}
 	}
-	if custom > maxCustomBytes {
+	if customBytes(u.Custom) > maxCustomBytes {
 		return problem.WithCode(problem.Unprocessable, "users/Invalid Data", "customProperties have at most 16384 bytes.", nil)
 	}
-	for _, r := range u.Roles {
+	for _, id := range u.Groups {
+		if _, err := s.Group(ctx, u.Tenant, id); errors.Is(err, problem.NotFound) {
+			return problem.WithCode(problem.Unprocessable, "users/Invalid Data", "There is no group '"+id.String()+"'.", err)
+		} else if err != nil {
+			return err
+		}
+	}
+	return checkRoles(u.Roles)
+}
+
+func checkRoles(roles []platform.Role) error {
+	for _, r := range roles {
 		if !slices.Contains(platform.AdminRoles, r) {
 			return problem.WithCode(problem.Unprocessable, "users/Invalid Data", "There is no role '"+string(r)+"'.", nil)
 		}
 	}
-	for _, name := range u.Groups {
-		if _, ok := GroupByName(name); !ok {
-			return problem.WithCode(problem.Unprocessable, "users/Invalid Data", "There is no group '"+name+"'.", nil)
-		}
-	}
 	return nil
+}
+
+func customBytes(custom platform.Fragments) (n int) {
+	for name, value := range custom {
+		n += len(name) + len(value)
+	}
+	return n
 }
 
 // SetPassword gives a person a new password.

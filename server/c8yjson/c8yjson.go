@@ -43,6 +43,9 @@ const (
 	MediaGroups                  = vendorPrefix + "groupCollection" + vendorSuffix
 	MediaGroup                   = vendorPrefix + "group" + vendorSuffix
 	MediaUserReferences          = vendorPrefix + "userReferenceCollection" + vendorSuffix
+	MediaRoleReference           = vendorPrefix + "roleReference" + vendorSuffix
+	MediaRoleReferences          = vendorPrefix + "roleReferenceCollection" + vendorSuffix
+	MediaUserReference           = vendorPrefix + "userReference" + vendorSuffix
 	MediaGroupReferences         = vendorPrefix + "groupReferenceCollection" + vendorSuffix
 	MediaNewDeviceRequest        = vendorPrefix + "newDeviceRequest" + vendorSuffix
 	MediaNewDeviceRequests       = vendorPrefix + "newDeviceRequestCollection" + vendorSuffix

@@ -3,7 +3,6 @@ package c8yjson
 import (
 	"encoding/json"
 	"net/url"
-	"strconv"
 
 	"mooring/internal/secret"
 	"mooring/server/platform"
@@ -49,27 +48,17 @@ func roleReferences(w *Writer, base string, roles []platform.Role) {
 	w.Close('}')
 }
 
-// Group writes a group of people.
-func Group(w *Writer, base string, tenant platform.TenantID, id int, name string, roles []platform.Role) {
-	w.Open('{')
-	w.Int("id", int64(id))
-	w.Text("name", name)
-	w.Link("self", base, "/user/"+url.PathEscape(string(tenant))+"/groups/"+strconv.Itoa(id))
-	w.Key("roles")
-	roleReferences(w, base, roles)
-	w.Close('}')
-}
-
 // User writes u as an administrator sees it (rest.md §6.10); groups writes the
 // references of the groups u is in.
 func User(w *Writer, base string, u platform.User, effective []platform.Role, groups func()) {
 	w.Open('{')
 	userFields(w, u)
-	w.Link("self", base, userPath(u.Tenant, u.Name))
+	w.Link("self", base, UserPath(u.Tenant, u.Name))
 	w.Key("roles")
 	roleReferences(w, base, u.Roles)
 	w.Key("groups")
 	w.Open('{')
+	w.Link("self", base, UserPath(u.Tenant, u.Name), "/groups")
 	w.Key("references")
 	w.Open('[')
 	groups()
@@ -116,7 +105,8 @@ func ReadUser(o Object, u *platform.User) (password secret.String, err error) {
 	return secret.New(text), nil
 }
 
-func userPath(tenant platform.TenantID, name string) string {
+// UserPath is where a user is found.
+func UserPath(tenant platform.TenantID, name string) string {
 	return "/user/" + url.PathEscape(string(tenant)) + "/users/" + url.PathEscape(name)
 }
 
@@ -143,7 +133,7 @@ func DeviceUser(w *Writer, base string, u platform.DeviceUser, withCertificates 
 	name := DeviceUserPrefix + u.ExternalID
 	w.Open('{')
 	userFields(w, platform.User{Name: name, Enabled: u.Enabled})
-	w.Link("self", base, userPath(u.Tenant, name))
+	w.Link("self", base, UserPath(u.Tenant, name))
 	if withCertificates && len(u.Provisioned) > 0 {
 		w.Key("provisionedCertificates")
 		w.Open('[')

@@ -52,6 +52,7 @@ type ChangeKind string
 const (
 	ChangeTenant     ChangeKind = "tenant"     // empty
 	ChangeUser       ChangeKind = "user"       // user name
+	ChangeGroup      ChangeKind = "group"      // ID of a group of people
 	ChangeSession    ChangeKind = "session"    // ID of a login
 	ChangeOption     ChangeKind = "option"     // "category/key"
 	ChangeTrust      ChangeKind = "trust"      // fingerprint of a trusted certificate
@@ -92,6 +93,7 @@ type ChangeNudges interface {
 type Store interface {
 	Tenants
 	Users
+	Groups
 	Options
 	DeviceUsers
 	Registrations

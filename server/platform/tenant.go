@@ -64,7 +64,7 @@ type User struct {
 	Name         string
 	PasswordHash string // argon2id in PHC form; empty: no password login
 	Roles        []Role
-	Groups       []string // names of groups, which hold further roles
+	Groups       []ID // in ascending order; they hold further roles
 	Enabled      bool
 	Email        string
 	FirstName    string
@@ -82,7 +82,7 @@ type User struct {
 type UserFilter struct {
 	Prefix   string // of the user name, without regard to case
 	Contains string // in the user name, without regard to case
-	Group    string // name of a group; devices are in none
+	Group    ID     // member of it; devices are in none
 }
 
 // Principal is who is calling, after authentication.

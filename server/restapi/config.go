@@ -65,6 +65,13 @@ type Accounts interface {
 	UpdateUser(ctx context.Context, actor platform.Principal, u platform.User, password secret.String) error
 	DeleteUser(ctx context.Context, actor platform.Principal, tenant platform.TenantID, name string) error
 	ChangeOwnPassword(ctx context.Context, actor platform.Principal, current, next secret.String, address string) error
+	Groups(ctx context.Context, tenant platform.TenantID) ([]platform.Group, error)
+	Group(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.Group, error)
+	GroupByName(ctx context.Context, tenant platform.TenantID, name string) (platform.Group, error)
+	CreateGroup(ctx context.Context, actor platform.Principal, g platform.Group) (platform.Group, error)
+	UpdateGroup(ctx context.Context, actor platform.Principal, g platform.Group) error
+	DeleteGroup(ctx context.Context, actor platform.Principal, tenant platform.TenantID, id platform.ID) error
+	EffectiveRoles(ctx context.Context, u platform.User) ([]platform.Role, error)
 	Users(ctx context.Context, tenant platform.TenantID, f platform.UserFilter, page platform.Page) (platform.List[platform.User], error)
 
 	Option(ctx context.Context, tenant platform.TenantID, key platform.OptionKey) (value string, set bool, err error)

@@ -2,12 +2,8 @@ package restapi
 
 import (
 	"net/http"
-	"path"
 	"slices"
-	"strconv"
 
-	"mooring/internal/problem"
-	"mooring/server/account"
 	"mooring/server/c8yjson"
 	"mooring/server/platform"
 )
@@ -29,53 +25,42 @@ func (a *API) groupRoutes() []route {
 		{method: "GET", path: one + "/users", access: reader, serve: listMembers,
 			doc: doc{Does: "List who is in a group", Query: "paging", Gives: "userReferenceCollection"}},
 		{method: "POST", path: one + "/users", access: admin, serve: addMember,
-			doc: doc{Does: "Put a person into a group", Takes: "userReference", Gives: "user"}},
+			doc: doc{Does: "Put a person into a group", Takes: "userReference", Gives: "member"}},
 		{method: "DELETE", path: one + "/users/{user}", access: admin, serve: removeMember,
 			doc: doc{Does: "Take a person out of a group"}},
 		{method: "GET", path: users + "/groups", access: reader, serve: listGroupsOfUser,
 			doc: doc{Does: "List the groups of a person", Query: "paging", Gives: "groupReferenceCollection"}},
 		{method: "POST", path: users + "/roles", access: admin, serve: addRole,
-			doc: doc{Does: "Give a person a role", Takes: "roleReference", Gives: "user"}},
+			doc: doc{Does: "Give a person a role", Takes: "roleReference", Gives: "memberRole"}},
 		{method: "DELETE", path: users + "/roles/{role}", access: admin, serve: removeRole,
 			doc: doc{Does: "Take a role from a person"}},
+		{method: "POST", path: groups, access: admin, serve: createGroup,
+			doc: doc{Does: "Create a group of people", Takes: "newGroup", Gives: "group", Also: "409"}},
+		{method: "PUT", path: one, access: admin, serve: updateGroup,
+			doc: doc{Does: "Change a group of people", Takes: "groupChange", Gives: "group", Also: "409"}},
+		{method: "DELETE", path: one, access: admin, serve: deleteGroup,
+			doc: doc{Does: "Delete a group of people"}},
+		{method: "GET", path: one + "/roles", access: reader, serve: listRolesOfGroup,
+			doc: doc{Does: "List the roles of a group", Query: "paging", Gives: "roleReferenceCollection"}},
+		{method: "POST", path: one + "/roles", access: admin, serve: addGroupRole,
+			doc: doc{Does: "Give a group a role", Takes: "roleReference", Gives: "memberRole"}},
+		{method: "DELETE", path: one + "/roles/{role}", access: admin, serve: removeGroupRole,
+			doc: doc{Does: "Take a role from a group", Also: "422"}},
+		{method: "GET", path: users + "/roles", access: reader, serve: listRolesOfUser,
+			doc: doc{Does: "List the roles of a person", Query: "paging", Gives: "roleReferenceCollection"}},
 	}
-}
-
-func listRoles(c *call) error {
-	p, err := c.paging()
-	if err != nil {
-		return err
-	}
-	collection(c, c8yjson.MediaRoles, "roles", p, cutPage(platform.AdminRoles, p.Page), func(w *c8yjson.Writer, r platform.Role) {
-		c8yjson.Role(w, c.base(), r)
-	})
-	return nil
-}
-
-func readRole(c *call) error {
-	r := platform.Role(c.param("role"))
-	if !slices.Contains(platform.AdminRoles, r) {
-		return problem.WithCode(problem.NotFound, "users/Not Found", "There is no role '"+cut(string(r))+"'.", nil)
-	}
-	c.answer(http.StatusOK, c8yjson.MediaRole, func(w *c8yjson.Writer) { c8yjson.Role(w, c.base(), r) })
-	return nil
 }
 
 // group is the group that the path names by number or by name.
-func group(c *call) (account.Group, error) {
+func group(c *call) (platform.Group, error) {
 	if err := c.ownTenant(); err != nil {
-		return account.Group{}, err
+		return platform.Group{}, err
 	}
-	for _, g := range account.Groups() {
-		if strconv.Itoa(g.ID) == c.param("group") || g.Name == c.param("name") {
-			return g, nil
-		}
+	if name := c.param("name"); name != "" {
+		return c.api.Accounts.GroupByName(c.ctx(), c.tenant(), name)
 	}
-	return account.Group{}, problem.WithCode(problem.NotFound, "users/Not Found", "There is no group '"+cut(c.param("group")+c.param("name"))+"'.", nil)
-}
-
-func writeGroup(c *call, w *c8yjson.Writer, g account.Group) {
-	c8yjson.Group(w, c.base(), c.tenant(), g.ID, g.Name, g.Roles)
+	id, _ := platform.ParseID(c.param("group")) // zero is found nowhere
+	return c.api.Accounts.Group(c.ctx(), c.tenant(), id)
 }
 
 func listGroups(c *call) error {
@@ -86,7 +71,11 @@ func listGroups(c *call) error {
 	if err != nil {
 		return err
 	}
-	collection(c, c8yjson.MediaGroups, "groups", p, cutPage(account.Groups(), p.Page), func(w *c8yjson.Writer, g account.Group) { writeGroup(c, w, g) })
+	list, err := c.api.Accounts.Groups(c.ctx(), c.tenant())
+	if err != nil {
+		return err
+	}
+	collection(c, c8yjson.MediaGroups, "groups", p, cutPage(list, p.Page), func(w *c8yjson.Writer, g platform.Group) { c8yjson.Group(w, c.base(), g) })
 	return nil
 }
 
@@ -95,169 +84,69 @@ func readGroup(c *call) error {
 	if err != nil {
 		return err
 	}
-	c.answer(http.StatusOK, c8yjson.MediaGroup, func(w *c8yjson.Writer) { writeGroup(c, w, g) })
+	c.answer(http.StatusOK, c8yjson.MediaGroup, func(w *c8yjson.Writer) { c8yjson.Group(w, c.base(), g) })
 	return nil
 }
 
-func listMembers(c *call) error {
-	g, err := group(c)
-	if err != nil {
-		return err
-	}
-	p, err := c.paging()
-	if err != nil {
-		return err
-	}
-	list, err := c.api.Accounts.Users(c.ctx(), c.tenant(), platform.UserFilter{Group: g.Name}, p.Page)
-	if err != nil {
-		return err
-	}
-	collection(c, c8yjson.MediaUserReferences, "references", p, list, func(w *c8yjson.Writer, u platform.User) {
-		w.Open('{')
-		w.Key("user")
-		writeUser(c, w, u)
-		w.Close('}')
-	})
-	return nil
-}
-
-func listGroupsOfUser(c *call) error {
+func createGroup(c *call) error {
 	if err := c.ownTenant(); err != nil {
 		return err
 	}
-	u, err := c.api.Accounts.User(c.ctx(), c.tenant(), c.param("user"))
-	if err != nil {
-		return err
-	}
-	p, err := c.paging()
-	if err != nil {
-		return err
-	}
-	var in []account.Group
-	for _, name := range u.Groups {
-		if g, ok := account.GroupByName(name); ok {
-			in = append(in, g)
-		}
-	}
-	collection(c, c8yjson.MediaGroupReferences, "references", p, cutPage(in, p.Page), func(w *c8yjson.Writer, g account.Group) {
-		w.Open('{')
-		w.Key("group")
-		writeGroup(c, w, g)
-		w.Close('}')
-	})
-	return nil
-}
-
-// referred reads {"user":{"self":"…"}} and the like: the last segment of the
-// link, or the id.
-func referred(c *call, kind string) (string, error) {
 	body, err := c.body()
 	if err != nil {
-		return "", err
-	}
-	inner, err := body.Object(kind)
-	if err != nil {
-		return "", err
-	}
-	id, err := inner.Text("id")
-	if err != nil || id != "" {
-		return id, err
-	}
-	self, err := inner.Text("self")
-	if err != nil {
-		return "", err
-	}
-	if self == "" {
-		return "", c8yjson.Missing(kind)
-	}
-	return unescape(path.Base(self)), nil
-}
-
-func addMember(c *call) error {
-	g, err := group(c)
-	if err != nil {
 		return err
 	}
-	name, err := referred(c, "user")
-	if err != nil {
+	g := platform.Group{Tenant: c.tenant()}
+	if err := c8yjson.ReadGroup(body, &g); err != nil {
 		return err
 	}
-	return changePerson(c, name, http.StatusCreated, func(u *platform.User) error {
-		if !slices.Contains(u.Groups, g.Name) {
-			u.Groups = append(slices.Clone(u.Groups), g.Name)
-		}
-		return c.mayGrant(g.Roles)
-	})
-}
-
-func removeMember(c *call) error {
-	g, err := group(c)
-	if err != nil {
+	if g.Name == "" {
+		return c8yjson.Missing("name")
+	}
+	if err := c.mayGrant(g.Roles); err != nil {
 		return err
 	}
-	return changePerson(c, c.param("user"), http.StatusNoContent, func(u *platform.User) error {
-		u.Groups = slices.DeleteFunc(slices.Clone(u.Groups), func(name string) bool { return name == g.Name })
-		return nil
-	})
-}
-
-func addRole(c *call) error {
-	if err := c.ownTenant(); err != nil {
+	if g, err = c.api.Accounts.CreateGroup(c.ctx(), c.actor(), g); err != nil {
 		return err
 	}
-	name, err := referred(c, "role")
-	if err != nil {
-		return err
-	}
-	return changePerson(c, c.param("user"), http.StatusCreated, func(u *platform.User) error {
-		role := platform.Role(name)
-		if !slices.Contains(u.Roles, role) {
-			u.Roles = append(slices.Clone(u.Roles), role)
-		}
-		return c.mayGrant([]platform.Role{role})
-	})
-}
-
-func removeRole(c *call) error {
-	if err := c.ownTenant(); err != nil {
-		return err
-	}
-	return changePerson(c, c.param("user"), http.StatusNoContent, func(u *platform.User) error {
-		u.Roles = slices.DeleteFunc(slices.Clone(u.Roles), func(r platform.Role) bool { return string(r) == c.param("role") })
-		return nil
-	})
-}
-
-// mayGrant keeps callers from giving, to others or themselves, what they do not
-// have.
-func (c *call) mayGrant(roles []platform.Role) error {
-	for _, r := range roles {
-		if !c.who.Has(r) {
-			return forbidden()
-		}
-	}
+	c.created(c.base()+c8yjson.GroupPath(g.Tenant, g.ID), c8yjson.MediaGroup, func(w *c8yjson.Writer) { c8yjson.Group(w, c.base(), g) })
 	return nil
 }
 
-// changePerson changes the groups or roles of a person.
-func changePerson(c *call, name string, status int, change func(*platform.User) error) error {
-	u, err := c.api.Accounts.User(c.ctx(), c.tenant(), name)
+func updateGroup(c *call) error {
+	g, err := group(c)
 	if err != nil {
 		return err
 	}
-	if err := change(&u); err != nil {
+	body, err := c.body()
+	if err != nil {
 		return err
 	}
-	if err := c.mayManage(u); err != nil {
+	have := g.Roles
+	if err := c8yjson.ReadGroup(body, &g); err != nil {
 		return err
 	}
-	if err := c.api.Accounts.UpdateUser(c.ctx(), c.actor(), u, noPassword); err != nil {
+	if err := c.mayGrant(slices.Concat(have, g.Roles)); err != nil {
 		return err
 	}
-	if status == http.StatusNoContent {
-		c.empty(status)
-		return nil
+	if err := c.api.Accounts.UpdateGroup(c.ctx(), c.actor(), g); err != nil {
+		return err
 	}
-	c.written(status, c8yjson.MediaUser, func(w *c8yjson.Writer) { writeUser(c, w, u) })
+	c.written(http.StatusOK, c8yjson.MediaGroup, func(w *c8yjson.Writer) { c8yjson.Group(w, c.base(), g) })
+	return nil
+}
+
+func deleteGroup(c *call) error {
+	g, err := group(c)
+	if err != nil {
+		return err
+	}
+	if err := c.mayGrant(g.Roles); err != nil {
+		return err
+	}
+	if err := c.api.Accounts.DeleteGroup(c.ctx(), c.actor(), g.Tenant, g.ID); err != nil {
+		return err
+	}
+	c.empty(http.StatusNoContent)
 	return nil
 }

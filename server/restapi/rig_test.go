@@ -95,7 +95,7 @@ func newRig(t testing.TB) *rig {
 	r := &rig{t: t, store: store}
 	v := vault.New(store, sealer, nil)
 	r.vault = v
-	r.accounts = account.New(account.Config{Tenants: store, Users: store, Options: store, Bootstrap: v, Sealer: v, Domain: "cloud.example.com"})
+	r.accounts = account.New(account.Config{Tenants: store, Users: store, Groups: store, IDs: store, Options: store, Bootstrap: v, Sealer: v, Domain: "cloud.example.com"})
 	r.things = inventory.New(inventory.Config{Store: store, IDs: store})
 	r.values = telemetry.New(telemetry.Config{Store: store, IDs: store})
 	r.trust = trust.New(trust.Config{Certificates: store, Revocations: store, Options: store, Tenants: store})

@@ -3,6 +3,7 @@ package restapi
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"mooring/internal/problem"
@@ -23,22 +24,32 @@ func unescape(segment string) string {
 	return text
 }
 
-func writeUser(c *call, w *c8yjson.Writer, u platform.User) {
-	c8yjson.User(w, c.base(), u, account.EffectiveRoles(u), func() {
-		for _, name := range u.Groups {
-			if g, ok := account.GroupByName(name); ok {
-				w.Open('{')
-				w.Key("group")
-				writeGroup(c, w, g)
-				w.Close('}')
+// personWriter returns what writes people with their groups and roles.
+func personWriter(c *call) (func(*c8yjson.Writer, platform.User), error) {
+	groups, err := c.api.Accounts.Groups(c.ctx(), c.tenant())
+	if err != nil {
+		return nil, err
+	}
+	return func(w *c8yjson.Writer, u platform.User) {
+		c8yjson.User(w, c.base(), u, account.Effective(u, groups), func() {
+			for _, g := range groups {
+				if slices.Contains(u.Groups, g.ID) {
+					c8yjson.GroupReference(w, c.base(), g)
+				}
 			}
-		}
-	})
+		})
+	}, nil
 }
 
 // mayManage keeps who may manage users from taking over somebody who may do
 // more: whose password one sets, one can be.
-func (c *call) mayManage(u platform.User) error { return c.mayGrant(account.EffectiveRoles(u)) }
+func (c *call) mayManage(u platform.User) error {
+	roles, err := c.api.Accounts.EffectiveRoles(c.ctx(), u)
+	if err != nil {
+		return err
+	}
+	return c.mayGrant(roles)
+}
 
 func createUser(c *call) error {
 	if err := c.ownTenant(); err != nil {
@@ -62,8 +73,11 @@ func createUser(c *call) error {
 	if u, err = c.api.Accounts.User(c.ctx(), c.tenant(), u.Name); err != nil {
 		return err
 	}
-	c.created(c.base()+"/user/"+url.PathEscape(string(c.tenant()))+"/users/"+url.PathEscape(u.Name), c8yjson.MediaUser,
-		func(w *c8yjson.Writer) { writeUser(c, w, u) })
+	write, err := personWriter(c)
+	if err != nil {
+		return err
+	}
+	c.created(c.base()+c8yjson.UserPath(u.Tenant, u.Name), c8yjson.MediaUser, func(w *c8yjson.Writer) { write(w, u) })
 	return nil
 }
 
@@ -94,7 +108,11 @@ func updatePerson(c *call, name string) error {
 	if err := c.api.Accounts.UpdateUser(c.ctx(), c.actor(), u, password); err != nil {
 		return err
 	}
-	c.written(http.StatusOK, c8yjson.MediaUser, func(w *c8yjson.Writer) { writeUser(c, w, u) })
+	write, err := personWriter(c)
+	if err != nil {
+		return err
+	}
+	c.written(http.StatusOK, c8yjson.MediaUser, func(w *c8yjson.Writer) { write(w, u) })
 	return nil
 }
 
@@ -158,7 +176,11 @@ func updateCurrentUser(c *call) error {
 	if err := c.api.Accounts.UpdateUser(c.ctx(), c.actor(), u, noPassword); err != nil {
 		return err
 	}
-	c.written(http.StatusOK, c8yjson.MediaCurrentUser, func(w *c8yjson.Writer) { c8yjson.CurrentUser(w, c.base(), u, account.EffectiveRoles(u)) })
+	roles, err := c.api.Accounts.EffectiveRoles(c.ctx(), u)
+	if err != nil {
+		return err
+	}
+	c.written(http.StatusOK, c8yjson.MediaCurrentUser, func(w *c8yjson.Writer) { c8yjson.CurrentUser(w, c.base(), u, roles) })
 	return nil
 }
 

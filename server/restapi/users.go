@@ -2,10 +2,8 @@ package restapi
 
 import (
 	"net/http"
-	"strconv"
 	"strings"
 
-	"mooring/server/account"
 	"mooring/server/c8yjson"
 	"mooring/server/platform"
 )
@@ -47,10 +45,13 @@ func readCurrentUser(c *call) error {
 		u = stored
 	}
 	if accept := strings.ToLower(c.r.Header.Get("Accept")); strings.Contains(accept, "cumulocity.user+json") {
-		c.answer(http.StatusOK, c8yjson.MediaUser, func(w *c8yjson.Writer) { writeUser(c, w, u) })
-		return nil
+		return answerPerson(c, u)
 	}
-	c.answer(http.StatusOK, c8yjson.MediaCurrentUser, func(w *c8yjson.Writer) { c8yjson.CurrentUser(w, c.base(), u, account.EffectiveRoles(u)) })
+	roles, err := c.api.Accounts.EffectiveRoles(c.ctx(), u)
+	if err != nil {
+		return err
+	}
+	c.answer(http.StatusOK, c8yjson.MediaCurrentUser, func(w *c8yjson.Writer) { c8yjson.CurrentUser(w, c.base(), u, roles) })
 	return nil
 }
 
@@ -63,7 +64,10 @@ func listUsers(c *call) error {
 	if err != nil {
 		return err
 	}
-	filter := platform.UserFilter{Prefix: c.query.Get("username"), Contains: c.query.Get("usernameContains"), Group: groupName(c.query.Get("groups"))}
+	filter := platform.UserFilter{Prefix: c.query.Get("username"), Contains: c.query.Get("usernameContains")}
+	if filter.Group, err = groupFilter(c); err != nil {
+		return err
+	}
 	if c.query.Get("onlyDevices") == "true" {
 		list, err := c.api.DeviceUsers.DeviceUsers(c.ctx(), c.tenant(), filter, p.Page)
 		if err != nil {
@@ -74,11 +78,15 @@ func listUsers(c *call) error {
 		})
 		return nil
 	}
+	write, err := personWriter(c)
+	if err != nil {
+		return err
+	}
 	list, err := c.api.Accounts.Users(c.ctx(), c.tenant(), filter, p.Page)
 	if err != nil {
 		return err
 	}
-	collection(c, c8yjson.MediaUsers, "users", p, list, func(w *c8yjson.Writer, u platform.User) { writeUser(c, w, u) })
+	collection(c, c8yjson.MediaUsers, "users", p, list, write)
 	return nil
 }
 
@@ -106,8 +114,7 @@ func readUser(c *call) error {
 	if err != nil {
 		return err
 	}
-	c.answer(http.StatusOK, c8yjson.MediaUser, func(w *c8yjson.Writer) { writeUser(c, w, u) })
-	return nil
+	return answerPerson(c, u)
 }
 
 // updateUser switches devices on and off and changes the records of people.
@@ -130,12 +137,24 @@ func updateUser(c *call) error {
 	return updatePerson(c, name)
 }
 
-// groupName takes the number of a group for its name.
-func groupName(group string) string {
-	for _, g := range account.Groups() {
-		if strconv.Itoa(g.ID) == group {
-			return g.Name
-		}
+func answerPerson(c *call, u platform.User) error {
+	write, err := personWriter(c)
+	if err != nil {
+		return err
 	}
-	return group
+	c.answer(http.StatusOK, c8yjson.MediaUser, func(w *c8yjson.Writer) { write(w, u) })
+	return nil
+}
+
+// groupFilter reads the number or name of a group; zero: none was given.
+func groupFilter(c *call) (platform.ID, error) {
+	text := c.query.Get("groups")
+	if text == "" {
+		return 0, nil
+	}
+	if id, ok := platform.ParseID(text); ok {
+		return id, nil
+	}
+	g, err := c.api.Accounts.GroupByName(c.ctx(), c.tenant(), text)
+	return g.ID, err
 }

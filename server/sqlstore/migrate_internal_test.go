@@ -134,6 +134,8 @@ func TestMigrationsStayAsTheyWere(t *testing.T) {
 		"postgres/binaries":          "6c53c6680b144821",
 		"sqlite/operations":          "ec9dc28ef921440e",
 		"postgres/operations":        "df149d67a5093a97",
+		"sqlite/groups":              "9202a6c0f8389ea0",
+		"postgres/groups":            "c13d10e31287fe2a",
 	}
 	got := map[string]string{}
 	for _, folder := range []string{"sqlite", "sqlite-telemetry", "sqlite-binary", "postgres"} {

@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"context"
 	"encoding/json"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +16,7 @@ func scanUser(tenant platform.TenantID) func(*row) platform.User {
 		return platform.User{
 			Tenant: tenant, Name: r.text(), PasswordHash: r.text(), Roles: splitRoles(r.text()), Enabled: r.bool(),
 			Email: r.text(), FirstName: r.text(), LastName: r.text(), Created: r.time(), PasswordSet: r.time(),
-			Groups: slices.Collect(strings.FieldsSeq(r.text())), Phone: r.text(), DisplayName: r.text(), Custom: r.fragments(), ResetPassword: r.bool(),
+			Groups: splitIDs(r.text()), Phone: r.text(), DisplayName: r.text(), Custom: r.fragments(), ResetPassword: r.bool(),
 		}
 	}
 }
@@ -56,8 +55,8 @@ func (s *Store) Users(ctx context.Context, tenant platform.TenantID, f platform.
 		q := selection{columns: userColumns, from: "users", order: "name"}
 		q.and("tenant = ?", t)
 		q.users("name", f)
-		if f.Group != "" {
-			q.and("' ' || groups || ' ' LIKE ? ESCAPE '!'", "% "+escapeLike(f.Group)+" %")
+		if f.Group != 0 {
+			q.and("' ' || groups || ' ' LIKE ?", "% "+f.Group.String()+" %")
 		}
 		return list(tx, &q, page, scanUser(tenant))
 	})
@@ -85,7 +84,7 @@ func (s *session) putUser(t tenantKey, u platform.User) error {
 		created = excluded.created, password_set = excluded.password_set, groups = excluded.groups, phone = excluded.phone,
 		display_name = excluded.display_name, custom = excluded.custom, reset_password = excluded.reset_password`,
 		t, u.Name, u.PasswordHash, joinRoles(u.Roles), u.Enabled, u.Email, u.FirstName, u.LastName, u.Created, u.PasswordSet,
-		strings.Join(u.Groups, " "), u.Phone, u.DisplayName, custom, u.ResetPassword)
+		joinIDs(u.Groups), u.Phone, u.DisplayName, custom, u.ResetPassword)
 }
 
 // CreateUser implements platform.Users.

@@ -2,7 +2,6 @@ package platformtest
 
 import (
 	"encoding/json"
-	"strings"
 
 	"mooring/internal/problem"
 	"mooring/server/platform"
@@ -91,12 +90,12 @@ var userChecks = []check{
 	{"users are created once, deleted, and found by name and group", func(f *fixture) {
 		f.tenants()
 		f.kind(f.CreateUser(f.Context(), platform.User{Tenant: acme, Name: "admin"}, audit("no")), problem.Conflict)
-		for name, group := range map[string]string{"Bob_1": "readers", "bobX1": "readers admins", "rob": "admins"} {
-			f.must(f.CreateUser(f.Context(), platform.User{Tenant: acme, Name: name, Groups: strings.Fields(group), Phone: "1", DisplayName: "B",
+		for name, groups := range map[string][]platform.ID{"Bob_1": {3}, "bobX1": {1, 31}, "rob": {1}} {
+			f.must(f.CreateUser(f.Context(), platform.User{Tenant: acme, Name: name, Groups: groups, Phone: "1", DisplayName: "B",
 				ResetPassword: true, Custom: platform.Fragments{"a": json.RawMessage(`[1]`)}, Created: day, PasswordSet: day}))
 		}
 		u := got[platform.User](f)(f.User(f.Context(), acme, "rob"))
-		equal(f, "user", u, platform.User{Tenant: acme, Name: "rob", Groups: []string{"admins"}, Phone: "1", DisplayName: "B",
+		equal(f, "user", u, platform.User{Tenant: acme, Name: "rob", Groups: []platform.ID{1}, Phone: "1", DisplayName: "B",
 			ResetPassword: true, Custom: platform.Fragments{"a": json.RawMessage(`[1]`)}, Created: day, PasswordSet: day})
 		find := func(filter platform.UserFilter) []string {
 			l := got[platform.List[platform.User]](f)(f.Users(f.Context(), acme, filter, everything))
@@ -104,13 +103,41 @@ var userChecks = []check{
 		}
 		equal(f, "prefix", find(platform.UserFilter{Prefix: "BOB_"}), []string{"Bob_1"})
 		equal(f, "contains", find(platform.UserFilter{Contains: "OB"}), []string{"Bob_1", "bobX1", "rob"})
-		equal(f, "group", find(platform.UserFilter{Group: "admins"}), []string{"bobX1", "rob"})
-		equal(f, "part of a group", find(platform.UserFilter{Group: "admin"}), nil)
+		equal(f, "group", find(platform.UserFilter{Group: 1}), []string{"bobX1", "rob"})
+		equal(f, "part of a group", find(platform.UserFilter{Group: 13}), nil)
 		equal(f, "nobody", find(platform.UserFilter{Contains: "%"}), nil)
 		f.must(f.DeleteUser(f.Context(), acme, "rob", audit("gone")))
 		f.kind(f.DeleteUser(f.Context(), acme, "rob", audit("no")), problem.NotFound)
 		f.kind(f.DeleteUser(f.Context(), other, "Bob_1", audit("no")), problem.NotFound)
 		equal(f, "audit", f.audits(), []string{"gone"})
+	}},
+	{"groups of people", func(f *fixture) {
+		f.tenants()
+		put := func(id platform.ID, name string) platform.Group {
+			g := platform.Group{ID: id, Tenant: acme, Name: name, Description: "d", Roles: []platform.Role{platform.RoleAlarmRead, platform.RoleEventRead},
+				Custom: platform.Fragments{"a": json.RawMessage(`1`)}}
+			f.must(f.PutGroup(f.Context(), g, audit("put "+name)))
+			return g
+		}
+		a, b := put(310, "Night shift"), put(31, "Day shift")
+		f.kind(f.PutGroup(f.Context(), platform.Group{ID: 32, Tenant: acme, Name: "Day shift"}, audit("no")), problem.Conflict)
+		f.must(f.PutGroup(f.Context(), platform.Group{ID: 32, Tenant: other, Name: "Day shift"}))
+		equal(f, "groups", got[[]platform.Group](f)(f.Groups(f.Context(), acme)), []platform.Group{b, a})
+		b.Name, b.Roles = "Day", nil
+		f.must(f.PutGroup(f.Context(), b, audit("renamed")))
+		equal(f, "changed", got[[]platform.Group](f)(f.Groups(f.Context(), acme)), []platform.Group{b, a})
+		for name, groups := range map[string][]platform.ID{"u1": {31}, "u2": {3, 31, 310}, "u3": {31, 310}, "u4": {310}} {
+			f.must(f.CreateUser(f.Context(), platform.User{Tenant: acme, Name: name, Groups: groups, Created: day, PasswordSet: day}))
+		}
+		f.must(f.CreateUser(f.Context(), platform.User{Tenant: other, Name: "u1", Groups: []platform.ID{31}, Created: day, PasswordSet: day}))
+		f.kind(f.DeleteGroup(f.Context(), other, 31, audit("no")), problem.NotFound)
+		f.must(f.DeleteGroup(f.Context(), acme, 31, audit("deleted")))
+		f.kind(f.DeleteGroup(f.Context(), acme, 31, audit("no")), problem.NotFound)
+		for name, want := range map[string][]platform.ID{"u1": nil, "u2": {3, 310}, "u3": {310}, "u4": {310}} {
+			equal(f, name, got[platform.User](f)(f.User(f.Context(), acme, name)).Groups, want)
+		}
+		equal(f, "the other's", got[platform.User](f)(f.User(f.Context(), other, "u1")).Groups, []platform.ID{31})
+		equal(f, "audit", f.audits(), []string{"put Night shift", "put Day shift", "renamed", "deleted"})
 	}},
 	{"sessions end once, for one tenant, and are forgotten in time", func(f *fixture) {
 		f.tenants()
