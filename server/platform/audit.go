@@ -60,6 +60,9 @@ const (
 	ChangeDeviceUser ChangeKind = "deviceuser" // external ID
 	ChangeObject     ChangeKind = "object"     // ID
 	ChangeOperation  ChangeKind = "operation"  // "<agent>/<ID>"
+	// ChangeSubscription and ChangeConsumer are about notifications.
+	ChangeSubscription ChangeKind = "subscription" // ID
+	ChangeConsumer     ChangeKind = "consumer"     // "topic/subscriber"
 )
 
 // Change is one row of the change log, by which nodes and front ends learn
@@ -110,6 +113,7 @@ type Store interface {
 	BulkOperations
 	Telemetry
 	Binaries
+	Notifications
 	Audits
 	Refusals
 	Changes

@@ -136,6 +136,10 @@ func TestMigrationsStayAsTheyWere(t *testing.T) {
 		"postgres/operations":        "df149d67a5093a97",
 		"sqlite/groups":              "9202a6c0f8389ea0",
 		"postgres/groups":            "c13d10e31287fe2a",
+
+		"sqlite/notifications":           "0720eadd0db908bb",
+		"sqlite-telemetry/notifications": "9dcc952b9ee7e1d0",
+		"postgres/notifications":         "c05cab116c59eacd",
 	}
 	got := map[string]string{}
 	for _, folder := range []string{"sqlite", "sqlite-telemetry", "sqlite-binary", "postgres"} {
