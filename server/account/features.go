@@ -49,7 +49,8 @@ func (s *Service) FeatureOf(ctx context.Context, tenant platform.TenantID, key s
 		}
 		return f, err
 	}
-	return Feature{}, problem.WithCode(problem.NotFound, "features/Not Found", "There is no feature '"+key+"'.", nil)
+	return Feature{}, problem.WithCode(problem.NotFound, "inventory/Not Found",
+		"Finding device data from database failed : No managedObject for id '"+key+"'!", nil) // the platform's own words (rest.md §2.2)
 }
 
 // SetFeature overrides a toggle for a tenant.

@@ -29,11 +29,16 @@ func checkUserName(name string) error {
 	return nil
 }
 
+// NotFoundText is what the platform says of a user that is not there (rest.md §0.4).
+func NotFoundText(name string) string {
+	return "Error retrieving user " + name + "! : Cannot find document with ID ID [type=com_cumulocity_model_idtype_GId, value=" + name + "]!"
+}
+
 // User returns a person of the tenant.
 func (s *Service) User(ctx context.Context, tenant platform.TenantID, name string) (platform.User, error) {
 	u, err := s.users.User(ctx, tenant, name)
 	if errors.Is(err, problem.NotFound) {
-		return platform.User{}, problem.WithCode(problem.NotFound, "users/Not Found", "Error retrieving user "+name+"!", err)
+		return platform.User{}, problem.WithCode(problem.NotFound, "users/Not Found", NotFoundText(name), err)
 	}
 	return u, err
 }
@@ -91,7 +96,7 @@ func (s *Service) DeleteUser(ctx context.Context, actor platform.Principal, tena
 	err := s.users.DeleteUser(ctx, tenant, name, s.userRecord(actor, u, "User deleted"))
 	s.forgetUser(tenant, name)
 	if errors.Is(err, problem.NotFound) {
-		return problem.WithCode(problem.NotFound, "users/Not Found", "Error retrieving user "+name+"!", err)
+		return problem.WithCode(problem.NotFound, "users/Not Found", NotFoundText(name), err)
 	}
 	return err
 }

@@ -42,7 +42,7 @@ func TestGolden(t *testing.T) {
 				Time: at, FirstOccurrence: at, Count: 2, Created: at, Updated: at, Body: json.RawMessage(`{"x":1}`)})
 		},
 		"currenttenant": func(w *c8yjson.Writer) {
-			c8yjson.CurrentTenant(w, base, platform.Tenant{ID: "t12345", Domain: "t.example.com"})
+			c8yjson.CurrentTenant(w, base, platform.Tenant{ID: "t12345", Domain: "t.example.com"}, "management")
 		},
 		"currentuser": func(w *c8yjson.Writer) {
 			c8yjson.CurrentUser(w, base, platform.User{Name: "admin", Enabled: true, Roles: platform.DeviceRoles}, platform.DeviceRoles)

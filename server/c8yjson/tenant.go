@@ -5,17 +5,19 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"time"
 
 	"mooring/server/platform"
 )
 
 // CurrentTenant writes t as its own users see it. name is the tenant's ID
-// (rest.md §4.5).
-func CurrentTenant(w *Writer, base string, t platform.Tenant) {
+// (rest.md §4.5); parent is left out if it is empty.
+func CurrentTenant(w *Writer, base string, t platform.Tenant, parent platform.TenantID) {
 	w.Open('{')
 	w.Text("name", string(t.ID))
 	w.Text("domainName", t.Domain)
-	w.Bool("allowCreateTenants", false)
+	w.Bool("allowCreateTenants", t.ID == platform.Management)
+	w.TextIf("parent", string(parent))
 	w.Key("customProperties")
 	w.Raw(json.RawMessage("{}"))
 	w.Key("applications")
@@ -56,8 +58,8 @@ func ParseNewTenant(o Object) (NewTenant, error) {
 }
 
 // LoginOptions writes the ways to log in (rest.md §4.4): by token, whose form
-// goes to request, and by Basic.
-func LoginOptions(w *Writer, base, id, request string) {
+// goes to request and whose sessions last as long as session, and by Basic.
+func LoginOptions(w *Writer, base, id, request string, session time.Duration, minPassword int) {
 	w.Open('{')
 	w.Link("self", base, "/tenant/loginOptions/")
 	w.Key("loginOptions")
@@ -67,8 +69,18 @@ func LoginOptions(w *Writer, base, id, request string) {
 	w.Text("type", "OAUTH2_INTERNAL")
 	w.Text("grantType", "PASSWORD")
 	w.Text("userManagementSource", "INTERNAL")
+	w.Text("tfaStrategy", "TOTP")
 	w.Bool("visibleOnLoginPage", true)
 	w.Text("initRequest", request)
+	w.Bool("enforceStrength", false)
+	w.Int("greenMinLength", int64(minPassword))
+	w.Bool("strengthValidity", false)
+	w.Key("sessionConfiguration")
+	w.Open('{')
+	w.Int("absoluteTimeoutMillis", session.Milliseconds())
+	w.Int("renewalTimeoutMillis", session.Milliseconds())
+	w.Bool("userAgentValidationRequired", false)
+	w.Close('}')
 	w.Link("self", base, "/tenant/loginOptions/", id)
 	w.Close('}')
 	w.Open('{')
@@ -76,6 +88,8 @@ func LoginOptions(w *Writer, base, id, request string) {
 	w.Text("type", "BASIC")
 	w.Text("userManagementSource", "INTERNAL")
 	w.Bool("visibleOnLoginPage", true)
+	w.Key("authenticationRestrictions")
+	w.Raw(json.RawMessage(`{"forbiddenClients":[],"forbiddenUserAgents":[],"trustedUserAgents":[]}`))
 	w.Link("self", base, "/tenant/loginOptions/BASIC")
 	w.Close('}')
 	w.Close(']')

@@ -24,13 +24,9 @@ const DefaultLoginLifespan = 14 * 24 * time.Hour
 // IssueLogin returns a token for a person who has just proved their password,
 // and what a browser must repeat in a header (XSRF).
 func (s *Service) IssueLogin(ctx context.Context, p platform.Principal, host string) (token, xsrf string, err error) {
-	value, set, err := s.options.Option(ctx, p.Tenant, platform.OptionLoginLifespan)
+	lifespan, err := s.LoginLifespan(ctx, p.Tenant)
 	if err != nil {
 		return "", "", err
-	}
-	lifespan := DefaultLoginLifespan
-	if seconds, err := strconv.ParseInt(value, 10, 32); set && err == nil {
-		lifespan = min(max(time.Duration(seconds)*time.Second, MinLifespan), MaxLifespan)
 	}
 	k, err := s.ring.newest(ctx)
 	if err != nil {
@@ -48,6 +44,18 @@ func (s *Service) IssueLogin(ctx context.Context, p platform.Principal, host str
 		return "", "", problem.New(problem.Internal, "", err)
 	}
 	return token, c.XSRF, nil
+}
+
+// LoginLifespan is how long logins of a tenant last.
+func (s *Service) LoginLifespan(ctx context.Context, tenant platform.TenantID) (time.Duration, error) {
+	value, set, err := s.options.Option(ctx, tenant, platform.OptionLoginLifespan)
+	if err != nil {
+		return 0, err
+	}
+	if seconds, err := strconv.ParseInt(value, 10, 32); set && err == nil {
+		return min(max(time.Duration(seconds)*time.Second, MinLifespan), MaxLifespan), nil
+	}
+	return DefaultLoginLifespan, nil
 }
 
 // person is the principal of a token of a person. Whether the login still

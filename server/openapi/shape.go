@@ -136,7 +136,13 @@ func (s Shapes) content(text string) (tree, error) {
 		if !ok {
 			return nil, fmt.Errorf("there is no shape %q", one)
 		}
-		all[shape.media] = tree{"schema": reference(one)}
+		have, _ := all[shape.media].(tree)
+		switch first := have["schema"].(type) {
+		case nil:
+			all[shape.media] = tree{"schema": reference(one)}
+		case tree:
+			all[shape.media] = tree{"schema": tree{"anyOf": []any{first, reference(one)}}}
+		}
 	}
 	return all, nil
 }

@@ -119,7 +119,8 @@ type RegisterDevice struct {
 	// User is created, or its credential replaced if it exists; nil: none.
 	User *DeviceUser
 	// Groups is the path of group names to put the object in, outermost first;
-	// groups that do not exist under that path are created with GroupIDs.
+	// groups that do not exist under that path are created with GroupIDs. Without
+	// an object the last group becomes the registration's.
 	Groups   []string
 	GroupIDs []ID // one for each of Groups, used only for those that are created
 }

@@ -133,7 +133,7 @@ func (s *Service) registerRow(ctx context.Context, actor platform.Principal, r r
 		Tenant: tenant, ExternalID: r.externalID, Status: platform.StatusAccepted, Owner: actor.User, Type: r.objectType, Created: now,
 	}
 	if simple {
-		return s.registerSimple(ctx, actor, reg, now)
+		return s.registerSimple(ctx, actor, reg, r.groups, now)
 	}
 	if err := s.checkLimit(ctx, tenant); err != nil {
 		return "", rowError(err)
@@ -152,7 +152,9 @@ func (s *Service) registerRow(ctx context.Context, actor platform.Principal, r r
 	return BulkCredentialUpdated, nil
 }
 
-func (s *Service) registerSimple(ctx context.Context, actor platform.Principal, reg platform.Registration, now time.Time) (BulkStatus, error) {
+// registerSimple makes an ordinary request; its groups are made at once, and the
+// device is put there when it fetches its password.
+func (s *Service) registerSimple(ctx context.Context, actor platform.Principal, reg platform.Registration, groups []string, now time.Time) (BulkStatus, error) {
 	if err := s.checkFree(ctx, reg.Tenant, reg.ExternalID); err != nil {
 		return "", rowError(err)
 	}
@@ -160,7 +162,11 @@ func (s *Service) registerSimple(ctx context.Context, actor platform.Principal, 
 		return "", rowError(err)
 	}
 	reg.Status, reg.HandsOut = platform.StatusWaiting, true
-	if _, err := s.store.Register(ctx, platform.RegisterDevice{Registration: reg}, record(reg, actor, "registered", now)); err != nil {
+	cmd := platform.RegisterDevice{Registration: reg}
+	if err := s.addGroups(ctx, &cmd, groups); err != nil {
+		return "", &storeError{err}
+	}
+	if _, err := s.store.Register(ctx, cmd, record(reg, actor, "registered", now)); err != nil {
 		return "", rowError(err)
 	}
 	return BulkCreated, nil
@@ -200,8 +206,12 @@ func (s *Service) fill(ctx context.Context, cmd *platform.RegisterDevice, r row,
 	if cmd.Object, err = s.object(ctx, r, tenant, now); err != nil {
 		return err
 	}
-	cmd.Groups = r.groups
-	for range r.groups {
+	return s.addGroups(ctx, cmd, r.groups)
+}
+
+func (s *Service) addGroups(ctx context.Context, cmd *platform.RegisterDevice, groups []string) error {
+	cmd.Groups = groups
+	for range groups {
 		id, err := s.ids.NewID(ctx)
 		if err != nil {
 			return fmt.Errorf("new ID: %w", err)

@@ -175,6 +175,8 @@ type Tokens interface {
 	Issue(ctx context.Context, tenant platform.TenantID, device, host string) (token string, err error)
 	// IssueLogin issues one to a person who has proved their password.
 	IssueLogin(ctx context.Context, p platform.Principal, host string) (token, xsrf string, err error)
+	// LoginLifespan is how long logins of a tenant last.
+	LoginLifespan(ctx context.Context, tenant platform.TenantID) (time.Duration, error)
 }
 
 // Registrations is who may enrol: server/registration.
@@ -186,6 +188,7 @@ type Registrations interface {
 	Delete(ctx context.Context, actor platform.Principal, externalID string) error
 	Accept(ctx context.Context, actor platform.Principal, externalID string, token secret.String) (platform.Registration, error)
 	Limit(ctx context.Context, tenant platform.TenantID) (registration.Limit, error)
+	Policy(ctx context.Context, tenant platform.TenantID) (registration.TokenPolicy, error)
 	Fetch(ctx context.Context, hint platform.TenantID, externalID string, token secret.String) (registration.Credentials, error)
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"mooring/internal/problem"
 	"mooring/internal/secret"
+	"mooring/server/account"
 	"mooring/server/c8yjson"
 	"mooring/server/devicetoken"
 	"mooring/server/httpauth"
@@ -55,8 +56,12 @@ func listLoginOptions(c *call) error {
 	if tenant != "" {
 		request += "?tenant_id=" + url.QueryEscape(tenant)
 	}
+	lifespan, err := c.api.Tokens.LoginLifespan(c.ctx(), platform.TenantID(tenant))
+	if err != nil {
+		return err
+	}
 	c.answer(http.StatusOK, c8yjson.MediaLoginOptions, func(w *c8yjson.Writer) {
-		c8yjson.LoginOptions(w, c.base(), devicetoken.LoginOption, request)
+		c8yjson.LoginOptions(w, c.base(), devicetoken.LoginOption, request, lifespan, account.MinPasswordBytes)
 	})
 	return nil
 }

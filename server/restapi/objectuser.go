@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"mooring/internal/problem"
+	"mooring/server/account"
 	"mooring/server/c8yjson"
 	"mooring/server/platform"
 )
@@ -40,7 +41,7 @@ func deviceOf(c *call, roles []platform.Role) (platform.ID, platform.DeviceUser,
 func deviceUser(c *call, tenant platform.TenantID, device string) (platform.DeviceUser, error) {
 	u, err := c.api.DeviceUsers.DeviceUser(c.ctx(), tenant, device)
 	if problem.KindOf(err) == problem.NotFound {
-		return u, problem.WithCode(problem.NotFound, "users/Not Found", "Error retrieving user "+cut(c8yjson.DeviceUserPrefix+device)+"!", err)
+		return u, problem.WithCode(problem.NotFound, "users/Not Found", account.NotFoundText(cut(c8yjson.DeviceUserPrefix+device)), err)
 	}
 	return u, err
 }

@@ -162,6 +162,9 @@ func updateCategory(c *call) error {
 	if err := setOptions(c, options); err != nil {
 		return err
 	}
+	if options, err = c.api.Accounts.Options(c.ctx(), c.tenant(), c.param("category")); err != nil {
+		return err
+	}
 	c.written(http.StatusOK, c8yjson.MediaJSON, func(w *c8yjson.Writer) { c8yjson.OptionMap(w, masked(options)) })
 	return nil
 }

@@ -20,16 +20,20 @@ func (a *API) systemOptionRoutes() []route {
 
 // systemOptions are those that clients ask for, with what is true of this
 // server (rest.md §4.8).
-func (a *API) systemOptions() []platform.Option {
+func (c *call) systemOptions() ([]platform.Option, error) {
+	policy, err := c.api.Registrations.Policy(c.ctx(), c.tenant())
+	if err != nil {
+		return nil, err
+	}
 	option := func(category, key, value string) platform.Option {
 		return platform.Option{OptionKey: platform.OptionKey{Category: category, Key: key}, Value: value}
 	}
 	return []platform.Option{
-		option("system", "version", a.Version),
+		option("system", "version", c.api.Version),
 		option("password", "enforce.strength", "false"),
 		option("ssl", "shared-truststore.enabled", "false"),
-		option("device-registration", "security-token.policy", "OPTIONAL"),
-	}
+		option("device-registration", "security-token.policy", string(policy)),
+	}, nil
 }
 
 func systemOption(w *c8yjson.Writer, o platform.Option) {
@@ -41,12 +45,16 @@ func systemOption(w *c8yjson.Writer, o platform.Option) {
 }
 
 func listSystemOptions(c *call) error {
+	options, err := c.systemOptions()
+	if err != nil {
+		return err
+	}
 	c.answer(http.StatusOK, c8yjson.MediaOptions, func(w *c8yjson.Writer) {
 		w.Open('{')
 		w.Link("self", c.base(), "/tenant/system/options")
 		w.Key("options")
 		w.Open('[')
-		for _, o := range c.api.systemOptions() {
+		for _, o := range options {
 			systemOption(w, o)
 		}
 		w.Close(']')
@@ -56,8 +64,12 @@ func listSystemOptions(c *call) error {
 }
 
 func readSystemOption(c *call) error {
+	options, err := c.systemOptions()
+	if err != nil {
+		return err
+	}
 	key := optionKey(c)
-	for _, o := range c.api.systemOptions() {
+	for _, o := range options {
 		if o.OptionKey == key {
 			c.answer(http.StatusOK, c8yjson.MediaOption, func(w *c8yjson.Writer) { systemOption(w, o) })
 			return nil

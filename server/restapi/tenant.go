@@ -20,8 +20,12 @@ func readCurrentTenant(c *call) error {
 		return err
 	}
 	if t.Domain == "" {
-		t.Domain = c.r.Host
+		t.Domain = clientHost(c.r)
 	}
-	c.answer(http.StatusOK, c8yjson.MediaCurrentTenant, func(w *c8yjson.Writer) { c8yjson.CurrentTenant(w, c.base(), t) })
+	parent := platform.TenantID("")
+	if c.query.Get("withParent") == "true" && t.ID != platform.Management {
+		parent = platform.Management
+	}
+	c.answer(http.StatusOK, c8yjson.MediaCurrentTenant, func(w *c8yjson.Writer) { c8yjson.CurrentTenant(w, c.base(), t, parent) })
 	return nil
 }

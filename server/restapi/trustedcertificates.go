@@ -16,7 +16,7 @@ func (a *API) trustedCertificateRoutes() []route {
 		{method: "GET", path: all, access: reader, serve: listTrusted,
 			doc: doc{Does: "List trusted certificates", Query: "certificateAuthority: boolean, paging", Gives: "trustedCertificateCollection"}},
 		{method: "POST", path: all, access: admin, serve: createTrusted,
-			doc: doc{Does: "Add a trusted certificate, or several", Query: "addToTrustStore: boolean", Takes: "newTrustedCertificate", Gives: "trustedCertificate", Also: "409"}},
+			doc: doc{Does: "Add a trusted certificate, or several", Query: "addToTrustStore: boolean", Takes: "newTrustedCertificate", Gives: "trustedCertificate | trustedCertificates", Also: "409"}},
 		{method: "POST", path: all + "/bulk", access: admin, serve: createTrusted,
 			doc: doc{Does: "Add several trusted certificates", Query: "addToTrustStore: boolean", Takes: "newTrustedCertificates", Gives: "trustedCertificates", Also: "409"}},
 		{method: "GET", path: one, access: reader, serve: readTrusted,
@@ -110,6 +110,11 @@ func createTrustedAll(c *call, body c8yjson.Object) error {
 			c8yjson.TrustedCertificate(w, c.base(), t)
 		}
 		w.Close(']')
+		w.Key("statistics")
+		w.Open('{')
+		w.Int("currentPage", 1)
+		w.Int("pageSize", int64(len(stored)))
+		w.Close('}')
 		w.Close('}')
 	})
 	return nil

@@ -11,7 +11,7 @@ var certificateShapes = openapi.Shapes{
 		"proofOfPossessionVerificationCodeUsableUntil?: date, certInPemFormat: string, subject: string, issuer: string, serialNumber: string, " +
 		"algorithmName: string, version: integer, notBefore: date, notAfter: date, self: uri, renewable?: boolean, nearExpiry?: boolean"),
 	"trustedCertificateCollection": openapi.JSON(list("certificates", "trustedCertificate")),
-	"trustedCertificates":          openapi.JSON("self: uri, certificates: [trustedCertificate]"),
+	"trustedCertificates":          openapi.JSON("self: uri, certificates: [trustedCertificate], statistics: statistics"),
 	"newTrustedCertificate":        openapi.JSON("certInPemFormat?: string, status?: string, name?: string, autoRegistrationEnabled?: any, certificates?: [object], *"),
 	"newTrustedCertificates":       openapi.JSON("certificates: [newTrustedCertificate], *"),
 	"trustedCertificateChange":     openapi.JSON("status?: string, name?: string, autoRegistrationEnabled?: any, *"),

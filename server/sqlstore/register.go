@@ -27,6 +27,11 @@ func (s *Store) Register(ctx context.Context, cmd platform.RegisterDevice, audit
 // register writes the registration first: its row makes two commands for the
 // same device take turns.
 func (s *session) register(t tenantKey, cmd platform.RegisterDevice) (done platform.Registered, err error) {
+	if cmd.Object.ID == 0 && len(cmd.Groups) > 0 {
+		if cmd.Registration.GroupID, err = s.groupPath(t, cmd); err != nil {
+			return done, err
+		}
+	}
 	if done.Created, err = s.putRegistration(t, cmd.Registration); err != nil {
 		return done, err
 	}
@@ -75,32 +80,41 @@ const (
 	subgroupType = "c8y_DeviceSubgroup"
 )
 
-// placeInGroups puts object at the end of the path of groups. The tenant's row
-// is locked while it looks, or two rows of one import would create a group twice.
+// placeInGroups puts object at the end of the path of groups.
 func (s *session) placeInGroups(t tenantKey, cmd platform.RegisterDevice, object platform.ID) error {
 	if len(cmd.Groups) == 0 {
 		return nil
 	}
+	parent, err := s.groupPath(t, cmd)
+	if err != nil {
+		return err
+	}
+	return s.link(t, platform.ChildLink{Parent: parent, Kind: platform.ChildAssets, Child: object})
+}
+
+// groupPath returns the last group of the path and makes what is missing. The
+// tenant's row is locked while it looks, or two rows of one import would create
+// a group twice.
+func (s *session) groupPath(t tenantKey, cmd platform.RegisterDevice) (last platform.ID, err error) {
 	if s.d.lockRow != "" {
 		if err := s.run("SELECT key FROM tenants WHERE key = $1"+s.d.lockRow, t); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	var parent platform.ID
 	for i, name := range cmd.Groups {
-		group, found, err := s.group(t, parent, name)
+		group, found, err := s.group(t, last, name)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if !found {
 			group = cmd.GroupIDs[i]
-			if err := s.createGroup(t, cmd, group, parent, name); err != nil {
-				return err
+			if err := s.createGroup(t, cmd, group, last, name); err != nil {
+				return 0, err
 			}
 		}
-		parent = group
+		last = group
 	}
-	return s.link(t, platform.ChildLink{Parent: parent, Kind: platform.ChildAssets, Child: object})
+	return last, nil
 }
 
 // group finds the oldest group of that name directly under parent; zero means
@@ -120,7 +134,7 @@ func (s *session) group(t tenantKey, parent platform.ID, name string) (platform.
 func (s *session) createGroup(t tenantKey, cmd platform.RegisterDevice, id, parent platform.ID, name string) error {
 	group := platform.CreateObject{Object: platform.ManagedObject{
 		ID: id, Tenant: cmd.Registration.Tenant, Name: name, Type: groupType, Owner: cmd.Registration.Owner,
-		Created: cmd.Object.Created, Updated: cmd.Object.Updated,
+		Created: cmd.Registration.Created, Updated: cmd.Registration.Created,
 		Fragments: platform.Fragments{platform.FragmentIsDeviceGroup: json.RawMessage("{}")},
 	}}
 	if parent != 0 {

@@ -27,6 +27,15 @@ func (d *Document) resolve(schema tree) tree {
 // that descriptions use. at is where in the body it stands.
 func (d *Document) match(schema, value any, at string) error {
 	s := d.resolve(object(schema))
+	if any, ok := s["anyOf"].([]any); ok {
+		var err error
+		for _, one := range any {
+			if err = d.match(one, value, at); err == nil {
+				return nil
+			}
+		}
+		return err
+	}
 	if err := matchType(s, value); err != nil {
 		return fmt.Errorf("%s: %w", at, err)
 	}

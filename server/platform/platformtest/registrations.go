@@ -252,4 +252,27 @@ var registerObjectChecks = []check{
 		_, err := f.Register(f.Context(), platform.RegisterDevice{Registration: registration(), Groups: []string{"a"}})
 		f.kind(err, problem.Invalid)
 	}},
+	{"a request without an object belongs to the last of its groups", func(f *fixture) {
+		f.tenants()
+		register := func(externalID string, groups ...string) (platform.ID, []platform.ID) {
+			r := registration()
+			r.ExternalID = externalID
+			cmd := platform.RegisterDevice{Registration: r, Groups: groups}
+			for range groups {
+				cmd.GroupIDs = append(cmd.GroupIDs, f.newID())
+			}
+			got[platform.Registered](f)(f.Register(f.Context(), cmd))
+			return got[platform.Registration](f)(f.Registration(f.Context(), acme, externalID)).GroupID, cmd.GroupIDs
+		}
+		one, made := register("dev1", "Europe", "Köln")
+		equal(f, "made", one, made[1])
+		two, _ := register("dev2", "Europe", "Köln")
+		equal(f, "found", two, made[1])
+		three, _ := register("dev3", "Europe")
+		equal(f, "outer", three, made[0])
+		none, _ := register("dev4")
+		equal(f, "as it was", none, registration().GroupID)
+		inner := got[platform.ManagedObject](f)(f.Object(f.Context(), acme, made[1]))
+		equal(f, "created", inner.Created, registration().Created)
+	}},
 }
