@@ -14,6 +14,7 @@ import (
 
 	"mooring/internal/est"
 	"mooring/server/httpauth"
+	"mooring/server/platform"
 )
 
 // Bounds of an HTTP connection. A chain of ten certificates in a header
@@ -55,6 +56,7 @@ func (s *Server) serveHTTP(run *group, doors *listeners) {
 			// Not ServeTLS: it would copy the configuration, and the copy would not
 			// see new ticket keys.
 			server.TLSConfig = door.tls
+			server.ConnState = s.handshakeRefusals(door.name)
 			l = tls.NewListener(l, door.tls)
 		}
 		run.serve(door.name, func() error {
@@ -79,6 +81,28 @@ func atPath(path string, that, others http.Handler) http.Handler {
 		}
 		others.ServeHTTP(w, r)
 	})
+}
+
+// handshakeRefusals records which client certificates end a handshake of the
+// door. net/http tells of a connection's end on the goroutine that has served it,
+// and TLS answers with the error of a handshake that has failed before.
+func (s *Server) handshakeRefusals(door string) func(net.Conn, http.ConnState) {
+	return func(c net.Conn, state http.ConnState) {
+		t, isTLS := c.(*tls.Conn)
+		if state != http.StateClosed || !isTLS || t.ConnectionState().HandshakeComplete {
+			return
+		}
+		reason, detail, ok := platform.HandshakeFault(t.Handshake())
+		if !ok {
+			return
+		}
+		address, _, err := net.SplitHostPort(c.RemoteAddr().String())
+		if err != nil {
+			address = c.RemoteAddr().String()
+		}
+		s.log.Info("handshake refused", "door", door, "address", address, "reason", reason, "detail", detail)
+		s.services.refusals.Record(platform.Refusal{Tenant: platform.Management, At: time.Now(), Door: door, Address: address, Reason: reason, Detail: detail})
+	}
 }
 
 // byPrefix sends paths that begin with prefix to one handler and all others to

@@ -136,7 +136,7 @@ func New(cfg Config) *Checker {
 // names no list that can be fetched.
 func (c *Checker) Entry(tenant platform.TenantID, cert, issuer *x509.Certificate) (e platform.ListEntry, ok bool) {
 	urls := fetchable(cert.CRLDistributionPoints)
-	if len(urls) == 0 || cert.SerialNumber.Sign() <= 0 {
+	if len(urls) == 0 || cert.SerialNumber.Sign() < 0 {
 		return platform.ListEntry{}, false
 	}
 	return platform.ListEntry{List: platform.ListKey(keyOf(tenant, issuer, urls)), Serial: pki.SerialHex(cert.SerialNumber)}, true

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net"
 	"time"
+
+	"mooring/server/platform"
 )
 
 // ErrStopped is returned by Serve after Shutdown.
@@ -128,7 +130,12 @@ func (s *Server) handshake(c *conn) error {
 	if c.tls == nil {
 		return nil
 	}
-	return c.tls.Handshake()
+	err := c.tls.Handshake()
+	if reason, detail, ok := platform.HandshakeFault(err); ok {
+		s.log.Info("handshake refused", "door", c.door, "address", c.address, "reason", reason, "detail", detail)
+		s.cfg.Refusals.Record(platform.Refusal{Tenant: platform.Management, At: time.Now(), Door: c.door, Address: c.address, Reason: reason, Detail: detail})
+	}
+	return err
 }
 
 func (s *Server) isStopping() bool {

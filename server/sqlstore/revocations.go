@@ -14,8 +14,8 @@ const maxSerialBits = 64 * 8
 // AddRevocations implements platform.Revocations.
 func (s *Store) AddRevocations(ctx context.Context, tenant platform.TenantID, entries []platform.Revocation, audit ...platform.AuditRecord) (int, error) {
 	for _, e := range entries {
-		if e.Serial == nil || e.Serial.Sign() <= 0 || e.Serial.BitLen() > maxSerialBits {
-			return 0, invalid("a serial number must be positive and at most 64 bytes long")
+		if e.Serial == nil || e.Serial.Sign() < 0 || e.Serial.BitLen() > maxSerialBits {
+			return 0, invalid("a serial number must not be negative and at most 64 bytes long")
 		}
 	}
 	var added int

@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
@@ -230,6 +231,9 @@ func (t *Trust) unanchored(sent []*x509.Certificate) (platform.Reason, string) {
 		return platform.ReasonChainInvalid, detail
 	}
 	top := sent[len(sent)-1]
+	if weakSignature(top.SignatureAlgorithm) && !bytes.Equal(top.RawIssuer, top.RawSubject) {
+		return platform.ReasonWeakKey, fmt.Sprintf("%s is signed with %s", position(len(sent)-1, len(sent)), top.SignatureAlgorithm)
+	}
 	detail := cut("issuer: "+pki.JavaName(top.RawIssuer), maxFactBytes)
 	if t.issuers.knowsIssuerOf(top) {
 		return platform.ReasonChainIncomplete, detail

@@ -35,8 +35,8 @@ func (t *Trust) Revoke(ctx context.Context, actor platform.Principal, tenant pla
 	now := platform.Millis(t.cfg.Now())
 	rows := make([]platform.Revocation, len(entries))
 	for i, e := range entries {
-		if e.Serial == nil || e.Serial.Sign() <= 0 || e.Serial.BitLen() > 4*pki.MaxSerialDigits {
-			return 0, problem.WithCode(problem.Invalid, "Device Certificates/Bad Request", "a serial number is a positive number of 1 to 64 hexadecimal digits", nil)
+		if e.Serial == nil || e.Serial.Sign() < 0 || e.Serial.BitLen() > 4*pki.MaxSerialDigits {
+			return 0, problem.WithCode(problem.Invalid, "Device Certificates/Bad Request", "a serial number is a number of 1 to 64 hexadecimal digits", nil)
 		}
 		rows[i] = platform.Revocation{Serial: new(big.Int).Set(e.Serial), At: notAfter(e.At, now)}
 	}

@@ -1,6 +1,7 @@
 package trust
 
 import (
+	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
 	"math/big"
@@ -36,10 +37,14 @@ func (t *Trust) Verify(chain []*x509.Certificate, now time.Time) platform.Verdic
 	if len(chain) == 0 {
 		return refuse(v, platform.ReasonNoCertificate, "")
 	}
+	leaf := chain[0]
 	if detail := oversized(chain); detail != "" {
+		if leaf != nil { // so that the refusal is found under its name, which is bounded
+			v.Device, _ = deviceName(leaf)
+			v.Leaf.Fingerprint = sha256.Sum256(leaf.Raw)
+		}
 		return refuse(v, platform.ReasonBroken, detail)
 	}
-	leaf := chain[0]
 	v.Leaf = factsOf(leaf)
 	name, nameProblem := deviceName(leaf)
 	v.Device = name

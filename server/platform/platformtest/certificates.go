@@ -146,10 +146,13 @@ var revocationChecks = []check{
 		longest := new(big.Int).Lsh(big.NewInt(1), 511)
 		equal(f, "64 bytes", got[int](f)(f.AddRevocations(f.Context(), acme, []platform.Revocation{{Serial: longest, At: day}})), 1)
 		equal(f, "read back", got[[]platform.Revocation](f)(f.Revocations(f.Context(), acme))[0].Serial.Cmp(longest), 0)
-		for _, serial := range []*big.Int{nil, {}, big.NewInt(-1), new(big.Int).Lsh(big.NewInt(1), 512)} {
+		for _, serial := range []*big.Int{nil, big.NewInt(-1), new(big.Int).Lsh(big.NewInt(1), 512)} {
 			_, err := f.AddRevocations(f.Context(), acme, append(revoked(7), platform.Revocation{Serial: serial}))
 			f.kind(err, problem.Invalid)
 		}
-		equal(f, "list", len(got[[]platform.Revocation](f)(f.Revocations(f.Context(), acme))), 1)
+		equal(f, "zero", got[int](f)(f.AddRevocations(f.Context(), acme, []platform.Revocation{{Serial: new(big.Int), At: day}})), 1)
+		list := got[[]platform.Revocation](f)(f.Revocations(f.Context(), acme))
+		equal(f, "list", len(list), 2)
+		equal(f, "zero read back", list[0].Serial.Sign()*list[1].Serial.Sign(), 0)
 	}},
 }
