@@ -161,3 +161,14 @@ grep -qi denied out || fail "subscription to #: $(<out)"
 step 'the administrator sees why, of what his own trusted certificate signed'
 api 200 GET '/mooring/refusals?cn=refused-expired' | jq -e '.refusals[0].reason == "expired" and .refusals[0].serial != ""' >/dev/null || fail "$(<answer)"
 api 200 GET '/mooring/refusals?cn=refused-stranger' | jq -e '.refusals == []' >/dev/null || fail "$(<answer)"
+
+step 'a certificate that TLS cannot read is refused before its name: the instance keeps the reason under the address'
+key negative
+openssl req -new -key negative.key -subj /CN=refused-negative |
+	openssl x509 -req -CA trusted.pem -CAkey trusted.key -set_serial -5 -days 10 -out negative.pem
+status=0
+publish refused-negative negative.pem negative.key '100,Intruder,c8y_Intruder' >out 2>&1 || status=$?
+[[ $status != 0 && $status != 5 ]] || fail "a negative serial: status $status: $(<out)"
+unknown refused-negative
+request 200 GET "https://$MOORING_HTTPS/mooring/refusals?cn=127.0.0.1" -u "management/${MOORING_USER#*/}:$(<"$MOORING_PASSWORD_FILE")" |
+	jq -e '.refusals[0] | .reason == "broken-certificate" and .door == "mqtts" and (.detail | contains("negative serial"))' >/dev/null || fail "$(<answer)"

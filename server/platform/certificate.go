@@ -50,7 +50,7 @@ type TrustedCertificates interface {
 // Revocation is one entry of a tenant's offline revocation list. A serial is
 // matched alone, for any issuer of the tenant (rest.md §3.5).
 type Revocation struct {
-	Serial *big.Int // positive
+	Serial *big.Int // not negative
 	At     time.Time
 }
 
