@@ -277,6 +277,11 @@ func counted(t *testing.T, s *servertest.Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, name := range []string{"mooring_mqtt_handshake_failures_total ", "mooring_crl_lists 0", `mooring_crl_fetches_total{outcome="failed"} 0`, `mooring_crl_answers_total{state="revoked"} 0`} {
+		if !strings.Contains(string(text), name) {
+			t.Errorf("no metric %s", name)
+		}
+	}
 	for _, reason := range []platform.Reason{platform.ReasonBroken, platform.ReasonWeakKey, platform.ReasonChainDepth, platform.ReasonChainInvalid, platform.ReasonExpired} {
 		for _, door := range []string{"mqtts", "mtls"} {
 			if line := `mooring_refusals_total{door="` + door + `",reason="` + string(reason) + `"} `; !strings.Contains(string(text), line) {

@@ -19,7 +19,7 @@ const readyWithin = 2 * time.Second
 func (s *Server) adminHandler() http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &statsCollector{s.services})
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &statsCollector{s.services}, &listCollector{s.services.lists})
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
@@ -57,6 +57,7 @@ var (
 	descTooFast     = describe("mqtt_too_fast_total", "connections closed because the device outran its rate")
 	descDelayed     = describe("mqtt_delayed_total", "publishes that waited because their device was above its rate")
 	descTakeovers   = describe("mqtt_takeovers_total", "connections closed because their device connected anew")
+	descHandshakes  = describe("mqtt_handshake_failures_total", "connections that ended before their CONNECT was accepted")
 	descDelivered   = describe("mqtt_delivered_total", "messages sent to devices")
 	descKicked      = describe("mqtt_kicked_total", "connections closed because their trust ended")
 	descRefusals    = describe("refusals_total", "who was refused, by listener and reason", "door", "reason")
@@ -70,7 +71,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 func (c *statsCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descConnections, descAccepted, descRefused, descPublishes, descAcked,
 		descFailures, descLineErrors, descOverflows, descKicked, descRefusals, descTurnedAway, descStalled,
-		descTooFast, descDelayed, descTakeovers, descDelivered} {
+		descTooFast, descDelayed, descTakeovers, descDelivered, descHandshakes} {
 		ch <- d
 	}
 }
@@ -100,6 +101,7 @@ func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
 	count(descDelayed, stats.Delayed)
 	count(descTakeovers, stats.Takeovers)
 	count(descDelivered, stats.Delivered)
+	count(descHandshakes, stats.HandshakeFailures)
 	for k, n := range c.services.refusals.Counts() {
 		count(descRefusals, int64(n), k.Door, string(k.Reason))
 	}

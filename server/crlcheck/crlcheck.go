@@ -87,6 +87,8 @@ type Checker struct {
 	stop   context.CancelFunc
 	all    sync.WaitGroup // fetches that run; added to under mu, unless stopped
 
+	counters counters
+
 	parsing sync.Mutex // held while a list is read, which takes memory and time
 
 	mu       sync.Mutex // guards the rest, and the fields of every list
@@ -178,7 +180,7 @@ func keyOf(tenant platform.TenantID, issuer *x509.Certificate, urls []string) li
 func (c *Checker) Ask(tenant platform.TenantID, cert, issuer *x509.Certificate, now time.Time) platform.ListAnswer {
 	urls := fetchable(cert.CRLDistributionPoints)
 	if len(urls) == 0 {
-		return platform.ListAnswer{State: platform.ListUnknown, Until: now.Add(retryAfter), Detail: "the certificate names no list that can be fetched"}
+		return c.counters.answered(platform.ListAnswer{State: platform.ListUnknown, Until: now.Add(retryAfter), Detail: "the certificate names no list that can be fetched"})
 	}
 	c.mu.Lock()
 	l := c.list(tenant, issuer, urls, now)
@@ -197,7 +199,7 @@ func (c *Checker) Ask(tenant platform.TenantID, cert, issuer *x509.Certificate, 
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return l.answer(cert, now)
+	return c.counters.answered(l.answer(cert, now))
 }
 
 // answer goes by what has been fetched. c.mu is held.

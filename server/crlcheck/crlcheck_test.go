@@ -189,7 +189,7 @@ func TestAsk(t *testing.T) {
 // TestSerials: a serial is a number, whatever its encoding looks like.
 func TestSerials(t *testing.T) {
 	a := newAuthority(t, signsLists)
-	serials := []int64{1, 127, 128, 255, 256, 32767, 32768, 1<<63 - 1}
+	serials := []int64{0, 1, 127, 128, 255, 256, 32767, 32768, 1<<63 - 1}
 	s := newSite(t, a.list(t, nil, serials...))
 	r := newRig(true)
 	for _, n := range serials {
@@ -199,6 +199,16 @@ func TestSerials(t *testing.T) {
 		if got := r.ask(leaf(n^2, s.URL), a); got.State != platform.ListGood {
 			t.Errorf("%d, not listed: %+v", n^2, got)
 		}
+	}
+	n := int64(len(serials))
+	if got := r.Stats(); got.Lists != 1 || got.Serials != len(serials) || got.Fetched != 1 || got.Failed != 0 || got.Fetching != 0 ||
+		got.Answers[platform.ListRevoked] != n || got.Answers[platform.ListGood] != n || got.Answers[platform.ListUnknown] != 0 {
+		t.Errorf("stats %+v", got)
+	}
+	s.set(http.StatusGone, nil)
+	r.ask(leaf(1, s.URL+"/gone"), a)
+	if got := r.Stats(); got.Lists != 2 || got.Failed != 1 || got.Answers[platform.ListUnknown] != 1 {
+		t.Errorf("stats after a failure %+v", got)
 	}
 }
 

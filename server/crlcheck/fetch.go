@@ -68,10 +68,12 @@ func (c *Checker) fetched(l *list, got *content, err error) (changed, failing bo
 		delete(c.fetches, l.tenant)
 	}
 	if err != nil {
+		c.counters.failed.Add(1)
 		failing = l.failure == "" && c.base.Err() == nil
 		l.failure, l.nextTry = cut(err.Error()), now.Add(retryAfter)
 		return false, failing
 	}
+	c.counters.fetched.Add(1)
 	changed = !l.content.usable(now) || !l.content.sameAs(got)
 	l.failure, l.nextTry = "", earlier(got.until, now.Add(maxAge))
 	if soonest := now.Add(retryAfter); l.nextTry.Before(soonest) {
