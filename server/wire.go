@@ -22,6 +22,7 @@ import (
 	"mooring/server/inventory"
 	"mooring/server/mail"
 	"mooring/server/mqttapi"
+	"mooring/server/operation"
 	"mooring/server/platform"
 	"mooring/server/refusal"
 	"mooring/server/registration"
@@ -36,18 +37,19 @@ const systemVersion = "2026.0.0"
 
 // services are the wired parts of a server.
 type services struct {
-	store    platform.Store
-	feed     *changeFeed
-	log      *slog.Logger
-	tailing  bool // other nodes write to the same store
-	vault    *vault.Vault
-	accounts *account.Service
-	trust    *trust.Trust
-	lists    *crlcheck.Checker
-	devices  *deviceauth.Auth
-	refusals *refusal.Recorder
-	alerts   *authorityAlerts
-	chores   []chore
+	store      platform.Store
+	feed       *changeFeed
+	log        *slog.Logger
+	tailing    bool // other nodes write to the same store
+	vault      *vault.Vault
+	accounts   *account.Service
+	trust      *trust.Trust
+	lists      *crlcheck.Checker
+	devices    *deviceauth.Auth
+	refusals   *refusal.Recorder
+	alerts     *authorityAlerts
+	operations *operation.Service
+	chores     []chore
 
 	est  *estapi.API
 	rest *restapi.API
@@ -78,6 +80,7 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 	objects := inventory.New(inventory.Config{Store: store, IDs: store, Log: log})
 	samples := telemetry.New(telemetry.Config{Store: store, IDs: store})
 	files := binary.New(binary.Config{Store: store, IDs: store, MaxBytes: cfg.Limits.BinaryBytes, Quota: cfg.Limits.BinaryQuota, Log: log})
+	s.operations = operation.New(operation.Config{Store: store, IDs: store, Objects: objects, Options: s.accounts, Log: log})
 	s.alerts = newAuthorityAlerts(objects, samples, log)
 	if cfg.Mail.Server != "" {
 		s.alerts.mail = mail.New(mail.Config{Server: cfg.Mail.Server, From: cfg.Mail.From, To: cfg.Mail.To})
@@ -91,17 +94,18 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 		Audit: audit.New(store, time.Now), Trust: s.trust, Authority: authority, Tokens: tokens, Registrations: registrations,
 		Refusals: s.refusals, Described: estapi.Calls(), Version: systemVersion, Log: log})
 	s.mqtt = mqttapi.New(mqttapi.Config{
-		Auth: mqttAuth{s.devices, s.accounts}, Devices: objects, Objects: objects, Telemetry: samples,
+		Auth: mqttAuth{s.devices, s.accounts}, Devices: objects, Objects: objects, Telemetry: samples, Operations: s.operations,
 		Tokens: tokens, Refusals: s.refusals, Options: s.accounts, OneWay: cfg.TLS.OneWay, Version: systemVersion, Log: log,
 		Limits: mqttapi.Limits{Handshake: cfg.Limits.ConnectWithin, Handshakes: cfg.Limits.Handshakes, Connections: cfg.Limits.Connections},
 	})
 	s.chores = []chore{
 		{"renewal of certificate authorities", authority.RenewDue},
 		{"removal of files that nobody needs", func(ctx context.Context) error { return files.Sweep(ctx, s.needsFile) }},
+		{"operations that took too long", s.operations.FailOverdue},
 		{"rotation of the token signing key", func(ctx context.Context) error { _, err := tokens.RotateDue(ctx); return err }},
 	}
 	// The order matters: who judges a session must have forgotten before it is asked.
-	feed.subscribe(s.accounts.Apply, s.trust.Apply, s.devices.Apply, objects.Apply, authority.Apply, s.judgeSessions)
+	feed.subscribe(s.accounts.Apply, s.trust.Apply, s.devices.Apply, objects.Apply, authority.Apply, s.judgeSessions, s.mqtt.Apply)
 	return s, nil
 }
 
@@ -127,6 +131,7 @@ func (s *services) run(ctx context.Context) {
 		running.Go(func() { s.feed.tail(ctx, s.store) })
 	}
 	running.Go(func() { s.lists.Run(ctx) })
+	running.Go(func() { s.operations.Run(ctx) })
 	s.refusals.Run(ctx)
 	running.Wait()
 }

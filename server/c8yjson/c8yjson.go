@@ -33,6 +33,10 @@ const (
 	MediaEvents                  = vendorPrefix + "eventCollection" + vendorSuffix
 	MediaAlarm                   = vendorPrefix + "alarm" + vendorSuffix
 	MediaAlarms                  = vendorPrefix + "alarmCollection" + vendorSuffix
+	MediaOperation               = vendorPrefix + "operation" + vendorSuffix
+	MediaOperations              = vendorPrefix + "operationCollection" + vendorSuffix
+	MediaBulkOperation           = vendorPrefix + "bulkOperation" + vendorSuffix
+	MediaBulkOperations          = vendorPrefix + "bulkOperationCollection" + vendorSuffix
 	MediaAuditRecord             = vendorPrefix + "auditRecord" + vendorSuffix
 	MediaAuditRecords            = vendorPrefix + "auditRecordCollection" + vendorSuffix
 	MediaDeviceCredentials       = vendorPrefix + "deviceCredentials" + vendorSuffix

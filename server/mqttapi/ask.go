@@ -1,7 +1,6 @@
 package mqttapi
 
 import (
-	"mooring/internal/problem"
 	"mooring/internal/smartrest"
 )
 
@@ -30,12 +29,19 @@ func (p *publish) ask(r smartrest.Record) (handled bool, err error) {
 	case smartrest.AskTemplates:
 		p.deliver(topicOperations, smartrest.AppendTemplates(nil, served))
 		return true, nil
-	case smartrest.AskOperations, smartrest.Heartbeat:
-		// No operation can be pending: the server has none. Both are signs of life.
+	case smartrest.Heartbeat:
 		_, err := p.object()
 		return true, err
+	case smartrest.AskOperations:
+		_, err := p.object()
+		if err == nil {
+			p.mu.Lock()
+			p.catchUp(catchUp{again: true})
+			p.mu.Unlock()
+		}
+		return true, err
 	case smartrest.OperationUpdate:
-		return true, p.noOperation(r)
+		return true, p.operation(r)
 	}
 	return false, nil
 }
@@ -51,17 +57,4 @@ func (p *publish) askChildren() error {
 	}
 	p.deliver(topicOperations, smartrest.AppendChildren(nil, names))
 	return nil
-}
-
-// noOperation answers 501–507: no operation matches (mqtt.md §11, 4). 507 fails
-// all that there are, which is none.
-func (p *publish) noOperation(r smartrest.OperationUpdate) error {
-	id, err := p.object()
-	if err != nil || r.All {
-		return err
-	}
-	if r.ID != "" {
-		return problem.New(problem.NotFound, "MqttServiceException: Operation with id "+r.ID+" for device id "+id.String()+"not found!", nil)
-	}
-	return problem.New(problem.NotFound, "No operation with fragment "+r.Fragment+" found", nil)
 }

@@ -77,6 +77,9 @@ func (h *hook) OnPacketRead(cl *mochi.Client, pk packets.Packet) (packets.Packet
 		}
 		return pk, nil
 	}
+	if sess.unproven.Load() && pk.FixedHeader.Type != packets.Disconnect {
+		sess.proven()
+	}
 	switch pk.FixedHeader.Type {
 	case packets.Pingreq:
 		return pk, nil

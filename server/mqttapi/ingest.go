@@ -191,17 +191,25 @@ func (p *publish) root() (platform.ID, error) {
 	id, err := devices.Device(p.quick(), at.tenant, at.device)
 	if problem.KindOf(err) == problem.NotFound {
 		id, _, err = devices.CreateDevice(p.call(), at.tenant, at.device, "", "", p.principal.User)
-		return id, err
+		return id, p.known(id, err)
 	}
 	if err != nil || p.principal.IsDevice() || p.principal.Has(platform.RoleInventoryAdmin) {
-		return id, err
+		return id, p.known(id, err)
 	}
 	// A person who may only create is no more than owner of what they created.
 	owner, err := devices.Owner(p.quick(), at.tenant, id)
 	if err == nil && owner != p.principal.User {
 		err = problem.New(problem.Forbidden, "Access is denied", nil)
 	}
-	return id, err
+	return id, p.known(id, err)
+}
+
+// known passes err on; without one the session's object is id.
+func (p *publish) known(id platform.ID, err error) error {
+	if err == nil {
+		p.knowObject(id)
+	}
+	return err
 }
 
 // quick is the context of look-ups that are answered from memory nearly always: a

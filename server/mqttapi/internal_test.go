@@ -143,10 +143,10 @@ func TestQueue(t *testing.T) {
 
 // TestPacketIDs: never zero, never one that is not acknowledged.
 func TestPacketIDs(t *testing.T) {
-	o := outbox{lastID: 65533, unacked: map[uint16]struct{}{65535: {}, 1: {}, 2: {}}}
+	o := outbox{lastID: 65533, unacked: map[uint16]platform.ID{65535: 0, 1: 0, 2: 0}}
 	var got []uint16
 	for range 3 {
-		got = append(got, o.nextID())
+		got = append(got, o.nextID(0))
 	}
 	if want := []uint16{65534, 3, 4}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)

@@ -12,6 +12,13 @@ const (
 	maxSubscriptions = 128
 	// maxFilters bounds the filters of one SUBSCRIBE; ours, as many as a session holds.
 	maxFilters = maxSubscriptions
+	// maxUnproven bounds the operations of one session that were sent with QoS 0
+	// since the client sent something, and maxSent those it is remembered of that
+	// they were sent; ours. Beyond them an operation may be sent twice.
+	maxUnproven, maxSent = 1000, 4000
+	// maxOrdered bounds how many new operations of a session are looked at one by
+	// one; beyond, all that are pending are looked through. Ours.
+	maxOrdered = 256
 	// maxErrorLines is how many bad lines of one publish are reported on s/e; ours.
 	// They are for a developer's eye.
 	maxErrorLines = 16

@@ -124,14 +124,15 @@ type Options interface {
 
 // Config is what the front end is built from. All services but Presence and Options must be set.
 type Config struct {
-	Auth      Authenticator
-	Devices   Devices
-	Objects   Objects
-	Presence  Presence
-	Telemetry Telemetry
-	Tokens    DeviceTokens
-	Refusals  Refusals
-	Options   Options // nil: no tenant has set any
+	Auth       Authenticator
+	Devices    Devices
+	Objects    Objects
+	Presence   Presence
+	Telemetry  Telemetry
+	Tokens     DeviceTokens
+	Refusals   Refusals
+	Options    Options // nil: no tenant has set any
+	Operations Operations
 	// OneWay says that devices are not asked for certificates: who has no password
 	// is told so.
 	OneWay bool
@@ -148,6 +149,7 @@ type Server struct {
 	log      *slog.Logger
 	broker   *mochi.Server
 	sessions registry
+	agents   agents
 	budget   *budget
 	stats    counters
 	gate     *gate
@@ -181,6 +183,7 @@ func New(cfg Config) *Server {
 		s.log = slog.New(slog.DiscardHandler)
 	}
 	s.sessions.init()
+	s.agents.sessions = map[agent]*session{}
 	s.budget = newBudget(s.limits.InflightBytes)
 	s.gate = newGate(s.limits.Handshakes, s.limits.HandshakesPerAddress)
 	s.base, s.cancel = context.WithCancel(context.Background())

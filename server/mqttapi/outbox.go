@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"mooring/server/platform"
 )
 
 // message is a PUBLISH that waits to be written.
@@ -11,6 +13,7 @@ type message struct {
 	topic   string
 	payload []byte
 	qos     byte
+	order   platform.ID // the operation that it brings; zero: none
 }
 
 func (m message) size() int { return len(m.topic) + len(m.payload) }
@@ -23,7 +26,11 @@ type outbox struct {
 	bytes    int
 	replies  queue[[]byte] // SUBACK, UNSUBACK, PUBREL
 	lastID   uint16
-	unacked  map[uint16]struct{}
+	unacked  map[uint16]platform.ID // → operation that the message brings, or zero
+	// written are operations that go out with QoS 0 in what is being written (pump
+	// only), unproven those that went out: what the client sends next tells that it
+	// is still there.
+	written, unproven []platform.ID
 }
 
 // subscription is one filter that was granted.
@@ -56,21 +63,23 @@ func (o *outbox) appendPublish(buf []byte, m message) []byte {
 	buf = binary.BigEndian.AppendUint16(buf, uint16(len(m.topic)))
 	buf = append(buf, m.topic...)
 	if m.qos > 0 {
-		buf = binary.BigEndian.AppendUint16(buf, o.nextID())
+		buf = binary.BigEndian.AppendUint16(buf, o.nextID(m.order))
+	} else if m.order != 0 {
+		o.written = append(o.written, m.order)
 	}
 	return append(buf, m.payload...)
 }
 
 // nextID finds a packet ID that the peer has acknowledged. The number of those it
 // has not is bounded by room.
-func (o *outbox) nextID() uint16 {
+func (o *outbox) nextID(order platform.ID) uint16 {
 	if o.unacked == nil {
-		o.unacked = map[uint16]struct{}{}
+		o.unacked = map[uint16]platform.ID{}
 	}
 	for {
 		o.lastID++
 		if _, taken := o.unacked[o.lastID]; o.lastID != 0 && !taken {
-			o.unacked[o.lastID] = struct{}{}
+			o.unacked[o.lastID] = order
 			return o.lastID
 		}
 	}
@@ -131,8 +140,16 @@ func (s *session) reply(b []byte) {
 // acknowledged takes a PUBACK or PUBCOMP.
 func (s *session) acknowledged(packetID uint16) {
 	s.mu.Lock()
+	order := s.out.unacked[packetID]
 	delete(s.out.unacked, packetID)
+	s.orders.full = false
+	if s.hasOrders() {
+		s.start() // there is room again
+	}
 	s.mu.Unlock()
+	if order != 0 {
+		s.server.cfg.Operations.Delivered(s.place.tenant, order)
+	}
 }
 
 // received answers a PUBREC: the second half of a delivery with QoS 2. A PUBREC

@@ -9,8 +9,8 @@ func (s *session) start() {
 }
 
 // pump does what there is to do and ends when there is nothing: it writes
-// acknowledgements that are ready, then messages, then carries out one item. There
-// is at most one pump for a session, so that items are carried out in order.
+// acknowledgements that are ready, then messages, then passes on operations, then
+// carries out one item. There is at most one pump for a session, so that items are carried out in order.
 func (s *session) pump() {
 	var buf []byte
 	for {
@@ -19,6 +19,11 @@ func (s *session) pump() {
 		if len(buf) > 0 {
 			s.mu.Unlock()
 			s.write(buf)
+			continue
+		}
+		if s.hasOrders() {
+			s.mu.Unlock()
+			s.passOrders()
 			continue
 		}
 		if s.inbox.len() > 0 {
@@ -54,7 +59,9 @@ func (s *session) collect(buf []byte) []byte {
 func (s *session) write(b []byte) {
 	if _, err := s.conn.Write(b); err != nil {
 		s.close()
+		return
 	}
+	s.wrote()
 }
 
 // carryOut does one item and completes it, now or when the store is done.

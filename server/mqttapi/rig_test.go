@@ -49,7 +49,7 @@ func newRigOf(t testing.TB, change func(*mqttapi.Config)) *rig {
 	}
 	cfg := mqttapi.Config{
 		Auth: r.auth, Devices: r.inventory, Objects: r.inventory, Telemetry: r.telemetry, Tokens: r.tokens,
-		Refusals: r.refusals, Presence: r.presence, Version: "2026.1.0",
+		Operations: noOperations{}, Refusals: r.refusals, Presence: r.presence, Version: "2026.1.0",
 	}
 	change(&cfg)
 	r.Server = mqttapi.New(cfg)

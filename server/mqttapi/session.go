@@ -3,6 +3,7 @@ package mqttapi
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -34,6 +35,10 @@ type session struct {
 
 	staged stagedIDs // pump only
 
+	begun    time.Time
+	object   atomic.Int64 // ID of the device's object; 0 until it is known
+	unproven atomic.Bool  // out.unproven is not empty
+
 	mu          sync.Mutex // guards the fields below
 	established bool
 	draining    bool
@@ -43,6 +48,7 @@ type session struct {
 	inbox       queue[item]
 	acks        queue[*ack]
 	out         outbox
+	orders      orders
 }
 
 func newSession(s *Server, c *conn, d decision, pk *packets.Packet) *session {
@@ -51,7 +57,7 @@ func newSession(s *Server, c *conn, d decision, pk *packets.Packet) *session {
 		place:     place{d.principal.Tenant, d.id.Device},
 		epoch:     s.epochs.Add(1),
 		principal: d.principal, verdict: d.verdict,
-		clean:   pk.Connect.Clean,
+		clean: pk.Connect.Clean, begun: time.Now(),
 		will:    willOf(pk),
 		closing: make(chan struct{}), done: make(chan struct{}),
 		window: make(chan struct{}, s.limits.Window),
@@ -105,6 +111,7 @@ func (s *session) finish() {
 		s.server.stats.connections.Add(-1)
 		s.runWill(ctx)
 	}
+	s.server.agents.remove(s)
 	s.server.sessions.remove(s)
 }
 

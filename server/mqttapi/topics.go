@@ -68,12 +68,14 @@ func (s *session) grant(f packets.Subscription) (byte, error) {
 	if needsObject {
 		ctx, cancel := s.call()
 		defer cancel()
-		switch _, err := s.server.cfg.Devices.Device(ctx, s.place.tenant, s.place.device); {
+		id, err := s.server.cfg.Devices.Device(ctx, s.place.tenant, s.place.device)
+		switch {
 		case problem.KindOf(err) == problem.NotFound:
 			return refusedFilter, nil
 		case err != nil:
 			return 0, err
 		}
+		s.knowObject(id)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,6 +89,7 @@ func (s *session) grant(f packets.Subscription) (byte, error) {
 		return refusedFilter, nil
 	}
 	s.out.filters = append(s.out.filters, subscription{f.Filter, f.Qos})
+	s.catchUp(catchUp{filter: f.Filter})
 	return f.Qos, nil
 }
 

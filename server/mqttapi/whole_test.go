@@ -13,6 +13,7 @@ import (
 	"mooring/server/account"
 	"mooring/server/inventory"
 	"mooring/server/mqttapi"
+	"mooring/server/operation"
 	"mooring/server/platform"
 	"mooring/server/sqlstore"
 	"mooring/server/telemetry"
@@ -25,6 +26,7 @@ type whole struct {
 	store   *sqlstore.Store
 	things  *inventory.Service
 	samples *telemetry.Service
+	orders  *operation.Service
 }
 
 // newWhole starts it with two tenants. configure, if set, changes the configuration.
@@ -33,9 +35,13 @@ func newWhole(t testing.TB, configure func(*whole, *mqttapi.Config)) *whole {
 	ctx := context.Background()
 	w := &whole{TB: t, rig: rig{auth: &fakeAuth{}, refusals: &fakeRefusals{}, presence: &fakePresence{}, plain: newPipeListener()}}
 	var things atomic.Pointer[inventory.Service]
+	var front atomic.Pointer[mqttapi.Server]
 	store, err := sqlstore.OpenSQLite(ctx, t.TempDir(), sqlstore.Options{OnCommit: func(changes []platform.Change) {
 		for _, c := range changes {
 			if s := things.Load(); s != nil {
+				_ = s.Apply(ctx, c)
+			}
+			if s := front.Load(); s != nil {
 				_ = s.Apply(ctx, c)
 			}
 		}
@@ -54,12 +60,17 @@ func newWhole(t testing.TB, configure func(*whole, *mqttapi.Config)) *whole {
 	w.things = inventory.New(inventory.Config{Store: store, IDs: store})
 	things.Store(w.things)
 	w.samples = telemetry.New(telemetry.Config{Store: store, IDs: store})
-	cfg := mqttapi.Config{Auth: w.auth, Devices: w.things, Objects: w.things, Telemetry: w.samples, Tokens: &fakeTokens{},
+	w.orders = operation.New(operation.Config{Store: store, IDs: store, Objects: w.things})
+	running, stop := context.WithCancel(ctx)
+	t.Cleanup(stop)
+	go w.orders.Run(running)
+	cfg := mqttapi.Config{Operations: w.orders, Auth: w.auth, Devices: w.things, Objects: w.things, Telemetry: w.samples, Tokens: &fakeTokens{},
 		Refusals: w.refusals, Presence: w.presence, Version: "2026.1.0"}
 	if configure != nil {
 		configure(w, &cfg)
 	}
 	w.Server = mqttapi.New(cfg)
+	front.Store(w.Server)
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = w.Serve(w.plain, "mqtt", nil) })
 	t.Cleanup(func() {
