@@ -28,6 +28,7 @@ import (
 	"mooring/server/registration"
 	"mooring/server/restapi"
 	"mooring/server/telemetry"
+	"mooring/server/templates"
 	"mooring/server/trust"
 	"mooring/server/vault"
 )
@@ -78,6 +79,7 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 	tokens := devicetoken.New(devicetoken.Config{Keys: store, Vault: s.vault, Options: s.accounts, Turns: store, Log: log})
 	registrations := registration.New(registration.Config{Store: store, IDs: store, MACs: s.vault, Options: s.accounts, Log: log})
 	objects := inventory.New(inventory.Config{Store: store, IDs: store, Log: log})
+	collections := templates.New(objects, nil)
 	samples := telemetry.New(telemetry.Config{Store: store, IDs: store})
 	files := binary.New(binary.Config{Store: store, IDs: store, MaxBytes: cfg.Limits.BinaryBytes, Quota: cfg.Limits.BinaryQuota, Log: log})
 	s.operations = operation.New(operation.Config{Store: store, IDs: store, Objects: objects, Options: s.accounts, Log: log})
@@ -95,7 +97,7 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 		Refusals: s.refusals, Described: estapi.Calls(), Version: systemVersion, Log: log})
 	s.mqtt = mqttapi.New(mqttapi.Config{
 		Auth: mqttAuth{s.devices, s.accounts}, Devices: objects, Objects: objects, Telemetry: samples, Operations: s.operations,
-		Tokens: tokens, Refusals: s.refusals, Options: s.accounts, OneWay: cfg.TLS.OneWay, Version: systemVersion, Log: log,
+		Tokens: tokens, Templates: collections, Refusals: s.refusals, Options: s.accounts, OneWay: cfg.TLS.OneWay, Version: systemVersion, Log: log,
 		Limits: mqttapi.Limits{Handshake: cfg.Limits.ConnectWithin, Handshakes: cfg.Limits.Handshakes, Connections: cfg.Limits.Connections},
 	})
 	s.chores = []chore{
@@ -105,7 +107,7 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 		{"rotation of the token signing key", func(ctx context.Context) error { _, err := tokens.RotateDue(ctx); return err }},
 	}
 	// The order matters: who judges a session must have forgotten before it is asked.
-	feed.subscribe(s.accounts.Apply, s.trust.Apply, s.devices.Apply, objects.Apply, authority.Apply, s.judgeSessions, s.mqtt.Apply)
+	feed.subscribe(s.accounts.Apply, s.trust.Apply, s.devices.Apply, objects.Apply, collections.Apply, authority.Apply, s.judgeSessions, s.mqtt.Apply)
 	return s, nil
 }
 

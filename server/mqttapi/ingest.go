@@ -40,6 +40,11 @@ func (s *session) apply(in inbound, complete func(error)) {
 	case t.Class == deviceid.JSON:
 		s.applyJSON(t, in, complete)
 		return
+	case upstream && (t.Type == deviceid.TypeCustom || t.Type == deviceid.TypeDefault):
+		s.applyCustom(t, in, complete)
+		return
+	case upstream && t.Type == deviceid.TypeTemplate:
+		err = s.applyTemplate(t, in)
 	case upstream && t.Type == deviceid.TypeAccessToken:
 		err = s.sendToken()
 	default:
@@ -61,9 +66,6 @@ func (s *session) applied(in inbound, err error, complete func(error)) {
 // reject reports a publish to a topic that does nothing here.
 func (s *session) reject(t deviceid.Topic, in inbound) {
 	switch {
-	case t.Class == deviceid.SmartREST && t.Type == deviceid.TypeTemplate && len(in.payload) == 0:
-		// "Is there such a collection?" There is none (mqtt.md §6.1).
-		s.deliver(topicTemplates, smartrest.AppendLine(nil, "41", t.XID))
 	case t.Class == deviceid.SmartREST && t.Type == deviceid.TypeCredentials && t.Direction == deviceid.Upstream:
 		// A device that has credentials asks for some: silence (mqtt.md §7.1).
 	case t.Class == deviceid.SmartREST && t.XID != "":
@@ -113,9 +115,20 @@ func (p *publish) finish(in inbound, err error, complete func(error)) {
 	p.batch.submit(p.session, p.processing(), in.release, complete)
 }
 
-// lines carries out one line after the other. An error means that none of the
-// batch may be submitted: the client sends the publish again.
+// lines carries out static templates.
 func (p *publish) lines(payload []byte) error {
+	return p.eachLine(payload, func(l smartrest.Line) error {
+		record, err := smartrest.Decode(l, p.now)
+		if err == nil {
+			err = p.record(record)
+		}
+		return err
+	})
+}
+
+// eachLine carries out one line after the other. An error means that none of the
+// batch may be submitted: the client sends the publish again.
+func (p *publish) eachLine(payload []byte, do func(smartrest.Line) error) error {
 	lines, err := smartrest.Parse(payload)
 	if err != nil {
 		e, _ := asLineError(err)
@@ -124,10 +137,7 @@ func (p *publish) lines(payload []byte) error {
 	}
 	p.server.stats.lines.Add(int64(len(lines)))
 	for _, l := range lines {
-		record, err := smartrest.Decode(l, p.now)
-		if err == nil {
-			err = p.record(record)
-		}
+		err := do(l)
 		if err == nil {
 			continue
 		}

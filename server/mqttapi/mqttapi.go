@@ -124,12 +124,14 @@ type Options interface {
 
 // Config is what the front end is built from. All services but Presence and Options must be set.
 type Config struct {
-	Auth       Authenticator
-	Devices    Devices
-	Objects    Objects
-	Presence   Presence
-	Telemetry  Telemetry
-	Tokens     DeviceTokens
+	Auth      Authenticator
+	Devices   Devices
+	Objects   Objects
+	Presence  Presence
+	Telemetry Telemetry
+	Tokens    DeviceTokens
+	// Templates may be nil: then there are no collections.
+	Templates  Templates
 	Refusals   Refusals
 	Options    Options // nil: no tenant has set any
 	Operations Operations
@@ -172,6 +174,9 @@ func New(cfg Config) *Server {
 	s := &Server{
 		cfg: cfg, limits: cfg.Limits.withDefaults(), log: cfg.Log,
 		listeners: map[*listener]struct{}{}, conns: map[*conn]struct{}{},
+	}
+	if s.cfg.Templates == nil {
+		s.cfg.Templates = noTemplates{}
 	}
 	if s.cfg.Presence == nil {
 		s.cfg.Presence = nobody{}

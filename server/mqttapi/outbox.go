@@ -2,6 +2,7 @@ package mqttapi
 
 import (
 	"encoding/binary"
+	"strings"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
@@ -91,14 +92,15 @@ func (o *outbox) room(n, messages, bytes int) bool {
 	return o.messages.len()+len(o.unacked) < messages && o.bytes+n <= bytes
 }
 
-// granted returns the QoS under which a topic is subscribed.
+// granted returns the QoS under which a topic is subscribed, the highest of all
+// filters that match it (MQTT-3.3.5-1).
 func (o *outbox) granted(topic string) (qos byte, ok bool) {
 	for _, f := range o.filters {
-		if f.filter == topic {
-			return f.qos, true
+		if f.filter == topic || f.filter == filterCustom && strings.HasPrefix(topic, topicCustom) {
+			qos, ok = max(qos, f.qos), true
 		}
 	}
-	return 0, false
+	return qos, ok
 }
 
 // deliver queues a message for the topic, if the client has subscribed it. Beyond

@@ -21,6 +21,7 @@ type session struct {
 	epoch     uint64 // unique in this process; orders sessions of a device
 	principal platform.Principal
 	verdict   platform.Verdict // zero for a session by password
+	template  string           // X-ID of s/ud and s/dd; may be empty
 	clean     bool             // as the client asked
 	will      will
 
@@ -56,7 +57,7 @@ func newSession(s *Server, c *conn, d decision, pk *packets.Packet) *session {
 		server: s, conn: c,
 		place:     place{d.principal.Tenant, d.id.Device},
 		epoch:     s.epochs.Add(1),
-		principal: d.principal, verdict: d.verdict,
+		principal: d.principal, verdict: d.verdict, template: d.id.Template,
 		clean: pk.Connect.Clean, begun: time.Now(),
 		will:    willOf(pk),
 		closing: make(chan struct{}), done: make(chan struct{}),

@@ -17,6 +17,7 @@ import (
 	"mooring/server/platform"
 	"mooring/server/sqlstore"
 	"mooring/server/telemetry"
+	"mooring/server/templates"
 )
 
 // whole is the front end on the real services and a real store.
@@ -27,6 +28,8 @@ type whole struct {
 	things  *inventory.Service
 	samples *telemetry.Service
 	orders  *operation.Service
+
+	collections *templates.Service // nil without withTemplates
 }
 
 // newWhole starts it with two tenants. configure, if set, changes the configuration.

@@ -1,0 +1,179 @@
+package mqttapi
+
+import (
+	"encoding/json"
+
+	"mooring/internal/problem"
+	"mooring/internal/smartrest/template"
+	"mooring/server/c8yjson"
+	"mooring/server/platform"
+)
+
+// carryOutCall does what a request template asks for and returns the object that
+// its response templates see; nil if there is none.
+func (p *publish) carryOutCall(c template.Call) (json.RawMessage, error) {
+	body, err := bodyOf(c)
+	if err != nil {
+		return nil, err
+	}
+	switch c.API {
+	case template.Inventory:
+		return p.inventoryCall(c, body)
+	case template.Operation:
+		return p.operationCall(c, body)
+	}
+	source, err := p.object()
+	if err != nil {
+		return nil, err
+	}
+	if c.Method == template.Put {
+		return p.alarmCall(c, source, body)
+	}
+	body["source"] = []byte(`{"id":"` + source.String() + `"}`)
+	j := jsonPublish{publish: p}
+	switch c.API {
+	case template.Measurement:
+		err = j.addMeasurement(source, body)
+	case template.Event:
+		err = j.addEvent(source, body)
+	default:
+		err = j.addAlarm(source, body)
+	}
+	if err != nil || !c.Response {
+		return nil, err
+	}
+	return p.newest(c.API), nil
+}
+
+// bodyOf is the body of a call as REST reads it.
+func bodyOf(c template.Call) (c8yjson.Object, error) {
+	if c.Body == nil {
+		return c8yjson.Object{}, nil
+	}
+	b, err := json.Marshal(c.Body)
+	if err != nil {
+		return nil, problem.New(problem.Unprocessable, "The values make no JSON.", err)
+	}
+	return c8yjson.ParseObject(b)
+}
+
+// base begins the links in objects that response templates see.
+func (p *publish) base() string { return "https://" + p.conn.serverName() }
+
+// newest writes the element that was added last.
+func (p *publish) newest(api template.API) json.RawMessage {
+	var w c8yjson.Writer
+	b := p.batch.current()
+	switch {
+	case api == template.Measurement && len(b.Measurements) > 0:
+		c8yjson.Measurement(&w, p.base(), b.Measurements[len(b.Measurements)-1])
+	case api == template.Event && len(b.Events) > 0:
+		c8yjson.Event(&w, p.base(), b.Events[len(b.Events)-1])
+	case api == template.Alarm && len(b.Alarms) > 0:
+		c8yjson.Alarm(&w, p.base(), b.Alarms[len(b.Alarms)-1])
+	default: // the mode stores nothing
+		return nil
+	}
+	return w.Bytes()
+}
+
+// inventoryCall reads, makes or changes a managed object.
+func (p *publish) inventoryCall(c template.Call, body c8yjson.Object) (json.RawMessage, error) {
+	if c.Method == template.Post {
+		return p.createByTemplate(c, body)
+	}
+	root, err := p.object()
+	if err != nil {
+		return nil, err
+	}
+	id, err := p.objectOf(c)
+	if err != nil {
+		return nil, err
+	}
+	err = p.mayActFor(root, id)
+	if problem.KindOf(err) == problem.Forbidden && c.Method == template.Get && p.principal.Has(platform.RoleInventoryRead) {
+		err = nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if c.Method == template.Get {
+		o, err := p.server.cfg.Objects.Object(p.call(), p.place.tenant, id)
+		return p.objectJSON(o), err
+	}
+	in, err := c8yjson.ParseManagedObject(body)
+	if err != nil || p.mode == 't' {
+		return nil, err
+	}
+	o, err := p.server.cfg.Objects.Update(p.call(), p.place.tenant, platform.UpdateObject{
+		ID: id, At: platform.Millis(p.now), Name: in.Name, Type: in.Type, Set: in.Set, Remove: in.Remove,
+	})
+	return p.objectJSON(o), err
+}
+
+// objectOf finds the object that a call names.
+func (p *publish) objectOf(c template.Call) (platform.ID, error) {
+	if !c.ByID {
+		return p.server.cfg.Objects.Resolve(p.quick(), p.place.tenant, platform.ExternalID{Type: c.ExternalIDType, Value: c.ID})
+	}
+	id, ok := platform.ParseID(c.ID)
+	if !ok {
+		return 0, problem.New(problem.NotFound, "No managedObject for id '"+c.ID+"'", nil)
+	}
+	return id, nil
+}
+
+// createByTemplate makes an object of the client's own.
+func (p *publish) createByTemplate(c template.Call, body c8yjson.Object) (json.RawMessage, error) {
+	if !p.principal.HasAny(platform.RoleInventoryAdmin, platform.RoleInventoryCreate) {
+		return nil, denied()
+	}
+	in, err := c8yjson.ParseManagedObject(body)
+	if err != nil || p.mode == 't' {
+		return nil, err
+	}
+	cmd := platform.CreateObject{
+		Object:      platform.ManagedObject{Name: c8yjson.Text(in.Name), Type: c8yjson.Text(in.Type), Owner: p.principal.User, Fragments: in.Set},
+		ExternalIDs: in.ExternalIDs,
+	}
+	if c.ID != "" {
+		cmd.ExternalIDs = append(cmd.ExternalIDs, platform.ExternalID{Type: c.ExternalIDType, Value: c.ID})
+	}
+	o, err := p.server.cfg.Objects.Create(p.call(), p.place.tenant, cmd)
+	return p.objectJSON(o), err
+}
+
+func (p *publish) objectJSON(o platform.ManagedObject) json.RawMessage {
+	var w c8yjson.Writer
+	c8yjson.ManagedObject(&w, p.base(), o, nil)
+	return w.Bytes()
+}
+
+// alarmCall changes the alarm of a type that is not cleared.
+func (p *publish) alarmCall(c template.Call, source platform.ID, body c8yjson.Object) (json.RawMessage, error) {
+	change := platform.AlarmChange{Source: source, Type: c.Type}
+	if text, err := body.Text("severity"); err != nil {
+		return nil, err
+	} else if text != "" {
+		if change.Severity, err = c8yjson.ParseSeverity(text); err != nil {
+			return nil, err
+		}
+	}
+	if text, err := body.Text("status"); err != nil {
+		return nil, err
+	} else if text != "" {
+		if change.Status, err = c8yjson.ParseAlarmStatus(text); err != nil {
+			return nil, err
+		}
+	}
+	p.change(change)
+	return nil, nil
+}
+
+// operationCall changes the operation that has a fragment.
+func (p *publish) operationCall(c template.Call, _ c8yjson.Object) (json.RawMessage, error) {
+	if _, err := p.object(); err != nil {
+		return nil, err
+	}
+	return nil, problem.New(problem.NotFound, "No operation with fragment "+c.Type+" found", nil)
+}

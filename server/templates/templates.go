@@ -1,0 +1,234 @@
+// Package templates finds the custom template collections of a tenant by their
+// X-ID (mqtt.md §6). A collection is a managed object, so that REST clients make,
+// change and remove them as they do any object; devices make them by MQTT.
+//
+// Two caches, of maxCached each: X-ID → collection, invalidated by ChangeObject of
+// the collection's object; and all collections of a tenant, which is at most
+// listAge old, because a new one has no object to be known by. What does not exist
+// is not cached. Another node's change is seen within 5 s.
+package templates
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"time"
+
+	"mooring/internal/problem"
+	"mooring/internal/smartrest"
+	"mooring/internal/smartrest/template"
+	"mooring/server/platform"
+)
+
+const (
+	maxCached = 1000
+	// MaxListed is how many collections of a tenant List finds; ours.
+	MaxListed = 200
+	listAge   = 5 * time.Second
+)
+
+// Inventory is where collections lie.
+type Inventory interface {
+	Resolve(ctx context.Context, tenant platform.TenantID, xid platform.ExternalID) (platform.ID, error)
+	ExternalIDs(ctx context.Context, tenant platform.TenantID, id platform.ID) ([]platform.ExternalID, error)
+	Object(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.ManagedObject, error)
+	Objects(ctx context.Context, tenant platform.TenantID, f platform.ObjectFilter, page platform.Page) (platform.List[platform.ManagedObject], error)
+	Create(ctx context.Context, tenant platform.TenantID, cmd platform.CreateObject) (platform.ManagedObject, error)
+}
+
+// Collection is one collection of a tenant. Nobody changes it.
+type Collection struct {
+	ID  platform.ID
+	XID string
+	*template.Collection
+}
+
+// Service finds collections.
+type Service struct {
+	inventory Inventory
+	now       func() time.Time
+
+	mu      sync.Mutex // guards the fields below
+	changes uint64     // counts what Apply heard
+	byXID   map[key]Collection
+	xids    map[object]key // of what is in byXID
+	lists   map[platform.TenantID]list
+}
+
+type key struct {
+	tenant platform.TenantID
+	xid    string
+}
+
+type object struct {
+	tenant platform.TenantID
+	id     platform.ID
+}
+
+type list struct {
+	collections []Collection
+	until       time.Time
+}
+
+// New returns a Service on the inventory. now may be nil.
+func New(inventory Inventory, now func() time.Time) *Service {
+	if now == nil {
+		now = time.Now
+	}
+	s := &Service{inventory: inventory, now: now}
+	s.forget()
+	return s
+}
+
+// forget empties the caches; mu is held or not needed.
+func (s *Service) forget() {
+	s.byXID, s.xids, s.lists = map[key]Collection{}, map[object]key{}, map[platform.TenantID]list{}
+}
+
+// Apply forgets what c says has changed. It is idempotent.
+func (s *Service) Apply(_ context.Context, c platform.Change) error {
+	if c.Kind != platform.ChangeObject {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.changes++
+	id, ok := platform.ParseID(c.Key)
+	if !ok {
+		s.forget()
+		return nil
+	}
+	o := object{c.Tenant, id}
+	if k, ok := s.xids[o]; ok {
+		delete(s.byXID, k)
+		delete(s.xids, o)
+	}
+	for _, known := range s.lists[c.Tenant].collections {
+		if known.ID == id {
+			delete(s.lists, c.Tenant)
+			break
+		}
+	}
+	return nil
+}
+
+// Collection finds a collection; problem.NotFound if there is none.
+func (s *Service) Collection(ctx context.Context, tenant platform.TenantID, xid string) (Collection, error) {
+	k := key{tenant, xid}
+	s.mu.Lock()
+	c, ok := s.byXID[k]
+	changes := s.changes
+	s.mu.Unlock()
+	if ok {
+		return c, nil
+	}
+	if xid == "" || len(xid) > template.MaxXIDBytes {
+		return Collection{}, notFound(xid)
+	}
+	id, err := s.inventory.Resolve(ctx, tenant, platform.ExternalID{Type: template.ExternalIDType, Value: xid})
+	if err != nil {
+		return Collection{}, asNotFound(xid, err)
+	}
+	o, err := s.inventory.Object(ctx, tenant, id)
+	if err != nil {
+		return Collection{}, asNotFound(xid, err)
+	}
+	c = Collection{ID: id, XID: xid}
+	if c.Collection, err = parse(o); err != nil {
+		return Collection{}, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.changes == changes {
+		if len(s.byXID) >= maxCached {
+			s.byXID, s.xids = map[key]Collection{}, map[object]key{}
+		}
+		s.byXID[k], s.xids[object{tenant, id}] = c, k
+	}
+	return c, nil
+}
+
+// parse reads what the object of a collection holds. One without the fragment has
+// no templates.
+func parse(o platform.ManagedObject) (*template.Collection, error) {
+	f, ok := o.Fragments[template.Fragment]
+	if !ok {
+		return &template.Collection{}, nil
+	}
+	return template.ParseDocument(f)
+}
+
+// List returns the collections of a tenant, at most MaxListed.
+func (s *Service) List(ctx context.Context, tenant platform.TenantID) ([]Collection, error) {
+	now := s.now()
+	s.mu.Lock()
+	known, ok := s.lists[tenant]
+	s.mu.Unlock()
+	if ok && now.Before(known.until) {
+		return known.collections, nil
+	}
+	objects, err := s.inventory.Objects(ctx, tenant, platform.ObjectFilter{Type: template.ObjectType}, platform.Page{Number: 1, Size: MaxListed})
+	if err != nil {
+		return nil, err
+	}
+	found := list{until: now.Add(listAge)}
+	for _, o := range objects.Items {
+		xids, err := s.inventory.ExternalIDs(ctx, tenant, o.ID)
+		if err != nil && problem.KindOf(err) != problem.NotFound {
+			return nil, err
+		}
+		for _, x := range xids {
+			if c, err := parse(o); err == nil && x.Type == template.ExternalIDType {
+				found.collections = append(found.collections, Collection{ID: o.ID, XID: x.Value, Collection: c})
+			}
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.lists) >= maxCached {
+		s.lists = map[platform.TenantID]list{}
+	}
+	s.lists[tenant] = found
+	return found.collections, nil
+}
+
+// Create makes a collection of the lines that a device sent. One that exists is
+// not changed.
+//
+// Errors: *smartrest.Error if the lines make no collection or there is one.
+func (s *Service) Create(ctx context.Context, tenant platform.TenantID, owner, xid string, lines []byte) (platform.ID, error) {
+	if xid == "" || len(xid) > template.MaxXIDBytes {
+		return 0, smartrest.NewError(smartrest.CodeConflict, "", "The X-ID has 1 to 254 bytes")
+	}
+	c, err := template.ParseLines(lines)
+	if err != nil {
+		return 0, err
+	}
+	name, _ := json.Marshal(xid) // a text always marshals
+	o, err := s.inventory.Create(ctx, tenant, platform.CreateObject{
+		Object: platform.ManagedObject{Name: xid, Type: template.ObjectType, Owner: owner,
+			Fragments: platform.Fragments{template.Fragment: c.Document(), template.FragmentExternalID: name}},
+		ExternalIDs: []platform.ExternalID{{Type: template.ExternalIDType, Value: xid}},
+	})
+	if problem.KindOf(err) == problem.Conflict {
+		return 0, smartrest.NewError(smartrest.CodeConflict, "", "Cannot create templates for already existing template object")
+	}
+	if err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	delete(s.lists, tenant)
+	s.mu.Unlock()
+	return o.ID, nil
+}
+
+func notFound(xid string) error {
+	return problem.New(problem.NotFound, "No template collection "+xid, nil)
+}
+
+func asNotFound(xid string, err error) error {
+	if problem.KindOf(err) == problem.NotFound {
+		return notFound(xid)
+	}
+	return err
+}
