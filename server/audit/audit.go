@@ -19,32 +19,42 @@ const MaxTextBytes = 16 << 10
 
 // Service is the audit log.
 type Service struct {
-	store platform.Audits
+	store Store
 	now   func() time.Time
 }
 
+// Store keeps the log.
+type Store interface {
+	platform.Audits
+	platform.IDs
+}
+
 // New returns a Service on store; a nil now is time.Now.
-func New(store platform.Audits, now func() time.Time) *Service {
+func New(store Store, now func() time.Time) *Service {
 	if now == nil {
 		now = time.Now
 	}
 	return &Service{store: store, now: now}
 }
 
-// Append adds a record by actor to the log of its own tenant. An empty time is
-// now.
-func (s *Service) Append(ctx context.Context, actor platform.Principal, r platform.AuditRecord) error {
-	for _, text := range []string{r.Type, r.Activity, r.Text, r.Severity, r.Source} {
+// Append adds a record by actor to the log of its own tenant and returns it as
+// it is kept. An empty time is now.
+func (s *Service) Append(ctx context.Context, actor platform.Principal, r platform.AuditRecord) (platform.AuditRecord, error) {
+	for _, text := range []string{r.Type, r.Activity, r.Text, r.Severity, r.Source, r.Application, r.Changes} {
 		if len(text) > MaxTextBytes {
-			return problem.New(problem.Unprocessable, "A text of the audit record is longer than 16384 bytes.", nil)
+			return r, problem.New(problem.Unprocessable, "A text of the audit record is longer than 16384 bytes.", nil)
 		}
 	}
-	r.Tenant, r.User = actor.Tenant, actor.User
+	id, err := s.store.NewID(ctx)
+	if err != nil {
+		return r, err
+	}
+	r.ID, r.Tenant, r.User, r.Created = id, actor.Tenant, actor.User, platform.Millis(s.now())
 	if r.At.IsZero() {
-		r.At = s.now()
+		r.At = r.Created
 	}
 	r.At = platform.Millis(r.At)
-	return s.store.AppendAudit(ctx, r)
+	return r, s.store.AppendAudit(ctx, r)
 }
 
 // Record returns one record.

@@ -26,13 +26,17 @@ func TestAudit(t *testing.T) {
 	actor := platform.Principal{Tenant: "t1", User: "admin"}
 
 	// Who appends decides neither about the tenant nor about the name.
-	check(t, s.Append(ctx, actor, platform.AuditRecord{Tenant: "t2", User: "somebody", Type: "Test", Activity: "a", Text: "one"}))
+	made, err := s.Append(ctx, actor, platform.AuditRecord{Tenant: "t2", User: "somebody", Type: "Test", Activity: "a", Text: "one"})
+	check(t, err)
 	list, err := s.List(ctx, "t1", platform.AuditFilter{Type: "Test"}, platform.Page{Number: 1, Size: 5})
 	check(t, err)
 	if len(list.Items) != 1 || list.Items[0].User != "admin" || !list.Items[0].At.Equal(now) {
 		t.Fatalf("got %+v", list)
 	}
 	id := list.Items[0].ID
+	if id != made.ID || !made.Created.Equal(now) {
+		t.Errorf("the record %+v is kept as %+v", made, list.Items[0])
+	}
 	if r, err := s.Record(ctx, "t1", id); err != nil || r.Text != "one" {
 		t.Errorf("got %+v, %v", r, err)
 	}
@@ -40,7 +44,7 @@ func TestAudit(t *testing.T) {
 		t.Errorf("another tenant gets %v", err)
 	}
 	for n, want := range map[int]error{audit.MaxTextBytes: nil, audit.MaxTextBytes + 1: problem.Unprocessable} {
-		if err := s.Append(ctx, actor, platform.AuditRecord{Type: "Test", Text: strings.Repeat("x", n)}); !errors.Is(err, want) {
+		if _, err := s.Append(ctx, actor, platform.AuditRecord{Type: "Test", Text: strings.Repeat("x", n)}); !errors.Is(err, want) {
 			t.Errorf("%d bytes: got %v, want %v", n, err, want)
 		}
 	}

@@ -1,6 +1,10 @@
 package c8yjson
 
-import "mooring/server/platform"
+import (
+	"encoding/json"
+
+	"mooring/server/platform"
+)
 
 // PathAuditRecords is where audit records live.
 const PathAuditRecords = "/audit/auditRecords/"
@@ -14,18 +18,30 @@ func AuditRecord(w *Writer, base string, r platform.AuditRecord) {
 	w.Open('{')
 	w.ID("id", r.ID)
 	w.Link("self", base, PathAuditRecords, r.ID.String())
-	w.Time("creationTime", r.At)
+	created := r.Created
+	if created.IsZero() {
+		created = r.At
+	}
+	w.Time("creationTime", created)
 	w.Time("time", r.At)
 	w.Text("type", r.Type)
 	w.Text("activity", r.Activity)
 	w.Text("text", r.Text)
 	w.Text("severity", severity)
 	w.TextIf("user", r.User)
+	w.TextIf("application", r.Application)
 	if r.Source != "" {
 		w.Key("source")
 		w.Open('{')
 		w.Text("id", r.Source)
+		if id, ok := platform.ParseID(r.Source); ok {
+			w.Link("self", base, PathManagedObjects, id.String())
+		}
 		w.Close('}')
+	}
+	if r.Changes != "" {
+		w.Key("changes")
+		w.Raw(json.RawMessage(r.Changes))
 	}
 	w.Close('}')
 }
@@ -37,7 +53,7 @@ func ParseAuditRecord(o Object) (platform.AuditRecord, error) {
 		return platform.AuditRecord{}, err
 	}
 	var r platform.AuditRecord
-	for name, into := range map[string]*string{"activity": &r.Activity, "text": &r.Text, "type": &r.Type, "severity": &r.Severity} {
+	for name, into := range map[string]*string{"activity": &r.Activity, "text": &r.Text, "type": &r.Type, "severity": &r.Severity, "application": &r.Application} {
 		var err error
 		if *into, err = o.Text(name); err != nil {
 			return r, err
@@ -49,6 +65,12 @@ func ParseAuditRecord(o Object) (platform.AuditRecord, error) {
 	}
 	if r.At, err = ParseTime(at); err != nil {
 		return r, err
+	}
+	if o.Has("changes") {
+		if _, err := o.Objects("changes"); err != nil {
+			return r, err
+		}
+		r.Changes = string(o["changes"])
 	}
 	inner, err := o.Object("source")
 	if err != nil {

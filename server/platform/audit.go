@@ -7,7 +7,7 @@ import (
 
 // AuditRecord is one line of the audit log (rest.md §1.9, §6.8).
 type AuditRecord struct {
-	ID       ID // given by the store
+	ID       ID // given by the store if it is zero
 	Tenant   TenantID
 	At       time.Time
 	Type     string // "TenantCertificateAuthority", "TrustedCertificates", "User", …
@@ -16,15 +16,20 @@ type AuditRecord struct {
 	User     string // who did it; empty: the server
 	Severity string // "information" if empty
 	Source   string // what it was done to: an object's ID, a fingerprint, a user name
+
+	Application string
+	Changes     string    // JSON array of what changed, as a client sent it; empty: none
+	Created     time.Time // when it was stored; zero: At
 }
 
 // AuditFilter selects audit records. Zero fields select all.
 type AuditFilter struct {
-	Type   string
-	User   string
-	Source string
-	From   time.Time // inclusive
-	To     time.Time // exclusive
+	Type        string
+	User        string
+	Source      string
+	Application string
+	From        time.Time // inclusive
+	To          time.Time // exclusive
 	// OldestFirst orders by ID ascending; the default is newest first.
 	OldestFirst bool
 }

@@ -15,7 +15,7 @@ func (a *API) auditRoutes() []route {
 		{method: "GET", path: all, access: reader, serve: listAudit,
 			doc: doc{Does: "List audit records", Query: "type, user, application, source, dateFrom, dateTo, revert: boolean, paging", Gives: "auditRecordCollection", Also: "422"}},
 		{method: "POST", path: all, access: having(platform.RoleAuditAdmin), serve: createAudit,
-			doc: doc{Does: "Add an audit record", Takes: "newAuditRecord"}},
+			doc: doc{Does: "Add an audit record", Takes: "newAuditRecord", Gives: "auditRecord"}},
 		{method: "GET", path: one, access: reader, serve: readAudit,
 			doc: doc{Does: "Read an audit record", Gives: "auditRecord"}},
 	}
@@ -26,7 +26,7 @@ func listAudit(c *call) error {
 	if err != nil {
 		return err
 	}
-	f := platform.AuditFilter{Type: c.query.Get("type"), User: c.query.Get("user"), Source: c.query.Get("source"), OldestFirst: c.revert()}
+	f := platform.AuditFilter{Type: c.query.Get("type"), User: c.query.Get("user"), Source: c.query.Get("source"), Application: c.query.Get("application"), OldestFirst: c.revert()}
 	for name, into := range map[string]*time.Time{"dateFrom": &f.From, "dateTo": &f.To} {
 		if text := c.query.Get(name); text != "" {
 			if *into, err = c8yjson.ParseQueryTime(text); err != nil {
@@ -57,8 +57,6 @@ func readAudit(c *call) error {
 	return nil
 }
 
-// createAudit appends a record. The store gives its ID, which the answer does
-// not know; who needs it lists.
 func createAudit(c *call) error {
 	body, err := c.body()
 	if err != nil {
@@ -68,9 +66,9 @@ func createAudit(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := c.api.Audit.Append(c.ctx(), c.actor(), r); err != nil {
+	if r, err = c.api.Audit.Append(c.ctx(), c.actor(), r); err != nil {
 		return err
 	}
-	c.empty(http.StatusCreated)
+	c.created(c.base()+c8yjson.PathAuditRecords+r.ID.String(), c8yjson.MediaAuditRecord, func(w *c8yjson.Writer) { c8yjson.AuditRecord(w, c.base(), r) })
 	return nil
 }

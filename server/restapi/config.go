@@ -138,7 +138,7 @@ type Telemetry interface {
 
 // Audit is the audit log: server/audit.
 type Audit interface {
-	Append(ctx context.Context, actor platform.Principal, r platform.AuditRecord) error
+	Append(ctx context.Context, actor platform.Principal, r platform.AuditRecord) (platform.AuditRecord, error)
 	Record(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.AuditRecord, error)
 	List(ctx context.Context, tenant platform.TenantID, f platform.AuditFilter, page platform.Page) (platform.List[platform.AuditRecord], error)
 }

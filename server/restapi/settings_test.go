@@ -123,7 +123,18 @@ func TestUsers(t *testing.T) {
 
 func TestAudit(t *testing.T) {
 	r := newRig(t)
-	r.do(request{method: "POST", path: "/audit/auditRecords", body: `{"activity":"a","text":"by hand","time":"2020-01-01T10:00:00Z","type":"Test","user":"somebody","source":{"id":"5"}}`}).want(t, 201)
+	made := r.do(request{method: "POST", path: "/audit/auditRecords", body: `{"activity":"a","text":"by hand","time":"2020-01-01T10:00:00Z","type":"Test","user":"somebody","source":{"id":"5"},
+		"application":"app","changes":[{"attribute":"x","newValue":"1"}]}`}).want(t, 201)
+	if made.text(t, "application") != "app" || made.items(t, "changes")[0].(map[string]any)["newValue"] != "1" || made.header.Get("Location") != made.text(t, "self") {
+		t.Errorf("got %s, at %s", made.body, made.header.Get("Location"))
+	}
+	if one := r.do(request{method: "GET", path: "/audit/auditRecords/" + made.text(t, "id")}).want(t, 200); string(one.body) != string(made.body) {
+		t.Errorf("kept as %s, made as %s", one.body, made.body)
+	}
+	if got := r.do(request{method: "GET", path: "/audit/auditRecords?application=app"}).items(t, "auditRecords"); len(got) != 1 {
+		t.Errorf("got %v", got)
+	}
+	r.do(request{method: "POST", path: "/audit/auditRecords", body: `{"activity":"a","text":"x","time":"2020-01-01T10:00:00Z","type":"Test","changes":5}`}).want(t, 422)
 	list := r.do(request{method: "GET", path: "/audit/auditRecords?type=Test"}).want(t, 200)
 	got := list.items(t, "auditRecords")
 	if len(got) != 1 {

@@ -67,8 +67,9 @@ var telemetryShapes = openapi.Shapes{
 	"alarmCollection": vendor(c8yjson.MediaAlarms, list("alarms", "alarm")),
 	"newAlarm":        openapi.JSON("source: sourceReference, type: string, text: string, severity: string, time: string, status?: string, *"),
 	"auditRecord": vendor(c8yjson.MediaAuditRecord, "id: id, self: uri, creationTime: date, time: date, type: string, activity: string, text: string, "+
-		"severity: string, user?: string, source?: auditSource, *"),
-	"auditSource":           openapi.JSON("id: string, *"),
+		"severity: string, user?: string, application?: string, source?: auditSource, changes?: [object]"),
+	"auditSource":           openapi.JSON("id: string, self?: uri"),
+	"newAuditSource":        openapi.JSON("id: string, *"),
 	"auditRecordCollection": vendor(c8yjson.MediaAuditRecords, list("auditRecords", "auditRecord")),
-	"newAuditRecord":        openapi.JSON("activity: string, text: string, time: string, type: string, severity?: string, source?: auditSource, *"),
+	"newAuditRecord":        openapi.JSON("activity: string, text: string, time: string, type: string, severity?: string, source?: newAuditSource, application?: string, changes?: [object], *"),
 }

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"time"
 
 	"mooring/server/platform"
 )
@@ -13,10 +14,13 @@ type auditRow struct {
 	tenant tenantKey
 }
 
-// auditIDs reserves n IDs.
-func (s *Store) auditIDs(ctx context.Context, n int) ([]platform.ID, error) {
-	ids := make([]platform.ID, n)
-	for i := range ids {
+// auditIDs reserves an ID for each record that has none.
+func (s *Store) auditIDs(ctx context.Context, records []platform.AuditRecord) ([]platform.ID, error) {
+	ids := make([]platform.ID, len(records))
+	for i, r := range records {
+		if ids[i] = r.ID; r.ID != 0 {
+			continue
+		}
 		id, err := s.NewID(ctx)
 		if err != nil {
 			return nil, err
@@ -31,7 +35,7 @@ func (s *Store) auditRows(ctx context.Context, records []platform.AuditRecord) (
 	if len(records) == 0 {
 		return nil, nil
 	}
-	ids, err := s.auditIDs(ctx, len(records))
+	ids, err := s.auditIDs(ctx, records)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +50,7 @@ func (s *Store) auditRows(ctx context.Context, records []platform.AuditRecord) (
 	return rows, nil
 }
 
-const auditColumns = "id, at, type, activity, text, user_name, severity, source"
+const auditColumns = "id, at, type, activity, text, user_name, severity, source, application, changes, created"
 
 func (s *session) insertAudits(rows []auditRow) error {
 	for _, r := range rows {
@@ -61,16 +65,26 @@ func (s *session) insertAudit(r auditRow) error {
 	if r.Severity == "" {
 		r.Severity = "information"
 	}
-	return s.run("INSERT INTO audits (tenant, "+auditColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-		r.tenant, r.id, r.At, clean(r.Type), clean(r.Activity), clean(r.Text), clean(r.User), clean(r.Severity), clean(r.Source))
+	created := int64(0)
+	if !r.Created.IsZero() {
+		created = r.Created.UnixMilli()
+	}
+	return s.run("INSERT INTO audits (tenant, "+auditColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+		r.tenant, r.id, r.At, clean(r.Type), clean(r.Activity), clean(r.Text), clean(r.User), clean(r.Severity), clean(r.Source),
+		clean(r.Application), []byte(r.Changes), created)
 }
 
 func scanAudit(tenant platform.TenantID) func(*row) platform.AuditRecord {
 	return func(r *row) platform.AuditRecord {
-		return platform.AuditRecord{
+		a := platform.AuditRecord{
 			Tenant: tenant, ID: r.id(), At: r.time(), Type: r.text(), Activity: r.text(), Text: r.text(),
 			User: r.text(), Severity: r.text(), Source: r.text(),
+			Application: r.text(), Changes: string(r.bytes()),
 		}
+		if ms := r.int(); ms != 0 {
+			a.Created = time.UnixMilli(ms).UTC()
+		}
+		return a
 	}
 }
 
@@ -99,6 +113,7 @@ func (s *Store) AuditRecords(ctx context.Context, tenant platform.TenantID, f pl
 		q.equal("type", f.Type)
 		q.equal("user_name", f.User)
 		q.equal("source", f.Source)
+		q.equal("application", f.Application)
 		q.between("at", f.From, f.To)
 		if f.OldestFirst {
 			q.order = "id"

@@ -137,6 +137,8 @@ func TestMigrationsStayAsTheyWere(t *testing.T) {
 		"sqlite/groups":              "9202a6c0f8389ea0",
 		"postgres/groups":            "c13d10e31287fe2a",
 
+		"sqlite/audit":                   "62f329f75329c62d",
+		"postgres/audit":                 "48716a5f7e4631ef",
 		"sqlite/notifications":           "0720eadd0db908bb",
 		"sqlite-telemetry/notifications": "9dcc952b9ee7e1d0",
 		"postgres/notifications":         "c05cab116c59eacd",

@@ -37,7 +37,7 @@ func (s *Store) CreateTenant(ctx context.Context, t platform.Tenant, admin platf
 		return invalid("a tenant needs an ID")
 	}
 	// Audit rows of the new tenant find its key only once it exists.
-	ids, err := s.auditIDs(ctx, len(audit))
+	ids, err := s.auditIDs(ctx, audit)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ var auditChecks = []check{
 		f.tenants()
 		rich := platform.AuditRecord{
 			Tenant: acme, At: at(1), Type: "TrustedCertificates", Activity: "a", Text: "t", User: "u", Severity: "major", Source: "aa",
+			Application: "app", Changes: `[{"attribute":"x"}]`, Created: at(3),
 		}
 		plain := platform.AuditRecord{Tenant: acme, At: at(2), Type: "User"}
 		f.must(f.AppendAudit(f.Context(), rich, plain))
@@ -30,7 +31,7 @@ var auditChecks = []check{
 		f.tenants()
 		for i := range 6 {
 			f.must(f.AppendAudit(f.Context(), platform.AuditRecord{
-				Tenant: acme, At: at(i), Type: fmt.Sprint("type", i%2), User: fmt.Sprint("user", i%3), Source: fmt.Sprint("source", i/2), Text: fmt.Sprint(i),
+				Tenant: acme, At: at(i), Type: fmt.Sprint("type", i%2), User: fmt.Sprint("user", i%3), Source: fmt.Sprint("source", i/2), Application: fmt.Sprint("app", i), Text: fmt.Sprint(i),
 			}))
 		}
 		tests := []struct {
@@ -41,6 +42,7 @@ var auditChecks = []check{
 			{platform.AuditFilter{Type: "type1", OldestFirst: true}, []string{"1", "3", "5"}},
 			{platform.AuditFilter{User: "user2"}, []string{"5", "2"}},
 			{platform.AuditFilter{Source: "source1"}, []string{"3", "2"}},
+			{platform.AuditFilter{Application: "app4"}, []string{"4"}},
 			{platform.AuditFilter{From: at(1), To: at(3)}, []string{"2", "1"}},
 			{platform.AuditFilter{Type: "type1", User: "user1", Source: "source9"}, nil},
 		}
