@@ -11,6 +11,7 @@ import (
 	"mooring/internal/secret"
 	"mooring/server/account"
 	"mooring/server/openapi"
+	"mooring/server/operation"
 	"mooring/server/platform"
 	"mooring/server/registration"
 	"mooring/server/trust"
@@ -23,6 +24,7 @@ type Config struct {
 	DeviceUsers   DeviceUsers
 	Inventory     Inventory
 	Telemetry     Telemetry
+	Operations    Operations
 	Audit         Audit
 	Trust         Trust
 	Authority     Authority
@@ -134,6 +136,15 @@ type Telemetry interface {
 	Alarms(ctx context.Context, tenant platform.TenantID, f platform.TelemetryFilter, page platform.Page) (platform.List[platform.Alarm], error)
 	CountAlarms(ctx context.Context, tenant platform.TenantID, f platform.TelemetryFilter) (int64, error)
 	UpdateAlarm(ctx context.Context, tenant platform.TenantID, a platform.Alarm) (platform.Alarm, error)
+}
+
+// Operations is what devices are told to do: server/operation.
+type Operations interface {
+	Create(ctx context.Context, actor platform.Principal, device platform.ID, fragments platform.Fragments) (platform.Operation, error)
+	Operation(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.Operation, error)
+	Operations(ctx context.Context, tenant platform.TenantID, f platform.OperationFilter, page platform.Page) (platform.List[platform.Operation], error)
+	Update(ctx context.Context, actor platform.Principal, id platform.ID, ch operation.Change) (platform.Operation, error)
+	Delete(ctx context.Context, actor platform.Principal, f platform.OperationFilter) error
 }
 
 // Audit is the audit log: server/audit.

@@ -31,6 +31,7 @@ import (
 	"mooring/server/httpauth"
 	"mooring/server/inventory"
 	"mooring/server/openapi/openapitest"
+	"mooring/server/operation"
 	"mooring/server/platform"
 	"mooring/server/refusal"
 	"mooring/server/registration"
@@ -52,6 +53,7 @@ type rig struct {
 	accounts *account.Service
 	things   *inventory.Service
 	values   *telemetry.Service
+	orders   *operation.Service
 	trust    *trust.Trust
 	requests *registration.Service
 	vault    *vault.Vault
@@ -98,6 +100,7 @@ func newRig(t testing.TB) *rig {
 	r.accounts = account.New(account.Config{Tenants: store, Users: store, Groups: store, IDs: store, Options: store, Bootstrap: v, Sealer: v, Domain: "cloud.example.com"})
 	r.things = inventory.New(inventory.Config{Store: store, IDs: store})
 	r.values = telemetry.New(telemetry.Config{Store: store, IDs: store})
+	r.orders = operation.New(operation.Config{Store: store, IDs: store, Objects: r.things, Options: r.accounts})
 	r.trust = trust.New(trust.Config{Certificates: store, Revocations: store, Options: store, Tenants: store})
 	devices := deviceauth.New(deviceauth.Config{Trust: r.trust, Users: store, Secrets: v})
 	tokens := devicetoken.New(devicetoken.Config{Keys: store, Vault: v, Options: r.accounts})
@@ -113,7 +116,7 @@ func newRig(t testing.TB) *rig {
 
 	auth := httpauth.New(httpauth.Config{Accounts: r.accounts, Devices: devices, Tokens: tokens, Certificates: devices,
 		Refusals: refusals, ReasonOf: deviceauth.ReasonOf})
-	r.api = restapi.New(restapi.Config{Auth: auth, Accounts: r.accounts, DeviceUsers: store, Inventory: r.things, Telemetry: r.values,
+	r.api = restapi.New(restapi.Config{Auth: auth, Accounts: r.accounts, DeviceUsers: store, Inventory: r.things, Telemetry: r.values, Operations: r.orders,
 		Audit: audit.New(store, nil), Trust: r.trust, Authority: authority, Tokens: tokens, Registrations: r.requests,
 		Refusals: refusals, Version: "1.0"})
 	r.about = description(t, r.api)

@@ -10,7 +10,7 @@ import (
 // shapes are the forms of all bodies. A resource adds its own list here, or a
 // row to one that is there.
 func shapes() openapi.Shapes {
-	return openapi.Merge(sharedShapes, objectShapes, telemetryShapes, certificateShapes, registrationShapes, tenantShapes, userShapes)
+	return openapi.Merge(sharedShapes, objectShapes, telemetryShapes, certificateShapes, registrationShapes, tenantShapes, userShapes, operationShapes)
 }
 
 // vendor is a shape with one of the platform's media types.
@@ -72,4 +72,12 @@ var telemetryShapes = openapi.Shapes{
 	"newAuditSource":        openapi.JSON("id: string, *"),
 	"auditRecordCollection": vendor(c8yjson.MediaAuditRecords, list("auditRecords", "auditRecord")),
 	"newAuditRecord":        openapi.JSON("activity: string, text: string, time: string, type: string, severity?: string, source?: newAuditSource, application?: string, changes?: [object], *"),
+}
+
+var operationShapes = openapi.Shapes{
+	"operation": vendor(c8yjson.MediaOperation, "id: id, self: uri, deviceId: id, deviceName?: string, agentId: id, creationTime: date, "+
+		"status: PENDING|EXECUTING|SUCCESSFUL|FAILED, failureReason?: string, bulkOperationId?: id, deviceExternalIDs?: externalIdCollection, delivery?: object, *"),
+	"operationCollection": vendor(c8yjson.MediaOperations, list("operations", "operation")),
+	"newOperation":        openapi.JSON("deviceId: string, description?: string, *"),
+	"operationChange":     openapi.JSON("status: string, failureReason?: string, *"),
 }
