@@ -48,8 +48,9 @@ func (s *Service) Users(ctx context.Context, tenant platform.TenantID, f platfor
 	return s.users.Users(ctx, tenant, f, page)
 }
 
-// CreateUser adds a person; problem.Conflict if the name is taken.
-func (s *Service) CreateUser(ctx context.Context, actor platform.Principal, u platform.User, password secret.String) error {
+// CreateUser adds a person; problem.Conflict if the name is taken. Without a
+// password they cannot log in until they are given one.
+func (s *Service) CreateUser(ctx context.Context, actor platform.Principal, u platform.User, password secret.String) (err error) {
 	if err := checkUserName(u.Name); err != nil {
 		return err
 	}
@@ -59,12 +60,13 @@ func (s *Service) CreateUser(ctx context.Context, actor platform.Principal, u pl
 	if err := s.checkProfile(ctx, u); err != nil {
 		return err
 	}
-	hash, err := HashPassword(password)
-	if err != nil {
+	now := platform.Millis(s.now())
+	u.Created, u.PasswordSet = now, now
+	if password.IsZero() {
+		u.ResetPassword = true // nobody can log in until somebody sets one
+	} else if u.PasswordHash, err = HashPassword(password); err != nil {
 		return err
 	}
-	now := platform.Millis(s.now())
-	u.PasswordHash, u.Created, u.PasswordSet = hash, now, now
 	err = s.users.CreateUser(ctx, u, s.userRecord(actor, u, "User created"))
 	s.forgetUser(u.Tenant, u.Name)
 	if errors.Is(err, problem.Conflict) {

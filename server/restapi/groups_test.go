@@ -60,3 +60,16 @@ func TestGroupsGiveNoMoreThanOneHas(t *testing.T) {
 	r.do(request{method: "POST", path: groups, user: "ann", body: `{"name":"mine"}`}).want(t, 201)
 	r.do(request{method: "GET", path: "/user/t2000/groups"}).want(t, 404)
 }
+
+// A person made without a password cannot log in until somebody sets one.
+func TestPersonWithoutPassword(t *testing.T) {
+	r := newRig(t)
+	made := r.do(request{method: "POST", path: "/user/t1000/users", body: `{"userName":"cat","email":"c@example.com","sendPasswordResetEmail":true}`}).want(t, 201)
+	if !strings.Contains(string(made.body), `"shouldResetPassword":true`) {
+		t.Errorf("made %s", made.body)
+	}
+	r.do(request{method: "POST", path: "/user/t1000/users/cat/roles", body: `{"role":{"id":"ROLE_USER_MANAGEMENT_OWN_READ"}}`}).want(t, 201)
+	r.do(request{method: "GET", path: "/user/currentUser", user: "cat"}).want(t, 401)
+	r.do(request{method: "PUT", path: "/user/t1000/users/cat", body: `{"password":"correct horse"}`}).want(t, 200)
+	r.do(request{method: "GET", path: "/user/currentUser", user: "cat"}).want(t, 200)
+}
