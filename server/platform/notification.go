@@ -93,6 +93,7 @@ type Notifications interface {
 	CreateConsumer(ctx context.Context, c NotificationConsumer) error
 	// AllConsumers lists those of all tenants.
 	AllConsumers(ctx context.Context) ([]NotificationConsumer, error)
+	HasConsumer(ctx context.Context, tenant TenantID, topic, subscriber string) (bool, error)
 	// DeleteConsumer forgets a reader and what only it had to read.
 	DeleteConsumer(ctx context.Context, tenant TenantID, topic, subscriber string) error
 

@@ -138,6 +138,13 @@ func (s *Store) AllConsumers(ctx context.Context) ([]platform.NotificationConsum
 	})
 }
 
+// HasConsumer implements platform.Notifications.
+func (s *Store) HasConsumer(ctx context.Context, tenant platform.TenantID, topic, subscriber string) (bool, error) {
+	return readOne(ctx, s, tenant, func(tx *session, t tenantKey) (bool, error) {
+		return tx.exists("SELECT 1 FROM notification_consumers WHERE tenant = $1 AND topic = $2 AND subscriber = $3", t, topic, subscriber)
+	})
+}
+
 // CreateConsumer implements platform.Notifications. The position comes first:
 // a reader without one would make a topic keep nothing.
 func (s *Store) CreateConsumer(ctx context.Context, c platform.NotificationConsumer) error {

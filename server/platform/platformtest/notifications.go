@@ -107,6 +107,8 @@ var notificationChecks = []check{
 		f.kind(err, problem.NotFound)
 		f.kind(f.DeleteConsumer(f.Context(), acme, "news", "early"), problem.NotFound)
 		f.kind(f.DeleteConsumer(f.Context(), other, "news", "late"), problem.NotFound)
+		equal(f, "is there", []bool{got[bool](f)(f.HasConsumer(f.Context(), acme, "news", "late")), got[bool](f)(f.HasConsumer(f.Context(), other, "news", "late")),
+			got[bool](f)(f.HasConsumer(f.Context(), acme, "news", "early"))}, []bool{true, false, false})
 		equal(f, "readers", got[[]platform.NotificationConsumer](f)(f.AllConsumers(f.Context())),
 			[]platform.NotificationConsumer{{Tenant: acme, Topic: "news", Subscriber: "late", Created: at(1)}})
 	}},
