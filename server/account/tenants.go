@@ -55,7 +55,7 @@ func (s *Service) CreateTenant(ctx context.Context, t platform.Tenant, adminName
 	if t.Created.IsZero() {
 		t.Created = now
 	}
-	admin := platform.User{Tenant: t.ID, Name: adminName, PasswordHash: hash, Roles: platform.AdminRoles,
+	admin := platform.User{Tenant: t.ID, Name: adminName, PasswordHash: hash, Groups: []platform.ID{GroupAdmins},
 		Enabled: true, Created: now, PasswordSet: now}
 	err = s.tenants.CreateTenant(ctx, t, admin, platform.AuditRecord{Tenant: t.ID, At: now, Type: "Tenant",
 		Activity: "Tenant created", Text: "Tenant '" + string(t.ID) + "' created", Source: string(t.ID)})
