@@ -86,6 +86,7 @@ type Agent struct {
 	wanted     uint32 // the generation to connect with
 	inUse      uint32 // the one the uplink has
 	clockSaved time.Time
+	window     windowAsk
 
 	mu      sync.Mutex // guards what follows
 	otp     secret.String

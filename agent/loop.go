@@ -59,7 +59,7 @@ func (a *Agent) loop(ctx context.Context, beside *sync.WaitGroup) {
 
 // untilTick is at most the clock check: the wall clock may jump meanwhile.
 func (a *Agent) untilTick() time.Duration {
-	check := time.Duration(a.cfg.ClockCheck)
+	check := a.untilWindow(time.Duration(a.cfg.ClockCheck))
 	if a.deadline == 0 {
 		return check
 	}
@@ -83,6 +83,9 @@ func (a *Agent) tick(ctx context.Context, beside *sync.WaitGroup) {
 // step feeds the machine and sets its actions going, after what it remembers
 // is on disk.
 func (a *Agent) step(ctx context.Context, beside *sync.WaitGroup, e lifecycle.Event) {
+	if e.Kind == lifecycle.WindowTold {
+		a.windowTold(e)
+	}
 	before := a.state.Phase
 	next, actions := lifecycle.Step(a.state, e, a.clock.Now())
 	a.state = next
@@ -101,6 +104,7 @@ func (a *Agent) step(ctx context.Context, beside *sync.WaitGroup, e lifecycle.Ev
 			beside.Go(func() { a.send(ctx, a.perform(ctx, action)) })
 		}
 	}
+	a.askWindow(ctx, beside)
 	a.publishView(ctx)
 }
 

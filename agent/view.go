@@ -131,7 +131,7 @@ func (a *Agent) status(v view) Status {
 	}
 	leaf := v.current.Chain.Leaf()
 	notAfter := leaf.NotAfter.UTC()
-	renewAt := lifecycle.RenewAt(v.current.Leaf(), v.state.Policy, v.state.Seed).Time()
+	renewAt := renewAt(v).Time()
 	sum := v.current.Fingerprint()
 	s.Serial, s.NotAfter, s.Issuer = pki.SerialHex(leaf.SerialNumber), &notAfter, leaf.Issuer.String()
 	s.Fingerprint, s.Generation, s.RenewAt = hex.EncodeToString(sum[:]), v.current.Number, &renewAt
@@ -139,6 +139,14 @@ func (a *Agent) status(v view) Status {
 		s.Device = leaf.Subject.CommonName
 	}
 	return s
+}
+
+// renewAt is when the certificate shown is renewed.
+func renewAt(v view) lifecycle.Instant {
+	if v.state.Current.Leaf == v.current.Leaf() {
+		return v.state.RenewAt()
+	}
+	return lifecycle.RenewAt(v.current.Leaf(), v.state.Policy, v.state.Seed)
 }
 
 // kindOf and detailOf give what may be shown of an error.

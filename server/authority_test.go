@@ -340,7 +340,7 @@ func TestRenewalWindowIsTold(t *testing.T) {
 			return got.Start, got.End, got.RetryAfter
 		}
 		start, end, retry := ask()
-		if !start.Before(end) || start.Before(d.leaf.NotBefore.Add(200*24*time.Hour)) || end.After(d.leaf.NotAfter) || retry != 86400 {
+		if !start.Before(end) || start.Before(d.leaf.NotBefore.Add(200*24*time.Hour)) || end.After(d.leaf.NotAfter) || retry != 14*86400 {
 			t.Errorf("window %v to %v, ask again after %v s", start, end, retry)
 		}
 		time.Sleep(100 * 24 * time.Hour)

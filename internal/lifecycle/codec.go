@@ -13,7 +13,7 @@ const EncodedSize = headerSize + bodySize + crc32.Size
 
 // The layout, big-endian:
 //
-//	0   4  magic "MLC" and the version, 1
+//	0   4  magic "MLC" and the version, 2
 //	4   2  RenewLeftPermille
 //	6   8  MinSpacing, milliseconds
 //	14  8  Seed
@@ -28,12 +28,13 @@ const EncodedSize = headerSize + bodySize + crc32.Size
 //	44  8  LastIssued
 //	52  56 Current: Number 4, Key 4, Fingerprint 32, NotBefore 8, NotAfter 8
 //	108 56 Next
-//	164 4  CRC-32 (IEEE) of all before
+//	164 16 Window: Start 8, End 8
+//	180 4  CRC-32 (IEEE) of all before
 const (
-	magic          = "MLC\x01"
+	magic          = "MLC\x02"
 	headerSize     = len(magic)
 	generationSize = 4 + 4 + 32 + 8 + 8
-	bodySize       = 2 + 8 + 8 + 3 + 2 + 4 + 2 + 3 + 8 + 8 + 2*generationSize
+	bodySize       = 2 + 8 + 8 + 3 + 2 + 4 + 2 + 3 + 8 + 8 + 2*generationSize + 8 + 8
 	maxSpacing     = 10 * 365 * 24 * time.Hour
 )
 
@@ -69,6 +70,8 @@ func (s State) Encode() []byte {
 	b = be.AppendUint64(b, uint64(s.LastIssued))
 	b = appendGeneration(b, s.Current)
 	b = appendGeneration(b, s.Next)
+	b = be.AppendUint64(b, uint64(s.Window.Start))
+	b = be.AppendUint64(b, uint64(s.Window.End))
 	return be.AppendUint32(b, crc32.ChecksumIEEE(b))
 }
 
@@ -134,6 +137,7 @@ func decodeBody(r *reader) (State, bool) {
 	s.Failures, s.Refusals, s.Rounds = r.uint8(), r.uint8(), r.uint8()
 	s.RetryAt, s.LastIssued = Instant(r.uint64()), Instant(r.uint64())
 	s.Current, s.Next = r.generation(), r.generation()
+	s.Window = Window{Start: Instant(r.uint64()), End: Instant(r.uint64())}
 	s.Current.Proven = f&flagCurrentProven != 0
 	s.Next.Proven = f&flagNextProven != 0
 	return s, f < flagEnd && spacing >= 0 && spacing <= maxSpacing.Milliseconds()
@@ -144,6 +148,7 @@ func (s State) plausible() bool {
 	return s.Highest <= MaxNumber && s.Phase < phases && s.Task < tasks && s.Auth < auths && s.Policy.RenewLeftPermille <= 1000 &&
 		s.Current.Number <= s.Highest && s.Next.Number <= s.Highest &&
 		s.Current.Key <= s.Current.Number && s.Next.Key <= s.Next.Number &&
+		s.Window == s.Window.sane() &&
 		(s.Next.Number == 0 || s.Next.Number != s.Current.Number)
 }
 

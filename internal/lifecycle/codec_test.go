@@ -46,6 +46,8 @@ func TestDecodeRefusesImpossible(t *testing.T) {
 		{"key of a later generation", func(s *lc.State) { s.Current.Key = 2 }},
 		{"highest", func(s *lc.State) { s.Highest = lc.MaxNumber + 1 }},
 		{"negative spacing", func(s *lc.State) { s.Policy.MinSpacing = -1e6 }},
+		{"window without width", func(s *lc.State) { s.Window = lc.Window{Start: 5, End: 5} }},
+		{"window before all time", func(s *lc.State) { s.Window = lc.Window{Start: -5, End: 5} }},
 		{"fraction", func(s *lc.State) { s.Policy.RenewLeftPermille = 1001 }},
 	}
 	for _, tt := range tests {
@@ -62,7 +64,7 @@ func TestDecodeRefusesImpossible(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add(lc.New(1, lc.Policy{}).Encode())
 	f.Add(candidate(&testing.T{}).s.Encode())
-	f.Add([]byte("MLC\x01"))
+	f.Add([]byte("MLC\x02"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := lc.Decode(b)
 		if err != nil {

@@ -31,6 +31,7 @@ const (
 	ConnectRefused                  // the server refused Generation
 	ConnectFailed                   // Generation did not get through
 	Disconnected                    // Generation's connection ended
+	WindowTold                      // the server named when to renew Generation's certificate: Window
 	events
 )
 
@@ -41,6 +42,7 @@ type Event struct {
 	Leaf       Leaf
 	RetryAfter time.Duration
 	Trusted    bool
+	Window     Window // WindowTold; zero: the server has no wish
 
 	Current, Next Generation // Booted
 	Highest       uint32     // Booted

@@ -28,7 +28,7 @@
 //	    Enrolling --> Unenrolled: deadline of the OTP
 //	    Enrolling --> Proving: issued / store, commit, connect
 //	    Proving --> Valid: connected, the server names this certificate
-//	    Valid --> Renewing: a third of life left, asked, or OTP given / new key
+//	    Valid --> Renewing: server's window or a third of life left, asked, or OTP given / new key
 //	    Renewing --> Renewing: failed / wait, other authentication, ask again
 //	    Renewing --> Proving: issued / store, connect with the candidate
 //	    Proving --> Valid: candidate confirmed / commit, destroy the old
@@ -123,6 +123,10 @@ type Generation struct {
 // Certified reports whether g has a certificate.
 func (g Generation) Certified() bool { return g.Number != 0 && g.Leaf != Leaf{} }
 
+// Window is when a server wants a certificate to be renewed. The zero value is
+// none.
+type Window struct{ Start, End Instant }
+
 // Policy steers renewal. The zero value is the default.
 type Policy struct {
 	// RenewLeftPermille is the part of the certificate's life that is left when
@@ -149,6 +153,7 @@ type State struct {
 	Current Generation
 	Next    Generation
 	Highest uint32 // the highest generation number used so far
+	Window  Window // the server's, for Current
 
 	TimeTrusted bool
 	Online      bool // Current is connected

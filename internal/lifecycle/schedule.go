@@ -1,6 +1,9 @@
 package lifecycle
 
-import "time"
+import (
+	"encoding/binary"
+	"time"
+)
 
 // ladder is how long to wait after the n-th failure to renew; its last rung
 // repeats.
@@ -49,6 +52,27 @@ func RenewAt(l Leaf, p Policy, seed uint64) Instant {
 	return l.NotAfter.add(-left + spread(seed, 0, span) - span/2)
 }
 
+// RenewAt is when the renewal of the current certificate is due: in the server's
+// window if it told one, at a point that is this certificate's own, else as
+// RenewAt says. A twentieth of the life left overrides what a server asks for.
+func (s State) RenewAt() Instant {
+	l := s.Current.Leaf
+	if s.Window == (Window{}) {
+		return RenewAt(l, s.Policy, s.Seed)
+	}
+	own := binary.BigEndian.Uint64(l.Fingerprint[:8])
+	at := s.Window.Start.add(spread(s.Seed^own, 0, s.Window.End.sub(s.Window.Start)))
+	return min(at, l.NotAfter.add(-l.life()/urgentPart))
+}
+
+// sane is w, or none if w has no width or lies before all time.
+func (w Window) sane() Window {
+	if w.Start <= 0 || w.End <= w.Start {
+		return Window{}
+	}
+	return w
+}
+
 // spread picks a point in [0, span) from seed and n.
 func spread(seed, n uint64, span time.Duration) time.Duration {
 	if span <= 0 {
@@ -93,7 +117,7 @@ func (m *machine) expired(g Generation) bool {
 
 // due reports whether Current is in its renewal window.
 func (m *machine) due() bool {
-	return m.TimeTrusted && m.Current.Certified() && m.now >= RenewAt(m.Current.Leaf, m.Policy, m.Seed)
+	return m.TimeTrusted && m.Current.Certified() && m.now >= m.RenewAt()
 }
 
 func (m *machine) spacing() time.Duration {
@@ -117,7 +141,7 @@ func (m *machine) requestAt() (Instant, bool) {
 	case !m.TimeTrusted:
 		return 0, false
 	}
-	due := max(RenewAt(m.Current.Leaf, m.Policy, m.Seed), m.RetryAt)
+	due := max(m.RenewAt(), m.RetryAt)
 	if m.LastIssued != 0 {
 		due = max(due, m.LastIssued.add(m.spacing()))
 	}

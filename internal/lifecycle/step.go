@@ -85,6 +85,10 @@ func (m *machine) handle(e Event) {
 		m.connected(e)
 	case ConnectRefused, ConnectFailed:
 		m.notConnected(e)
+	case WindowTold:
+		if e.Generation != 0 && e.Generation == m.Current.Number {
+			m.Window = e.Window.sane()
+		}
 	case Disconnected:
 		if e.Generation == m.Current.Number {
 			m.Online = false
@@ -102,6 +106,9 @@ func (m *machine) boot(e Event) {
 	proven := same && m.Current.Proven
 	m.Current, m.Next = e.Current, e.Next
 	m.Current.Proven, m.Next.Proven = proven, false
+	if !same {
+		m.Window = Window{}
+	}
 	m.Highest = max(m.Highest, e.Highest, e.Current.Number, e.Next.Number)
 	m.Task, m.HasOTP, m.Asked, m.Online, m.TimeTrusted = Idle, false, false, false, false
 	m.Sweep = true
@@ -137,7 +144,7 @@ func (m *machine) stored() {
 
 func (m *machine) committed() {
 	proven := m.State.Proven
-	m.Current, m.Next = m.Next, Generation{}
+	m.Current, m.Next, m.Window = m.Next, Generation{}, Window{}
 	m.Current.Proven = proven
 	m.Online = proven
 	m.HasOTP, m.Asked, m.Attempt, m.RetryAt = false, false, 0, 0

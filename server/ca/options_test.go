@@ -246,12 +246,13 @@ func TestRenewalWindow(t *testing.T) {
 		t.Errorf("200 leaves fall into %d parts of the time, want all", len(starts))
 	}
 	w := ca.RenewalWindow(tenant, "dev1", leaf, start)
+	const day = 24 * time.Hour
 	for _, tt := range []struct {
 		before time.Duration // the window's start
 		want   time.Duration
 	}{
-		{25 * time.Hour, 24 * time.Hour}, {24 * time.Hour, 24 * time.Hour}, {23 * time.Hour, 23 * time.Hour},
-		{61 * time.Minute, 61 * time.Minute}, {time.Hour, time.Hour}, {59 * time.Minute, time.Hour}, {-100 * time.Hour, time.Hour},
+		{29 * day, 14 * day}, {28 * day, 14 * day}, {27 * day, 27 * day / 2},
+		{121 * time.Minute, 3630 * time.Second}, {2 * time.Hour, time.Hour}, {119 * time.Minute, time.Hour}, {-100 * time.Hour, time.Hour},
 	} {
 		if got := ca.RenewalWindow(tenant, "dev1", leaf, w.Start.Add(-tt.before)).AskAgain; got != tt.want {
 			t.Errorf("%v before: ask again after %v, want %v", tt.before, got, tt.want)

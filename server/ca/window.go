@@ -18,10 +18,11 @@ const (
 	windowParts  = 10 // divides the time between
 )
 
-// Bounds of how long a device should wait before it asks again.
+// A device asks again when half the time up to its window has passed, within
+// these bounds: seldom while it is far, in time if it were to move.
 const (
 	minAskAgain = time.Hour
-	maxAskAgain = 24 * time.Hour
+	maxAskAgain = 14 * 24 * time.Hour
 )
 
 // Window is when a device should renew its leaf.
@@ -48,6 +49,6 @@ func RenewalWindow(tenant platform.TenantID, device string, leaf platform.Certif
 	start := open.Add(time.Duration(binary.BigEndian.Uint64(h.Sum(nil)) % room)).Truncate(time.Second)
 	return Window{
 		Start: start, End: start.Add(width).Truncate(time.Second),
-		AskAgain: min(max(start.Sub(now), minAskAgain), maxAskAgain).Truncate(time.Second),
+		AskAgain: min(max(start.Sub(now)/2, minAskAgain), maxAskAgain).Truncate(time.Second),
 	}
 }

@@ -69,8 +69,8 @@ func TestRenewalWindowCalls(t *testing.T) {
 	r.do(request{method: "GET", path: path, mtls: true, user: "admin"}).want(t, 403)
 	r.do(request{method: "GET", path: path, identity: newAuthority(t, "Other").leaf(t, "dev1", 8)}).want(t, 401)
 	got := r.do(request{method: "GET", path: path, identity: identity}).want(t, 200)
-	if retry := got.header.Get("Retry-After"); retry != "86400" {
-		t.Errorf("Retry-After %q, want 86400", retry)
+	if retry := got.header.Get("Retry-After"); retry != "1209600" {
+		t.Errorf("Retry-After %q, want a fortnight", retry)
 	}
 	start, err := time.Parse(time.RFC3339, got.text(t, "start"))
 	check(t, err)
