@@ -40,8 +40,9 @@ var serverLayers = map[string]layer{
 	"operation": service, "notify": service, "refusal": service, "vault": service, "mail": service,
 
 	"c8yjson": shared, "httpauth": shared, "openapi": shared,
+	"c8yjson": shared, "httpauth": shared, "gate": shared,
 
-	"estapi": frontEnd, "restapi": frontEnd, "mqttapi": frontEnd, "lwm2mapi": frontEnd, "webui": frontEnd,
+	"estapi": frontEnd, "restapi": frontEnd, "mqttapi": frontEnd, "mqttservice": frontEnd, "lwm2mapi": frontEnd, "webui": frontEnd,
 
 	"servertest": rig, "cmd": serverWhole, "config": serverWhole,
 }

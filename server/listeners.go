@@ -14,6 +14,10 @@ type Ready struct {
 	MTLS  string `json:"mtls,omitempty"`
 	MQTTS string `json:"mqtts,omitempty"`
 	MQTT  string `json:"mqtt,omitempty"`
+
+	Service      string `json:"service,omitempty"`
+	ServicePlain string `json:"service-plain,omitempty"`
+
 	HTTP  string `json:"http,omitempty"`
 	Admin string `json:"admin,omitempty"`
 	Root  string `json:"root,omitempty"` // file with the development root, with --dev
@@ -21,7 +25,7 @@ type Ready struct {
 
 // listeners are the open doors; those that are off are nil.
 type listeners struct {
-	https, mtls, mqtts, mqtt, http, admin net.Listener
+	https, mtls, mqtts, mqtt, service, servicePlain, http, admin net.Listener
 }
 
 func openListeners(cfg config.Listeners, listen func(name, addr string) (net.Listener, error)) (*listeners, error) {
@@ -31,12 +35,17 @@ func openListeners(cfg config.Listeners, listen func(name, addr string) (net.Lis
 		to         *net.Listener
 	}{
 		{"https", cfg.HTTPS, &l.https}, {"mtls", cfg.MTLS, &l.mtls}, {"mqtts", cfg.MQTTS, &l.mqtts}, {"mqtt", cfg.MQTT, &l.mqtt},
+		{"service", cfg.Service, &l.service}, {"service-plain", cfg.ServicePlain, &l.servicePlain},
 		{"http", cfg.HTTP, &l.http}, {"admin", cfg.Admin, &l.admin},
 	} {
 		if door.addr == "" {
 			continue
 		}
 		opened, err := listen(door.name, door.addr)
+		if err != nil && door.name == "service" && door.addr == config.DevService {
+			// Nobody asked for this port: a second server on a laptop takes another.
+			opened, err = listen(door.name, "127.0.0.1:0")
+		}
 		if err != nil {
 			l.close()
 			return nil, err
@@ -47,7 +56,7 @@ func openListeners(cfg config.Listeners, listen func(name, addr string) (net.Lis
 }
 
 func (l *listeners) close() {
-	for _, door := range []net.Listener{l.https, l.mtls, l.mqtts, l.mqtt, l.http, l.admin} {
+	for _, door := range []net.Listener{l.https, l.mtls, l.mqtts, l.mqtt, l.service, l.servicePlain, l.http, l.admin} {
 		if door != nil {
 			_ = door.Close() // it may be closed by its server already
 		}
@@ -62,5 +71,6 @@ func (l *listeners) ready(root string) Ready {
 		return door.Addr().String()
 	}
 	return Ready{Ready: true, HTTPS: addr(l.https), MTLS: addr(l.mtls), MQTTS: addr(l.mqtts), MQTT: addr(l.mqtt),
+		Service: addr(l.service), ServicePlain: addr(l.servicePlain),
 		HTTP: addr(l.http), Admin: addr(l.admin), Root: root}
 }

@@ -60,6 +60,9 @@ var (
 	descHandshakes  = describe("mqtt_handshake_failures_total", "connections that ended before their CONNECT was accepted")
 	descDelivered   = describe("mqtt_delivered_total", "messages sent to devices")
 	descKicked      = describe("mqtt_kicked_total", "connections closed because their trust ended")
+	descService     = describe("mqtt_service_connections", "clients of the MQTT Service that are connected")
+	descServiceWait = describe("mqtt_service_queued_bytes", "what waits to be written to clients of the MQTT Service")
+	descServiceAll  = describe("mqtt_service_total", "what happened on the MQTT Service", "event")
 	descRefusals    = describe("refusals_total", "who was refused, by listener and reason", "door", "reason")
 )
 
@@ -71,7 +74,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 func (c *statsCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descConnections, descAccepted, descRefused, descPublishes, descAcked,
 		descFailures, descLineErrors, descOverflows, descKicked, descRefusals, descTurnedAway, descStalled,
-		descTooFast, descDelayed, descTakeovers, descDelivered, descHandshakes} {
+		descTooFast, descDelayed, descTakeovers, descDelivered, descHandshakes, descService, descServiceWait, descServiceAll} {
 		ch <- d
 	}
 }
@@ -102,7 +105,23 @@ func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
 	count(descTakeovers, stats.Takeovers)
 	count(descDelivered, stats.Delivered)
 	count(descHandshakes, stats.HandshakeFailures)
+	c.collectService(ch, count)
 	for k, n := range c.services.refusals.Counts() {
 		count(descRefusals, int64(n), k.Door, string(k.Reason))
+	}
+}
+
+// collectService reads the counters of the MQTT Service.
+func (c *statsCollector) collectService(ch chan<- prometheus.Metric, count func(*prometheus.Desc, int64, ...string)) {
+	stats := c.services.service.Stats()
+	ch <- prometheus.MustNewConstMetric(descService, prometheus.GaugeValue, float64(stats.Connections))
+	ch <- prometheus.MustNewConstMetric(descServiceWait, prometheus.GaugeValue, float64(stats.Queued))
+	for event, n := range map[string]int64{
+		"accepted": stats.Accepted, "refused": stats.Refused, "turned_away": stats.TurnedAway, "takeover": stats.Takeovers,
+		"kicked": stats.Kicked, "publish": stats.Publishes, "rejected": stats.Rejected, "delivered": stats.Delivered,
+		"dropped": stats.Dropped, "overflow": stats.Overflows, "too_fast": stats.TooFast, "too_large": stats.TooLarge,
+		"malformed": stats.Malformed, "keep_alive": stats.KeepAliveOut,
+	} {
+		count(descServiceAll, n, event)
 	}
 }

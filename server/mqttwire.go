@@ -12,6 +12,7 @@ import (
 	"mooring/server/account"
 	"mooring/server/deviceauth"
 	"mooring/server/mqttapi"
+	"mooring/server/mqttservice"
 	"mooring/server/platform"
 )
 
@@ -19,6 +20,7 @@ import (
 // even if none is: it has the WebSockets of the HTTP listeners.
 func (s *Server) serveMQTT(run *group, doors *listeners) {
 	run.onStop(s.services.mqtt.Shutdown)
+	run.onStop(s.services.service.Shutdown)
 	for _, door := range []struct {
 		name string
 		l    net.Listener
@@ -31,26 +33,33 @@ func (s *Server) serveMQTT(run *group, doors *listeners) {
 			run.serve(door.name, func() error { return s.services.mqtt.Serve(door.l, door.name, door.tls) }, nil)
 		}
 	}
+	if doors.service != nil {
+		run.serve("service", func() error { return s.services.service.Serve(doors.service, "service", s.tls.service) }, nil)
+	}
+	if doors.servicePlain != nil {
+		run.serve("service-plain", func() error { return s.services.service.Serve(doors.servicePlain, "service-plain", nil) }, nil)
+	}
 }
 
-// mqttDoor names the MQTT listener in refusals and audit.
-const mqttDoor = "mqtts"
-
-// mqttAuth answers the MQTT front end's question who connects: devices by
+// mqttAuth answers the question of the MQTT front ends who connects: devices by
 // certificate or password, people by password.
 type mqttAuth struct {
 	devices  *deviceauth.Auth
 	accounts *account.Service
+	door     string // in audit
 }
 
-var _ mqttapi.Authenticator = mqttAuth{}
+var (
+	_ mqttapi.Authenticator     = mqttAuth{}
+	_ mqttservice.Authenticator = mqttAuth{}
+)
 
 func (a mqttAuth) VerdictOf(state tls.ConnectionState) platform.Verdict {
 	return a.devices.Decide(state.PeerCertificates, time.Now())
 }
 
 func (a mqttAuth) AdmitCertificate(ctx context.Context, v platform.Verdict, _ string) (platform.Principal, platform.Reason, error) {
-	p, err := a.devices.Admit(ctx, v, mqttDoor)
+	p, err := a.devices.Admit(ctx, v, a.door)
 	return asReason(p, err)
 }
 
@@ -67,7 +76,8 @@ func asReason(p platform.Principal, err error) (platform.Principal, platform.Rea
 	case "":
 		return p, platform.Accepted, nil
 	case problem.Unauthenticated, problem.Forbidden, problem.NotFound:
-		if reason := deviceauth.ReasonOf(err); reason != platform.Accepted {
+		// What is no refusal of a device is one of a person: the accounts say one thing.
+		if reason := deviceauth.ReasonOf(err); reason != platform.ReasonInternal {
 			return platform.Principal{}, reason, nil
 		}
 		return platform.Principal{}, platform.ReasonBadCredentials, nil

@@ -41,9 +41,11 @@ func (s *services) listsChanged(tenant platform.TenantID) {
 func (s *services) endSessions(concerns func(platform.TenantID) bool) {
 	now := time.Now()
 	for _, reason := range endsTrust {
-		s.mqtt.KickIf(reason, func(p platform.Principal, v platform.Verdict) bool {
+		ended := func(p platform.Principal, v platform.Verdict) bool {
 			return concerns(p.Tenant) && v.Scope == platform.Full && s.trust.StillTrusted(v, now) == reason
-		})
+		}
+		s.mqtt.KickIf(reason, ended)
+		s.service.KickIf(reason, ended)
 	}
 }
 
@@ -55,10 +57,12 @@ var endsUser = []platform.Reason{
 // endSessionOf closes the connection of a device whose user it no longer
 // agrees with: disabled, deleted, or set up for the other kind of credential.
 func (s *services) endSessionOf(ctx context.Context, tenant platform.TenantID, device string) {
-	s.mqtt.KickDevice(tenant, device, func(p platform.Principal, v platform.Verdict) platform.Reason {
+	judge := func(p platform.Principal, v platform.Verdict) platform.Reason {
 		if reason := s.devices.StillValid(ctx, v, p); slices.Contains(endsUser, reason) {
 			return reason
 		}
 		return platform.Accepted
-	})
+	}
+	s.mqtt.KickDevice(tenant, device, judge)
+	s.service.KickDevice(tenant, device, judge)
 }

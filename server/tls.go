@@ -50,7 +50,7 @@ func devHosts(cfg config.Config) []string {
 // client certificate with an empty list of CA names and refuses none: the
 // verdict is made after the handshake, where it can be explained (decision 7).
 type listenerTLS struct {
-	https, mtls, mqtts *tls.Config
+	https, mtls, mqtts, service *tls.Config
 }
 
 // oneWay asks for none where MQTT is spoken.
@@ -73,8 +73,10 @@ func newListenerTLS(certificate tls.Certificate, devices *deviceauth.Auth, oneWa
 	if !oneWay {
 		mqtts.ClientAuth = tls.RequestClientCert
 	}
+	service := mqtts.Clone()
 	devices.UseTickets(mqtts, "mqtts")
-	return listenerTLS{https: https, mtls: mtls, mqtts: mqtts}
+	devices.UseTickets(service, "service")
+	return listenerTLS{https: https, mtls: mtls, mqtts: mqtts, service: service}
 }
 
 // setTicketKeys gives every listener the instance's ticket keys, newest first.
@@ -92,7 +94,7 @@ func (l listenerTLS) setTicketKeys(ctx context.Context, keys *vault.Vault) error
 	if len(ticketKeys) == 0 {
 		return fmt.Errorf("no session ticket keys in the store")
 	}
-	for _, cfg := range []*tls.Config{l.https, l.mtls, l.mqtts} {
+	for _, cfg := range []*tls.Config{l.https, l.mtls, l.mqtts, l.service} {
 		cfg.SetSessionTicketKeys(ticketKeys)
 	}
 	return nil

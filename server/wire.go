@@ -22,6 +22,7 @@ import (
 	"mooring/server/inventory"
 	"mooring/server/mail"
 	"mooring/server/mqttapi"
+	"mooring/server/mqttservice"
 	"mooring/server/operation"
 	"mooring/server/platform"
 	"mooring/server/refusal"
@@ -55,6 +56,8 @@ type services struct {
 	est  *estapi.API
 	rest *restapi.API
 	mqtt *mqttapi.Server
+
+	service *mqttservice.Server
 }
 
 // wire builds every service on the store and every front end on the services.
@@ -96,9 +99,14 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 		Audit: audit.New(store, time.Now), Trust: s.trust, Authority: authority, Tokens: tokens, Registrations: registrations,
 		Refusals: s.refusals, Described: estapi.Calls(), Version: systemVersion, Log: log})
 	s.mqtt = mqttapi.New(mqttapi.Config{
-		Auth: mqttAuth{s.devices, s.accounts}, Devices: objects, Objects: objects, Telemetry: samples, Operations: s.operations,
+		Auth: mqttAuth{s.devices, s.accounts, "mqtts"}, Devices: objects, Objects: objects, Telemetry: samples, Operations: s.operations,
 		Tokens: tokens, Templates: collections, Refusals: s.refusals, Options: s.accounts, OneWay: cfg.TLS.OneWay, Version: systemVersion, Log: log,
 		Limits: mqttapi.Limits{Handshake: cfg.Limits.ConnectWithin, Handshakes: cfg.Limits.Handshakes, Connections: cfg.Limits.Connections},
+	})
+	s.service = mqttservice.New(mqttservice.Config{
+		Auth: mqttAuth{s.devices, s.accounts, "service"}, Refusals: s.refusals, Options: s.accounts, Alarms: newServiceAlarms(objects, samples, log),
+		OneWay: cfg.TLS.OneWay, Log: log,
+		Limits: mqttservice.Limits{Handshake: cfg.Limits.ConnectWithin, Handshakes: cfg.Limits.Handshakes, Connections: cfg.Limits.Connections},
 	})
 	s.chores = []chore{
 		{"renewal of certificate authorities", authority.RenewDue},

@@ -118,17 +118,22 @@ type Limits struct {
 // Default is the configuration with nothing set. Its Data is empty.
 func Default() Config {
 	return Config{
-		Listeners: Listeners{HTTPS: ":443", MTLS: ":8443", MQTTS: ":8883", Admin: "127.0.0.1:9090"},
+		Listeners: Listeners{HTTPS: ":443", MTLS: ":8443", MQTTS: ":8883", Service: ":9883", Admin: "127.0.0.1:9090"},
 		Limits: Limits{Handshakes: 256, Connections: 20_000, ConnectWithin: 10 * time.Second, StopWithin: 10 * time.Second,
 			BinaryBytes: 50 << 20, BinaryQuota: 10 << 30},
 	}
 }
+
+// DevService is where the MQTT Service listens with --dev unless it is told
+// another address; if the port is taken, on any other.
+const DevService = "127.0.0.1:9883"
 
 // DefaultDev is Default for --dev: loopback and ports that need no privilege.
 func DefaultDev() Config {
 	c := Default()
 	c.Dev = true
 	c.Listeners.HTTPS, c.Listeners.MTLS, c.Listeners.MQTTS = "127.0.0.1:9443", "127.0.0.1:8443", "127.0.0.1:8883"
+	c.Listeners.Service = DevService
 	return c
 }
 

@@ -25,6 +25,9 @@ func TestValidate(t *testing.T) {
 		{name: "dev on a public address", change: func(c *config.Config) { c.Listeners.HTTPS = "192.0.2.1:443" }, wantErr: "loopback"},
 		{name: "dev on every address", change: func(c *config.Config) { c.Listeners.MQTTS = ":8883" }, wantErr: "loopback"},
 		{name: "dev on IPv6 loopback", change: func(c *config.Config) { c.Listeners.MQTTS = "[::1]:8883" }},
+		{name: "dev with plain MQTT on every address", change: func(c *config.Config) { c.Listeners.MQTT = ":1883" }, wantErr: "listeners.mqtt"},
+		{name: "dev with plain service on every address", change: func(c *config.Config) { c.Listeners.ServicePlain = ":2883" }, wantErr: "listeners.service_plain"},
+		{name: "the service alone", change: func(c *config.Config) { c.Listeners = config.Listeners{Service: "127.0.0.1:9883"} }},
 		{name: "admin on a public address", change: func(c *config.Config) {
 			c.Dev, c.TLS = false, config.TLS{Certificate: "c", Key: "k"}
 			c.Listeners.Admin = ":9090"

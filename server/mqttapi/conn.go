@@ -107,7 +107,7 @@ func (c *conn) accept(keepAlive uint16) {
 	c.leaveGate()
 }
 
-func (c *conn) leaveGate() { c.leave.Do(func() { c.server.gate.leave(c.address) }) }
+func (c *conn) leaveGate() { c.leave.Do(func() { c.server.gate.Leave(c.address) }) }
 
 // lingerTime is how long a refused peer may take to read why; ours.
 const lingerTime = 500 * time.Millisecond

@@ -36,10 +36,10 @@ func (s *Server) Serve(l net.Listener, door string, tlsConfig *tls.Config) error
 	if stopping {
 		return ErrStopped
 	}
-	for s.gate.wait(ln.stop) {
+	for s.gate.Wait(ln.stop) {
 		raw, err := l.Accept()
 		if err != nil {
-			s.gate.free()
+			s.gate.Free()
 			if s.isStopping() {
 				return ErrStopped
 			}
@@ -79,8 +79,8 @@ func pause(d time.Duration, stop <-chan struct{}) {
 // more.
 func (s *Server) start(raw net.Conn, l *listener) {
 	address := host(raw.RemoteAddr())
-	if !s.gate.admit(address) {
-		s.gate.free()
+	if !s.gate.Admit(address) {
+		s.gate.Free()
 		s.stats.turnedAway.Add(1)
 		_ = raw.Close()
 		return
@@ -108,7 +108,7 @@ func (s *Server) serve(c *conn) {
 	defer s.wg.Done()
 	err := s.handshake(c)
 	if err == nil {
-		err = s.broker.EstablishConnection(c.door, c)
+		err = s.establish(c)
 	}
 	_ = c.Close()
 	c.leaveGate()
@@ -124,6 +124,21 @@ func (s *Server) serve(c *conn) {
 	delete(s.conns, c)
 	s.mu.Unlock()
 }
+
+// establish lets mochi read packets until the connection ends. mochi's decoders
+// slice without looking in places; what they stumble over ends one connection and
+// not the server.
+func (s *Server) establish(c *conn) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.log.Error("packet not understood", "door", c.door, "address", c.address, "panic", r)
+			err = errPanic
+		}
+	}()
+	return s.broker.EstablishConnection(c.door, c)
+}
+
+var errPanic = errors.New("packet not understood")
 
 // handshake runs TLS within the deadline that newConn has set.
 func (s *Server) handshake(c *conn) error {

@@ -30,6 +30,7 @@ import (
 	mochi "github.com/mochi-mqtt/server/v2"
 
 	"mooring/internal/secret"
+	"mooring/server/gate"
 	"mooring/server/platform"
 )
 
@@ -154,7 +155,7 @@ type Server struct {
 	agents   agents
 	budget   *budget
 	stats    counters
-	gate     *gate
+	gate     *gate.Gate
 
 	base   context.Context // of all calls to services; ends when Shutdown gives up
 	cancel context.CancelFunc
@@ -190,7 +191,7 @@ func New(cfg Config) *Server {
 	s.sessions.init()
 	s.agents.sessions = map[agent]*session{}
 	s.budget = newBudget(s.limits.InflightBytes)
-	s.gate = newGate(s.limits.Handshakes, s.limits.HandshakesPerAddress)
+	s.gate = gate.New(s.limits.Handshakes, s.limits.HandshakesPerAddress)
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.broker = newBroker(s)
 	return s

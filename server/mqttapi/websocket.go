@@ -41,14 +41,14 @@ func (s *Server) WebSocket(door string) http.Handler {
 			return
 		}
 		address := hostOf(r.RemoteAddr)
-		if !s.gate.enter(address) {
+		if !s.gate.Enter(address) {
 			s.stats.turnedAway.Add(1)
 			http.Error(w, "too many connections are being made", http.StatusServiceUnavailable)
 			return
 		}
 		ws, err := upgrader.Upgrade(w, r, nil)
 		if err != nil { // the upgrader has answered
-			s.gate.leave(address)
+			s.gate.Leave(address)
 			return
 		}
 		s.begin(newConn(s, newWSConn(ws), &listener{door: door}, address, hostOf(r.Host)))

@@ -42,6 +42,9 @@ const (
 	RoleUserAdmin             Role = "ROLE_USER_MANAGEMENT_ADMIN"
 	RoleUserRead              Role = "ROLE_USER_MANAGEMENT_READ"
 	RoleUserOwnRead           Role = "ROLE_USER_MANAGEMENT_OWN_READ"
+	RoleMQTTServiceAdmin      Role = "ROLE_MQTT_SERVICE_ADMIN"
+	RoleMQTTServiceRead       Role = "ROLE_MQTT_SERVICE_MESSAGING_TOPICS_READ"
+	RoleMQTTServiceUpdate     Role = "ROLE_MQTT_SERVICE_MESSAGING_TOPICS_UPDATE"
 )
 
 // AdminRoles is what the initial administrator of a tenant may do: everything
@@ -52,7 +55,12 @@ var AdminRoles = []Role{
 	RoleIdentityAdmin, RoleIdentityRead, RoleMeasurementAdmin, RoleMeasurementRead, RoleEventAdmin, RoleEventRead,
 	RoleAlarmAdmin, RoleAlarmRead, RoleAuditAdmin, RoleAuditRead, RoleOptionAdmin, RoleOptionRead,
 	RoleUserAdmin, RoleUserRead, RoleUserOwnRead,
+	RoleMQTTServiceAdmin, RoleMQTTServiceRead, RoleMQTTServiceUpdate,
 }
+
+// RolesMQTTService are those of which one makes a person an application on the
+// MQTT Service, which hears devices; other users are devices to it.
+var RolesMQTTService = []Role{RoleMQTTServiceAdmin, RoleMQTTServiceRead, RoleMQTTServiceUpdate, RoleInventoryAdmin}
 
 // DeviceRoles is what a device user may do. Everything else it may do follows
 // from owning its managed object.
@@ -177,6 +185,10 @@ var (
 	// an operation fails that the device did not start or finish; unset: never.
 	OptionPendingTimeout   = OptionKey{"device-control", "operation.pending.timeout.minutes"}
 	OptionExecutingTimeout = OptionKey{"device-control", "operation.executing.timeout.minutes"}
+
+	// OptionServiceIsolation is "false" if the devices of a tenant hear each other on
+	// the MQTT Service; whatever else it is, they do not (mqtt.md §1.9).
+	OptionServiceIsolation = OptionKey{"mqtt-service", "device.isolation"}
 
 	// OptionApproval is "manual" if an operator accepts each first enrolment.
 	OptionApproval = OptionKey{"certificate-authority", "enrolment.approval"}

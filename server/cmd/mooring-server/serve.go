@@ -83,6 +83,8 @@ var listenerFlags = []listenerFlag{
 	{"mtls", "REST and EST with client certificate `addr`", func(c *config.Config) *string { return &c.Listeners.MTLS }},
 	{"mqtts", "MQTT over TLS `addr`", func(c *config.Config) *string { return &c.Listeners.MQTTS }},
 	{"mqtt", "plain MQTT `addr`, passwords only", func(c *config.Config) *string { return &c.Listeners.MQTT }},
+	{"service", "MQTT Service over TLS `addr`", func(c *config.Config) *string { return &c.Listeners.Service }},
+	{"service-plain", "plain MQTT Service `addr`, passwords only", func(c *config.Config) *string { return &c.Listeners.ServicePlain }},
 	{"http", "plain HTTP `addr`, for /crl and MQTT over WebSocket only", func(c *config.Config) *string { return &c.Listeners.HTTP }},
 	{"admin", "metrics and health `addr`", func(c *config.Config) *string { return &c.Listeners.Admin }},
 }
