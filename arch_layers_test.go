@@ -39,8 +39,7 @@ var serverLayers = map[string]layer{
 	"crlcheck": service, "templates": service,
 	"operation": service, "notify": service, "refusal": service, "vault": service, "mail": service,
 
-	"c8yjson": shared, "httpauth": shared, "openapi": shared,
-	"c8yjson": shared, "httpauth": shared, "gate": shared,
+	"c8yjson": shared, "httpauth": shared, "openapi": shared, "gate": shared,
 
 	"estapi": frontEnd, "restapi": frontEnd, "mqttapi": frontEnd, "mqttservice": frontEnd, "lwm2mapi": frontEnd, "webui": frontEnd,
 
