@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"mooring/internal/problem"
 	"mooring/server/platform"
 )
 
@@ -26,7 +27,25 @@ func (s *services) judgeSessions(ctx context.Context, c platform.Change) error {
 		s.endSessions(func(t platform.TenantID) bool { return t == c.Tenant })
 	case c.Kind == platform.ChangeDeviceUser:
 		s.endSessionOf(ctx, c.Tenant, c.Key)
+	case c.Kind == platform.ChangeUser:
+		return s.endSessionsOfPerson(ctx, c.Tenant, c.Key)
 	}
+	return nil
+}
+
+// endSessionsOfPerson closes the connections that a person has opened with
+// their password, for whichever device, if they were disabled or deleted.
+func (s *services) endSessionsOfPerson(ctx context.Context, tenant platform.TenantID, name string) error {
+	u, err := s.accounts.User(ctx, tenant, name)
+	if err != nil && problem.KindOf(err) != problem.NotFound {
+		return err
+	}
+	if err == nil && u.Enabled {
+		return nil
+	}
+	s.mqtt.KickIf(platform.ReasonUserDisabled, func(p platform.Principal, _ platform.Verdict) bool {
+		return p.Tenant == tenant && p.User == name && !p.IsDevice()
+	})
 	return nil
 }
 
