@@ -73,7 +73,7 @@ func (a *authorityAlerts) raise(ctx context.Context, tenant platform.TenantID, a
 	if alert.Critical {
 		severity = platform.Critical
 	}
-	_, err = a.samples.RaiseAlarm(ctx, tenant, platform.Alarm{Source: source, Type: authorityAlarm, Text: alert.Text,
+	_, err = a.samples.RaiseAlarm(ctx, tenant, "", platform.Alarm{Source: source, Type: authorityAlarm, Text: alert.Text,
 		Severity: severity, Time: platform.Millis(alert.At)})
 	return err
 }
@@ -114,8 +114,7 @@ func (a *authorityAlerts) clear(ctx context.Context, tenant platform.TenantID, s
 		return err
 	}
 	for _, alarm := range open.Items {
-		alarm.Status = platform.Cleared
-		if _, err := a.samples.UpdateAlarm(ctx, tenant, alarm); err != nil {
+		if _, err := a.samples.UpdateAlarm(ctx, tenant, platform.AlarmUpdate{ID: alarm.ID, Status: platform.Cleared}); err != nil {
 			return err
 		}
 	}

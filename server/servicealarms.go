@@ -70,7 +70,7 @@ func (a *serviceAlarms) raise(tenant platform.TenantID, alarmType, text string) 
 	defer cancel()
 	source, err := a.object(ctx, tenant)
 	if err == nil {
-		_, err = a.samples.RaiseAlarm(ctx, tenant, platform.Alarm{Source: source, Type: alarmType, Text: text, Severity: platform.Warning})
+		_, err = a.samples.RaiseAlarm(ctx, tenant, "", platform.Alarm{Source: source, Type: alarmType, Text: text, Severity: platform.Warning})
 	}
 	if err != nil {
 		a.log.Error("alarm of the MQTT Service was not raised", "tenant", tenant, "type", alarmType, "err", err)

@@ -37,6 +37,7 @@ const (
 	MediaOperations              = vendorPrefix + "operationCollection" + vendorSuffix
 	MediaBulkOperation           = vendorPrefix + "bulkOperation" + vendorSuffix
 	MediaBulkOperations          = vendorPrefix + "bulkOperationCollection" + vendorSuffix
+	MediaAlarmUpsert             = vendorPrefix + "alarmUpsertResponse" + vendorSuffix
 	MediaAuditRecord             = vendorPrefix + "auditRecord" + vendorSuffix
 	MediaAuditRecords            = vendorPrefix + "auditRecordCollection" + vendorSuffix
 	MediaDeviceCredentials       = vendorPrefix + "deviceCredentials" + vendorSuffix

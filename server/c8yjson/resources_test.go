@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -179,18 +180,42 @@ func TestMandatoryFields(t *testing.T) {
 	}
 }
 
-func TestPatchKeepsTheRest(t *testing.T) {
-	e := platform.Event{Type: "t", Text: "old", Body: json.RawMessage(`{"a":1,"b":{"x":1,"y":2}}`)}
-	before := string(e.Body)
-	patched := e
-	if err := c8yjson.PatchEvent(&patched, object(t, `{"id":"9","type":"other","b":{"x":3},"a":null,"c":1.0}`)); err != nil {
+func TestParseEventUpdate(t *testing.T) {
+	u, err := c8yjson.ParseEventUpdate(7, object(t, `{"id":"9","type":"other","b":{"x":3},"a":null,"c":1.0}`))
+	if err != nil {
 		t.Fatal(err)
 	}
-	if patched.Type != "t" || patched.Text != "old" || string(patched.Body) != `{"b":{"x":3},"c":1.0}` {
-		t.Errorf("got %+v with %s", patched, patched.Body)
+	want := platform.EventUpdate{ID: 7, Set: platform.Fragments{"b": json.RawMessage(`{"x":3}`), "c": json.RawMessage("1.0")}, Remove: []string{"a"}}
+	if !reflect.DeepEqual(u, want) {
+		t.Errorf("got %+v, want %+v", u, want)
 	}
-	if string(e.Body) != before {
-		t.Error("the original has changed")
+	if u, err = c8yjson.ParseEventUpdate(7, object(t, `{"text":"new"}`)); err != nil || u.Text == nil || *u.Text != "new" {
+		t.Errorf("got %+v, %v", u, err)
+	}
+}
+
+func TestParseAlarmUpdate(t *testing.T) {
+	u, err := c8yjson.ParseAlarmUpdate(7, object(t, `{"status":"cleared","severity":"MINOR","count":99}`))
+	if err != nil || !reflect.DeepEqual(u, platform.AlarmUpdate{ID: 7, Severity: platform.Minor, Status: platform.Cleared}) {
+		t.Errorf("got %+v, %v", u, err)
+	}
+	for _, bad := range []string{`{"status":"LOUD"}`, `{"severity":""}`, `{"text":{}}`} {
+		if _, err := c8yjson.ParseAlarmUpdate(7, object(t, bad)); problem.KindOf(err) != problem.Unprocessable {
+			t.Errorf("%s: got %v", bad, err)
+		}
+	}
+}
+
+func TestParseAlarmUpsert(t *testing.T) {
+	u, err := c8yjson.ParseAlarmUpsert(object(t, `{"source":{"id":"5"},"type":"T","x":1}`))
+	if err != nil || u.Alarm.Severity != platform.Major || u.Alarm.Status != platform.Active || u.Alarm.Source != 5 ||
+		u.Update.Severity != "" || u.Update.Status != "" || string(u.Alarm.Body) != `{"x":1}` || string(u.Update.Set["x"]) != "1" {
+		t.Errorf("got %+v, %v", u, err)
+	}
+	for _, bad := range []string{`{"type":"T"}`, `{"source":{"id":"5"}}`, `{"source":{"id":"5"},"type":"T","time":"yesterday"}`} {
+		if _, err := c8yjson.ParseAlarmUpsert(object(t, bad)); problem.KindOf(err) != problem.Unprocessable {
+			t.Errorf("%s: got %v", bad, err)
+		}
 	}
 }
 

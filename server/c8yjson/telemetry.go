@@ -96,6 +96,20 @@ func Alarm(w *Writer, base string, a platform.Alarm) {
 	w.Close('}')
 }
 
+// AlarmUpsert writes the answer to an upsert (OpenAPI, alarmUpsertResponse).
+func AlarmUpsert(w *Writer, base string, before *platform.Alarm, after platform.Alarm) {
+	w.Open('{')
+	w.Key("alarm")
+	Alarm(w, base, after)
+	w.Key("previousState")
+	if before == nil {
+		w.Raw(nil)
+	} else {
+		Alarm(w, base, *before)
+	}
+	w.Close('}')
+}
+
 // ParseAlarm reads an alarm; source, type, text, severity and time are
 // mandatory, the status is ACTIVE unless it is given.
 func ParseAlarm(o Object) (platform.Alarm, error) {

@@ -63,3 +63,9 @@ func (s *Service) Children(ctx context.Context, tenant platform.TenantID, parent
 func (s *Service) Parents(ctx context.Context, tenant platform.TenantID, child platform.ID, kind platform.ChildKind) ([]platform.ManagedObject, error) {
 	return s.store.Parents(ctx, tenant, child, kind)
 }
+
+// Descendants lists the IDs of what is below an object through links of these
+// kinds, at most limit of them, in no order and without the object itself.
+func (s *Service) Descendants(ctx context.Context, tenant platform.TenantID, root platform.ID, kinds []platform.ChildKind, limit int) ([]platform.ID, error) {
+	return s.store.Descendants(ctx, tenant, root, kinds, limit)
+}

@@ -71,10 +71,11 @@ func (j jsonPublish) changeEvent(id platform.ID, body c8yjson.Object) error {
 	if err := j.mayTouch(e.Source, notStored(j.topic.API)); err != nil {
 		return err
 	}
-	if err := c8yjson.PatchEvent(&e, body); err != nil || j.mode == deviceid.Transient {
+	u, err := c8yjson.ParseEventUpdate(id, body)
+	if err != nil || j.mode == deviceid.Transient {
 		return err
 	}
-	_, err = store.UpdateEvent(j.call(), tenant, e)
+	_, err = store.UpdateEvent(j.call(), tenant, u)
 	return err
 }
 
@@ -111,9 +112,11 @@ func (j jsonPublish) changeAlarm(id platform.ID, body c8yjson.Object) error {
 	if err := j.mayTouch(a.Source, notStored(j.topic.API)); err != nil {
 		return err
 	}
-	if err := c8yjson.PatchAlarm(&a, body); err != nil || j.mode == deviceid.Transient {
+	u, err := c8yjson.ParseAlarmUpdate(id, body)
+	if err != nil || j.mode == deviceid.Transient {
 		return err
 	}
-	_, err = store.UpdateAlarm(j.call(), tenant, a)
+	u.By = j.principal.User
+	_, err = store.UpdateAlarm(j.call(), tenant, u)
 	return err
 }

@@ -98,10 +98,10 @@ type Telemetry interface {
 type Records interface {
 	Event(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.Event, error)
 	Events(ctx context.Context, tenant platform.TenantID, f platform.TelemetryFilter, page platform.Page) (platform.List[platform.Event], error)
-	UpdateEvent(ctx context.Context, tenant platform.TenantID, e platform.Event) (platform.Event, error)
+	UpdateEvent(ctx context.Context, tenant platform.TenantID, u platform.EventUpdate) (platform.Event, error)
 	DeleteEvent(ctx context.Context, tenant platform.TenantID, id platform.ID) error
 	Alarm(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.Alarm, error)
-	UpdateAlarm(ctx context.Context, tenant platform.TenantID, a platform.Alarm) (platform.Alarm, error)
+	UpdateAlarm(ctx context.Context, tenant platform.TenantID, u platform.AlarmUpdate) (platform.Alarm, error)
 	Measurement(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.Measurement, error)
 	DeleteMeasurement(ctx context.Context, tenant platform.TenantID, id platform.ID) error
 }

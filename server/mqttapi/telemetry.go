@@ -46,7 +46,7 @@ func (b *batches) submit(s *session, mode platform.ProcessingMode, release *plat
 		complete = last(len(b.list), complete)
 	}
 	for i := range b.list {
-		b.list[i].Tenant, b.list[i].Mode = s.place.tenant, mode
+		b.list[i].Tenant, b.list[i].By, b.list[i].Mode = s.place.tenant, s.principal.User, mode
 		s.server.cfg.Telemetry.Submit(b.list[i], func(err error) { s.stored(err, complete) })
 	}
 }

@@ -122,6 +122,8 @@ type Store interface {
 	Audits
 	Refusals
 	Changes
+	RetentionRules
+	Expiry
 	// SetMeta and Meta keep single facts about the instance, e.g. the "dev" stamp.
 	SetMeta(ctx context.Context, key, value string) error
 	Meta(ctx context.Context, key string) (string, error)

@@ -1,7 +1,6 @@
 package platform
 
 import (
-	"context"
 	"encoding/json"
 	"time"
 )
@@ -67,6 +66,36 @@ type Alarm struct {
 	Body            json.RawMessage
 }
 
+// AlarmUpdate changes the parts of one alarm that are set, in one command: what
+// others do to it meanwhile stays. Fragments are replaced one by one as a whole.
+type AlarmUpdate struct {
+	ID       ID
+	At       time.Time
+	By       string // user, for the audit log; empty: the server
+	Text     *string
+	Severity Severity    // empty: unchanged
+	Status   AlarmStatus // empty: unchanged
+	Set      Fragments
+	Remove   []string
+}
+
+// AlarmUpsert updates the alarm of (Alarm.Source, Alarm.Type) that is not
+// cleared by Update, whose ID counts for nothing, or adds Alarm if there is none.
+type AlarmUpsert struct {
+	Alarm     Alarm
+	Update    AlarmUpdate
+	Increment bool // the count of the alarm that is there goes up
+}
+
+// EventUpdate changes the parts of an event that are set, in one command.
+type EventUpdate struct {
+	ID     ID
+	At     time.Time
+	Text   *string
+	Set    Fragments
+	Remove []string
+}
+
 // AlarmChange changes the one alarm of (Source, Type) that is not cleared:
 // the active one first, then the acknowledged one. No such alarm: nothing.
 type AlarmChange struct {
@@ -84,6 +113,7 @@ type AlarmChange struct {
 type Batch struct {
 	Tenant       TenantID
 	Mode         ProcessingMode // for server/telemetry; a store keeps what it is given
+	By           string         // user, for the audit rows of alarms; empty: the server
 	Measurements []Measurement
 	Events       []Event
 	// Alarms are raised: if one of (source, type) is not cleared, its count goes
@@ -116,51 +146,4 @@ type StagedPublish struct {
 	Topic   string
 	Payload []byte
 	At      time.Time
-}
-
-// TelemetryFilter selects measurements, events or alarms. Zero fields select all.
-type TelemetryFilter struct {
-	Source   ID
-	Type     string
-	Fragment string    // valueFragmentType or fragmentType
-	Series   string    // with Fragment: valueFragmentSeries
-	From     time.Time // inclusive
-	To       time.Time // exclusive
-	// CreatedFrom and CreatedTo, UpdatedFrom and UpdatedTo: events and alarms only.
-	CreatedFrom, CreatedTo time.Time
-	UpdatedFrom, UpdatedTo time.Time
-	Statuses               []AlarmStatus
-	Severities             []Severity
-	// NewestFirst orders by time descending, else ascending; ties by ID the same way.
-	NewestFirst bool
-}
-
-// Telemetry keeps measurements, events and alarms.
-type Telemetry interface {
-	// Submit queues a batch and returns. done is called exactly once, from the
-	// committer and in the order of Submit for one tenant and device, after the
-	// batch is durable or has failed; it must not block. A full queue calls done
-	// with a problem of kind Unavailable.
-	Submit(b Batch, done func(error))
-
-	Measurement(ctx context.Context, tenant TenantID, id ID) (Measurement, error)
-	Measurements(ctx context.Context, tenant TenantID, f TelemetryFilter, page Page) (List[Measurement], error)
-	DeleteMeasurement(ctx context.Context, tenant TenantID, id ID) error
-	Event(ctx context.Context, tenant TenantID, id ID) (Event, error)
-	Events(ctx context.Context, tenant TenantID, f TelemetryFilter, page Page) (List[Event], error)
-	UpdateEvent(ctx context.Context, tenant TenantID, e Event) error
-	DeleteEvent(ctx context.Context, tenant TenantID, id ID) error
-	Alarm(ctx context.Context, tenant TenantID, id ID) (Alarm, error)
-	Alarms(ctx context.Context, tenant TenantID, f TelemetryFilter, page Page) (List[Alarm], error)
-	UpdateAlarm(ctx context.Context, tenant TenantID, a Alarm) error
-	// OpenAlarm is the alarm of (source, type) that is not cleared.
-	OpenAlarm(ctx context.Context, tenant TenantID, source ID, alarmType string) (Alarm, error)
-	CountAlarms(ctx context.Context, tenant TenantID, f TelemetryFilter) (int64, error)
-
-	// Stage keeps a QoS 2 publish until Batch.Release; staging the same key again
-	// keeps the first and is no error. done as for Submit.
-	Stage(p StagedPublish, done func(error))
-	Staged(ctx context.Context, key StagedKey) (StagedPublish, error)
-	// DropStaged forgets what a device staged: its session ended for good.
-	DropStaged(ctx context.Context, tenant TenantID, device string) error
 }

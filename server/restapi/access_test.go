@@ -229,8 +229,22 @@ func TestDevicesAreApart(t *testing.T) {
 		as("POST", path, body(theirs)).want(t, 403)
 		as("GET", path+"?source="+mine, "").want(t, 200)
 		as("GET", path+"?source="+theirs, "").want(t, 403)
-		as("GET", path, "").want(t, 403)
+		r.do(request{method: "POST", path: path, body: body(theirs)}).want(t, 201)
+		// Without a source it lists what is its own.
+		listed := as("GET", path, "").want(t, 200)
+		if key := path[strings.LastIndex(path, "/")+1:]; len(listed.items(t, key)) != 1 || !strings.Contains(string(listed.body), `"source":{"id":"`+mine+`"`) {
+			t.Errorf("%s: a device sees %s", path, listed.body)
+		}
+		as("DELETE", path+"?source="+mine, "").want(t, 403)
+		as("GET", path+"?withSourceDevices=true&source="+theirs, "").want(t, 403)
 	}
+	as("GET", "/alarm/alarms/count?source="+theirs, "").want(t, 403)
+	if n := as("GET", "/alarm/alarms/count", "").want(t, 200).body; string(n) != "1" {
+		t.Errorf("a device counts %s alarms", n)
+	}
+	as("GET", "/measurement/measurements/series?dateFrom=2020-01-01&dateTo=2021-01-01&source="+theirs, "").want(t, 403)
+	as("POST", "/alarm/alarms/upsert", body(theirs)).want(t, 403)
+	as("PUT", "/alarm/alarms?source="+mine, `{"status":"CLEARED"}`).want(t, 403)
 	as("GET", "/event/events/"+event, "").want(t, 403)
 	as("DELETE", "/event/events/"+event, "").want(t, 403)
 	as("PUT", "/inventory/managedObjects/"+mine, `{"c8y_X":{}}`).want(t, 200)

@@ -17,11 +17,17 @@ func (a *API) alarmRoutes() []route {
 	const all, one = "/alarm/alarms", "/alarm/alarms/{id}"
 	return []route{
 		{method: "GET", path: all, access: user, serve: listAlarms,
-			doc: doc{Does: "List alarms", Query: "source: id, type, fragmentType, status, severity, resolved: boolean, dateFrom, dateTo, createdFrom, createdTo, lastUpdatedFrom, lastUpdatedTo, revert: boolean, paging", Gives: "alarmCollection", Also: "404 422"}},
+			doc: doc{Does: "List alarms", Query: alarmFilters + ", revert: boolean, paging", Gives: "alarmCollection", Also: "404 422"}},
 		{method: "POST", path: all, access: user, serve: createAlarm,
 			doc: doc{Does: "Raise an alarm, or count one that is raised already", Takes: "newAlarm", Gives: "alarm", Also: "404"}},
 		{method: "GET", path: all + "/count", access: user, serve: countAlarms,
-			doc: doc{Does: "Count alarms", Query: "source: id, type, fragmentType, status, severity, resolved: boolean, dateFrom, dateTo, createdFrom, createdTo, lastUpdatedFrom, lastUpdatedTo", Gives: "count", Also: "404 422"}},
+			doc: doc{Does: "Count alarms", Query: alarmFilters, Gives: "count", Also: "404 422"}},
+		{method: "POST", path: all + "/upsert", access: user, serve: upsertAlarm,
+			doc: doc{Does: "Change the alarm of a source and type, or raise one", Query: "incrementCount: boolean", Takes: "alarmUpsert", Gives: "alarmUpsertResponse", Also: "200 404"}},
+		{method: "PUT", path: all, access: having(alarmAdmins...), serve: updateAlarms,
+			doc: doc{Does: "Give alarms another status", Query: alarmFilters, Takes: "change", Also: "422"}},
+		{method: "DELETE", path: all, access: having(alarmAdmins...), serve: deleteAlarms,
+			doc: doc{Does: "Delete alarms", Query: alarmFilters, Also: "422"}},
 		{method: "GET", path: one, access: user, serve: readAlarm,
 			doc: doc{Does: "Read an alarm", Gives: "alarm"}},
 		{method: "PUT", path: one, access: user, serve: updateAlarm,
@@ -34,7 +40,7 @@ func listAlarms(c *call) error {
 	if err != nil {
 		return err
 	}
-	f, err := alarmFilter(c)
+	f, err := alarmFilter(c, alarmReaders)
 	if err != nil {
 		return err
 	}
@@ -50,7 +56,7 @@ func listAlarms(c *call) error {
 
 // countAlarms answers with a bare number, which clients read as text or JSON.
 func countAlarms(c *call) error {
-	f, err := alarmFilter(c)
+	f, err := alarmFilter(c, alarmReaders)
 	if err != nil {
 		return err
 	}
@@ -78,7 +84,7 @@ func createAlarm(c *call) error {
 	if err := c.mayUse(alarm.Source, alarmAdmins); err != nil {
 		return err
 	}
-	if alarm, err = c.api.Telemetry.RaiseAlarm(c.ctx(), c.tenant(), alarm); err != nil {
+	if alarm, err = c.api.Telemetry.RaiseAlarm(c.ctx(), c.tenant(), c.who.User, alarm); err != nil {
 		return err
 	}
 	c.created(c.base()+c8yjson.PathAlarms+alarm.ID.String(), c8yjson.MediaAlarm, func(w *c8yjson.Writer) {
@@ -118,12 +124,84 @@ func updateAlarm(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := c8yjson.PatchAlarm(&alarm, body); err != nil {
+	u, err := c8yjson.ParseAlarmUpdate(alarm.ID, body)
+	if err != nil {
 		return err
 	}
-	if alarm, err = c.api.Telemetry.UpdateAlarm(c.ctx(), c.tenant(), alarm); err != nil {
+	u.By = c.who.User
+	if alarm, err = c.api.Telemetry.UpdateAlarm(c.ctx(), c.tenant(), u); err != nil {
 		return err
 	}
 	c.written(http.StatusOK, c8yjson.MediaAlarm, func(w *c8yjson.Writer) { c8yjson.Alarm(w, c.base(), alarm) })
+	return nil
+}
+
+// upsertAlarm answers with the alarm as it is and as it was before.
+func upsertAlarm(c *call) error {
+	body, err := c.body()
+	if err != nil {
+		return err
+	}
+	u, err := c8yjson.ParseAlarmUpsert(body)
+	if err != nil {
+		return err
+	}
+	if err := c.mayUse(u.Alarm.Source, alarmAdmins); err != nil {
+		return err
+	}
+	u.Increment, u.Update.By = c.query.Get("incrementCount") == "true", c.who.User
+	before, after, err := c.api.Telemetry.UpsertAlarm(c.ctx(), c.tenant(), u)
+	if err != nil {
+		return err
+	}
+	encode := func(w *c8yjson.Writer) { c8yjson.AlarmUpsert(w, c.base(), before, after) }
+	if before == nil {
+		c.created(c.base()+c8yjson.PathAlarms+after.ID.String(), c8yjson.MediaAlarmUpsert, encode)
+		return nil
+	}
+	c.written(http.StatusOK, c8yjson.MediaAlarmUpsert, encode)
+	return nil
+}
+
+// updateAlarms changes the status of all alarms that the query selects.
+func updateAlarms(c *call) error {
+	if err := c.named("source", "status", "severity", "resolved", "type", "dateFrom", "dateTo", "createdFrom", "createdTo",
+		"lastUpdatedFrom", "lastUpdatedTo"); err != nil {
+		return err
+	}
+	f, err := alarmFilter(c, alarmAdmins)
+	if err != nil {
+		return err
+	}
+	body, err := c.body()
+	if err != nil {
+		return err
+	}
+	u, err := c8yjson.ParseAlarmUpdate(0, body)
+	if err != nil {
+		return err
+	}
+	if u.Status == "" {
+		return c8yjson.Missing("status")
+	}
+	if err := c.api.Telemetry.SetAlarmStatus(c.ctx(), c.tenant(), c.who.User, f, u.Status); err != nil {
+		return err
+	}
+	c.empty(http.StatusOK)
+	return nil
+}
+
+func deleteAlarms(c *call) error {
+	if err := c.named("source", "dateFrom", "dateTo", "createdFrom", "createdTo"); err != nil {
+		return err
+	}
+	f, err := alarmFilter(c, alarmAdmins)
+	if err != nil {
+		return err
+	}
+	if err := c.api.Telemetry.DeleteAlarms(c.ctx(), c.tenant(), f); err != nil {
+		return err
+	}
+	c.empty(http.StatusNoContent)
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"mooring/server/operation"
 	"mooring/server/platform"
 	"mooring/server/registration"
+	"mooring/server/telemetry"
 	"mooring/server/trust"
 )
 
@@ -115,6 +116,8 @@ type Inventory interface {
 	RemoveChild(ctx context.Context, tenant platform.TenantID, link platform.ChildLink) error
 	Child(ctx context.Context, tenant platform.TenantID, link platform.ChildLink) (platform.ManagedObject, error)
 	Children(ctx context.Context, tenant platform.TenantID, parent platform.ID, kind platform.ChildKind, page platform.Page) (platform.List[platform.ManagedObject], error)
+	// Descendants lists what is below an object, at most limit, in no order.
+	Descendants(ctx context.Context, tenant platform.TenantID, root platform.ID, kinds []platform.ChildKind, limit int) ([]platform.ID, error)
 	Parents(ctx context.Context, tenant platform.TenantID, child platform.ID, kind platform.ChildKind) ([]platform.ManagedObject, error)
 }
 
@@ -123,19 +126,25 @@ type Telemetry interface {
 	CreateMeasurements(ctx context.Context, tenant platform.TenantID, ms []platform.Measurement) ([]platform.Measurement, error)
 	Measurement(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.Measurement, error)
 	Measurements(ctx context.Context, tenant platform.TenantID, f platform.TelemetryFilter, page platform.Page) (platform.List[platform.Measurement], error)
+	DeleteMeasurements(ctx context.Context, tenant platform.TenantID, f platform.TelemetryFilter) error
+	Series(ctx context.Context, tenant platform.TenantID, q telemetry.SeriesQuery) (telemetry.SeriesResult, error)
 	DeleteMeasurement(ctx context.Context, tenant platform.TenantID, id platform.ID) error
 
 	CreateEvent(ctx context.Context, tenant platform.TenantID, e platform.Event) (platform.Event, error)
 	Event(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.Event, error)
 	Events(ctx context.Context, tenant platform.TenantID, f platform.TelemetryFilter, page platform.Page) (platform.List[platform.Event], error)
-	UpdateEvent(ctx context.Context, tenant platform.TenantID, e platform.Event) (platform.Event, error)
+	UpdateEvent(ctx context.Context, tenant platform.TenantID, u platform.EventUpdate) (platform.Event, error)
+	DeleteEvents(ctx context.Context, tenant platform.TenantID, f platform.TelemetryFilter) error
 	DeleteEvent(ctx context.Context, tenant platform.TenantID, id platform.ID) error
 
-	RaiseAlarm(ctx context.Context, tenant platform.TenantID, a platform.Alarm) (platform.Alarm, error)
+	RaiseAlarm(ctx context.Context, tenant platform.TenantID, by string, a platform.Alarm) (platform.Alarm, error)
 	Alarm(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.Alarm, error)
 	Alarms(ctx context.Context, tenant platform.TenantID, f platform.TelemetryFilter, page platform.Page) (platform.List[platform.Alarm], error)
+	UpsertAlarm(ctx context.Context, tenant platform.TenantID, u platform.AlarmUpsert) (before *platform.Alarm, after platform.Alarm, err error)
+	SetAlarmStatus(ctx context.Context, tenant platform.TenantID, by string, f platform.TelemetryFilter, status platform.AlarmStatus) error
+	DeleteAlarms(ctx context.Context, tenant platform.TenantID, f platform.TelemetryFilter) error
 	CountAlarms(ctx context.Context, tenant platform.TenantID, f platform.TelemetryFilter) (int64, error)
-	UpdateAlarm(ctx context.Context, tenant platform.TenantID, a platform.Alarm) (platform.Alarm, error)
+	UpdateAlarm(ctx context.Context, tenant platform.TenantID, u platform.AlarmUpdate) (platform.Alarm, error)
 }
 
 // Operations is what devices are told to do: server/operation.

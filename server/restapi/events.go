@@ -12,13 +12,22 @@ var (
 	eventReaders = []platform.Role{platform.RoleEventRead, platform.RoleEventAdmin}
 )
 
+// What the filters of a list are called, for the description of the API.
+const (
+	familyFilters = "withSourceDevices: boolean, withSourceAssets: boolean, withSourceAdditions: boolean, withSourceChildren: boolean"
+	eventFilters  = "source: id, type, fragmentType, fragmentValue, dateFrom, dateTo, createdFrom, createdTo, lastUpdatedFrom, lastUpdatedTo, " + familyFilters
+	alarmFilters  = "source: id, type, status, severity, resolved: boolean, dateFrom, dateTo, createdFrom, createdTo, lastUpdatedFrom, lastUpdatedTo, " + familyFilters
+)
+
 func (a *API) eventRoutes() []route {
 	const all, one = "/event/events", "/event/events/{id}"
 	return []route{
 		{method: "GET", path: all, access: user, serve: listEvents,
-			doc: doc{Does: "List events", Query: "source: id, type, fragmentType, dateFrom, dateTo, createdFrom, createdTo, lastUpdatedFrom, lastUpdatedTo, revert: boolean, paging", Gives: "eventCollection", Also: "404 422"}},
+			doc: doc{Does: "List events", Query: eventFilters + ", revert: boolean, paging", Gives: "eventCollection", Also: "404 422"}},
 		{method: "POST", path: all, access: user, serve: createEvent,
 			doc: doc{Does: "Create an event", Takes: "newEvent", Gives: "event", Also: "404"}},
+		{method: "DELETE", path: all, access: having(eventAdmins...), serve: deleteEvents,
+			doc: doc{Does: "Delete events", Query: eventFilters, Also: "422"}},
 		{method: "GET", path: one, access: user, serve: readEvent,
 			doc: doc{Does: "Read an event", Gives: "event"}},
 		{method: "PUT", path: one, access: user, serve: updateEvent,
@@ -97,13 +106,29 @@ func updateEvent(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := c8yjson.PatchEvent(&e, body); err != nil {
+	u, err := c8yjson.ParseEventUpdate(e.ID, body)
+	if err != nil {
 		return err
 	}
-	if e, err = c.api.Telemetry.UpdateEvent(c.ctx(), c.tenant(), e); err != nil {
+	if e, err = c.api.Telemetry.UpdateEvent(c.ctx(), c.tenant(), u); err != nil {
 		return err
 	}
 	c.written(http.StatusOK, c8yjson.MediaEvent, func(w *c8yjson.Writer) { c8yjson.Event(w, c.base(), e) })
+	return nil
+}
+
+func deleteEvents(c *call) error {
+	if err := c.named("source", "dateFrom", "dateTo", "createdFrom", "createdTo"); err != nil {
+		return err
+	}
+	f, err := telemetryFilter(c, eventAdmins)
+	if err != nil {
+		return err
+	}
+	if err := c.api.Telemetry.DeleteEvents(c.ctx(), c.tenant(), f); err != nil {
+		return err
+	}
+	c.empty(http.StatusNoContent)
 	return nil
 }
 

@@ -9,15 +9,18 @@ import (
 	"mooring/server/platform"
 )
 
-// maxFilterValues bounds a comma list of statuses or severities.
-const maxFilterValues = 16
+// maxFilterValues bounds a comma list of statuses, severities or types.
+const maxFilterValues = 64
 
 // telemetryFilter reads the filters of measurements, events and alarms
-// (rest.md §6.4 to §6.6) and holds the caller to the source: without one of
-// roles, only what is their own can be listed, and it must be named.
+// (rest.md §6.4 to §6.6) and holds the caller to the source. Without one of
+// roles a device lists what is its own, and a person what they own and name.
 func telemetryFilter(c *call, roles []platform.Role) (platform.TelemetryFilter, error) {
 	q := c.query
 	f := platform.TelemetryFilter{Type: q.Get("type"), Fragment: q.Get("fragmentType")}
+	if f.Fragment != "" {
+		f.FragmentValue = q.Get("fragmentValue")
+	}
 	for name, into := range map[string]*time.Time{"dateFrom": &f.From, "dateTo": &f.To, "createdFrom": &f.CreatedFrom,
 		"createdTo": &f.CreatedTo, "lastUpdatedFrom": &f.UpdatedFrom, "lastUpdatedTo": &f.UpdatedTo} {
 		text := q.Get(name)
@@ -29,60 +32,111 @@ func telemetryFilter(c *call, roles []platform.Role) (platform.TelemetryFilter, 
 			return f, err
 		}
 	}
-	text := q.Get("source")
-	if text == "" {
-		if !c.who.HasAny(roles...) {
-			return f, forbidden()
+	return f, c.sources(&f, roles)
+}
+
+// sources reads whose telemetry is asked for.
+func (c *call) sources(f *platform.TelemetryFilter, roles []platform.Role) error {
+	text := c.query.Get("source")
+	kinds := c.relatives()
+	switch {
+	case text == "" && len(kinds) > 0:
+		return problem.New(problem.Unprocessable, "'source' must be given with 'withSource…'.", nil)
+	case text == "" && c.who.HasAny(roles...):
+		return nil
+	case text == "" && c.who.IsDevice():
+		own, err := c.api.Inventory.Resolve(c.ctx(), c.tenant(), platform.ExternalID{Type: platform.SerialType, Value: c.who.Device})
+		if err != nil {
+			return forbidden()
 		}
-		return f, nil
+		return c.family(f, own, allKinds)
+	case text == "":
+		return forbidden()
 	}
 	id, ok := platform.ParseID(text)
 	if !ok {
-		return f, problem.New(problem.Unprocessable, "'source' must be an identifier.", nil)
+		return problem.New(problem.Unprocessable, "'source' must be an identifier.", nil)
+	}
+	if !c.who.HasAny(roles...) { // else a source that is gone has an empty list
+		if err := c.mayUse(id, roles); err != nil {
+			return err
+		}
+	}
+	if len(kinds) > 0 {
+		return c.family(f, id, kinds)
 	}
 	f.Source = id
-	if c.who.HasAny(roles...) {
-		return f, nil // a source that is gone has an empty list
+	return nil
+}
+
+var allKinds = []platform.ChildKind{platform.ChildDevices, platform.ChildAssets, platform.ChildAdditions}
+
+// relatives are the hierarchies below the source that are asked for.
+func (c *call) relatives() []platform.ChildKind {
+	if c.query.Get("withSourceChildren") == "true" {
+		return allKinds
 	}
-	return f, c.mayUse(id, roles)
+	var kinds []platform.ChildKind
+	for i, name := range []string{"withSourceDevices", "withSourceAssets", "withSourceAdditions"} {
+		if c.query.Get(name) == "true" {
+			kinds = append(kinds, allKinds[i])
+		}
+	}
+	return kinds
+}
+
+// family selects an object and everything below it.
+func (c *call) family(f *platform.TelemetryFilter, root platform.ID, kinds []platform.ChildKind) error {
+	below, err := c.api.Inventory.Descendants(c.ctx(), c.tenant(), root, kinds, platform.MaxSources)
+	if err != nil {
+		return err
+	}
+	if len(below) == platform.MaxSources {
+		return problem.New(problem.Unprocessable, "The source has too many objects below it: name one that is further down.", nil)
+	}
+	f.Sources = append([]platform.ID{root}, below...)
+	return nil
 }
 
 // alarmFilter reads what only alarms have.
-func alarmFilter(c *call) (platform.TelemetryFilter, error) {
-	f, err := telemetryFilter(c, alarmReaders)
+func alarmFilter(c *call, roles []platform.Role) (platform.TelemetryFilter, error) {
+	f, err := telemetryFilter(c, roles)
 	if err != nil {
 		return f, err
 	}
-	statuses, err := commaList(c.query["status"])
-	if err != nil {
+	f.Type = ""
+	if f.Types, err = commaList(c.query["type"]); err != nil {
 		return f, err
 	}
-	for _, text := range statuses {
-		s, err := c8yjson.ParseAlarmStatus(text)
-		if err != nil {
-			return f, err
-		}
-		f.Statuses = append(f.Statuses, s)
-	}
-	severities, err := commaList(c.query["severity"])
-	if err != nil {
+	if f.Statuses, err = parseAll(c.query["status"], c8yjson.ParseAlarmStatus); err != nil {
 		return f, err
 	}
-	for _, text := range severities {
-		s, err := c8yjson.ParseSeverity(text)
-		if err != nil {
-			return f, err
-		}
-		f.Severities = append(f.Severities, s)
+	if f.Severities, err = parseAll(c.query["severity"], c8yjson.ParseSeverity); err != nil {
+		return f, err
 	}
-	switch resolved := c.query.Get("resolved"); {
-	case len(f.Statuses) > 0:
-	case resolved == "true":
+	switch c.query.Get("resolved") { // wins over status (OpenAPI)
+	case "true":
 		f.Statuses = []platform.AlarmStatus{platform.Cleared}
-	case resolved == "false":
+	case "false":
 		f.Statuses = []platform.AlarmStatus{platform.Active, platform.Acknowledged}
 	}
 	return f, nil
+}
+
+func parseAll[T any](values []string, parse func(string) (T, error)) ([]T, error) {
+	texts, err := commaList(values)
+	if err != nil {
+		return nil, err
+	}
+	var list []T
+	for _, text := range texts {
+		v, err := parse(text)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, v)
+	}
+	return list, nil
 }
 
 // commaList takes values apart that are given by commas or by repetition.
@@ -94,7 +148,7 @@ func commaList(values []string) ([]string, error) {
 				list = append(list, part)
 			}
 			if len(list) > maxFilterValues {
-				return nil, problem.New(problem.Unprocessable, "More than 16 values in a filter.", nil)
+				return nil, problem.New(problem.Unprocessable, "More than 64 values in a filter.", nil)
 			}
 		}
 	}
@@ -103,3 +157,14 @@ func commaList(values []string) ([]string, error) {
 
 // revert reports whether the caller wants the order that is not the default.
 func (c *call) revert() bool { return c.query.Get("revert") == "true" }
+
+// named refuses a change of a whole collection that selects by none of the
+// parameters: it would be everything there is.
+func (c *call) named(parameters ...string) error {
+	for _, p := range parameters {
+		if c.query.Get(p) != "" {
+			return nil
+		}
+	}
+	return problem.New(problem.Unprocessable, "At least one of these parameters must be given: "+strings.Join(parameters, ", ")+".", nil)
+}

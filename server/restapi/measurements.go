@@ -2,6 +2,7 @@ package restapi
 
 import (
 	"net/http"
+	"strings"
 
 	"mooring/server/c8yjson"
 	"mooring/server/platform"
@@ -16,9 +17,13 @@ func (a *API) measurementRoutes() []route {
 	const all, one = "/measurement/measurements", "/measurement/measurements/{id}"
 	return []route{
 		{method: "GET", path: all, access: user, serve: listMeasurements,
-			doc: doc{Does: "List measurements", Query: "source: id, type, fragmentType, valueFragmentType, valueFragmentSeries, dateFrom, dateTo, createdFrom, createdTo, lastUpdatedFrom, lastUpdatedTo, revert: boolean, paging", Gives: "measurementCollection", Also: "404 422"}},
+			doc: doc{Does: "List measurements", Query: "source: id, type, valueFragmentType, valueFragmentSeries, dateFrom, dateTo, revert: boolean, paging", Gives: "measurementCollection | text/csv", Also: "404 422"}},
 		{method: "POST", path: all, access: user, serve: createMeasurements,
 			doc: doc{Does: "Create one measurement, or several", Takes: "newMeasurement", Gives: "measurement | measurementCollection", Also: "404"}},
+		{method: "DELETE", path: all, access: having(measurementAdmins...), serve: deleteMeasurements,
+			doc: doc{Does: "Delete measurements", Query: "source: id, type, fragmentType, dateFrom, dateTo", Also: "422"}},
+		{method: "GET", path: all + "/series", access: user, serve: listSeries,
+			doc: doc{Does: "Read the values of series", Query: "source: id, dateFrom, dateTo, series, aggregationType, aggregationInterval, aggregationFunction, revert: boolean", Gives: "series", Also: "400 422"}},
 		{method: "GET", path: one, access: user, serve: readMeasurement,
 			doc: doc{Does: "Read a measurement", Gives: "measurement"}},
 		{method: "DELETE", path: one, access: having(measurementAdmins...), serve: deleteMeasurement,
@@ -37,6 +42,9 @@ func listMeasurements(c *call) error {
 	}
 	f.Fragment, f.Series = c.query.Get("valueFragmentType"), c.query.Get("valueFragmentSeries")
 	f.NewestFirst = c.revert()
+	if strings.HasPrefix(c.r.Header.Get("Accept"), "text/csv") {
+		return measurementsCSV(c, f, p.Page)
+	}
 	list, err := c.api.Telemetry.Measurements(c.ctx(), c.tenant(), f, p.Page)
 	if err != nil {
 		return err
@@ -110,6 +118,21 @@ func readMeasurement(c *call) error {
 		return err
 	}
 	c.answer(http.StatusOK, c8yjson.MediaMeasurement, func(w *c8yjson.Writer) { c8yjson.Measurement(w, c.base(), m) })
+	return nil
+}
+
+func deleteMeasurements(c *call) error {
+	if err := c.named("source", "dateFrom", "dateTo"); err != nil {
+		return err
+	}
+	f, err := telemetryFilter(c, measurementAdmins)
+	if err != nil {
+		return err
+	}
+	if err := c.api.Telemetry.DeleteMeasurements(c.ctx(), c.tenant(), f); err != nil {
+		return err
+	}
+	c.empty(http.StatusNoContent)
 	return nil
 }
 

@@ -64,8 +64,12 @@ var telemetryShapes = openapi.Shapes{
 	"newEvent":        openapi.JSON("source: sourceReference, type: string, text: string, time: string, *"),
 	"alarm": vendor(c8yjson.MediaAlarm, "id: id, self: uri, source: source, type: string, text: string, severity: CRITICAL|MAJOR|MINOR|WARNING, "+
 		"status: ACTIVE|ACKNOWLEDGED|CLEARED, count: integer, time: date, firstOccurrenceTime?: date, creationTime: date, lastUpdated: date, *"),
-	"alarmCollection": vendor(c8yjson.MediaAlarms, list("alarms", "alarm")),
-	"newAlarm":        openapi.JSON("source: sourceReference, type: string, text: string, severity: string, time: string, status?: string, *"),
+	"alarmCollection":     vendor(c8yjson.MediaAlarms, list("alarms", "alarm")),
+	"series":              openapi.JSON("values: object, series: [seriesName], truncated: boolean"),
+	"seriesName":          openapi.JSON("unit?: string, name: string, type: string"),
+	"alarmUpsert":         openapi.JSON("source: sourceReference, type: string, text?: string, severity?: string, time?: string, status?: string, *"),
+	"alarmUpsertResponse": vendor(c8yjson.MediaAlarmUpsert, "alarm: alarm, previousState?: alarm"),
+	"newAlarm":            openapi.JSON("source: sourceReference, type: string, text: string, severity: string, time: string, status?: string, *"),
 	"auditRecord": vendor(c8yjson.MediaAuditRecord, "id: id, self: uri, creationTime: date, time: date, type: string, activity: string, text: string, "+
 		"severity: string, user?: string, application?: string, source?: auditSource, changes?: [object]"),
 	"auditSource":           openapi.JSON("id: string, self?: uri"),

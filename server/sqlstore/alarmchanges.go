@@ -1,102 +1,132 @@
 package sqlstore
 
 import (
-	"encoding/json"
-
+	"mooring/internal/problem"
 	"mooring/server/platform"
 )
 
-// lockAlarms comes before the first change of an alarm in a command.
-func (s *session) lockAlarms() error {
-	if s.d.alarmLock == "" {
+// alarmCommand changes alarms in one transaction and writes their audit rows.
+type alarmCommand struct {
+	*session
+	t       tenantKey
+	by      string // user
+	newID   func() (platform.ID, error)
+	outcome *platform.Outcome
+}
+
+// begin comes before the first change of an alarm in a command.
+func (c *alarmCommand) begin() error {
+	if c.d.alarmLock == "" {
 		return nil
 	}
-	return s.run(s.d.alarmLock)
+	return c.run(c.d.alarmLock)
 }
 
-// raiseAlarms adds alarms. The unique index over alarms that are not cleared
-// finds the one that is there already; an alarm that comes in cleared is
-// always a new row.
-func (s *session) raiseAlarms(t tenantKey, list []platform.Alarm, outcome *platform.Outcome) error {
-	for _, a := range list {
-		if err := s.run("INSERT INTO alarms (tenant, "+alarmColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-			ON CONFLICT (tenant, source, type) WHERE status <> 'CLEARED' DO UPDATE SET count = alarms.count + 1,
-			first_occurrence = CASE WHEN alarms.count = 1 THEN alarms.time ELSE alarms.first_occurrence END,
-			text = excluded.text, severity = excluded.severity, time = excluded.time, updated = excluded.updated, body = excluded.body`,
-			t, a.ID, a.Source, a.Type, a.Text, string(a.Severity), string(a.Status), a.Time, a.FirstOccurrence, max(a.Count, 1),
-			a.Created, a.Updated, []byte(a.Body)); err != nil {
-			return err
-		}
-		if err := s.note(outcome, t, a); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// note adds what became of an alarm that was raised to the outcome, if
-// somebody asks for it.
-func (s *session) note(outcome *platform.Outcome, t tenantKey, a platform.Alarm) error {
-	if outcome == nil {
+func (c *alarmCommand) apply(raised []platform.Alarm, changes []platform.AlarmChange) error {
+	if len(raised)+len(changes) == 0 {
 		return nil
 	}
-	which, key := "source = $2 AND type = $3 AND status <> 'CLEARED'", []any{t, a.Source, a.Type}
-	if a.Status == platform.Cleared {
-		which, key = "id = $2", []any{t, a.ID}
-	}
-	stored, err := one(s, "alarm", scanAlarm, "SELECT "+alarmColumns+" FROM alarms WHERE tenant = $1 AND "+which, key...)
-	outcome.Alarms = append(outcome.Alarms, stored)
-	return err
-}
-
-func (s *session) changeAlarms(t tenantKey, list []platform.AlarmChange, outcome *platform.Outcome) error {
-	for _, c := range list {
-		if err := s.changeAlarm(t, c, outcome); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// changeAlarm changes the alarm that is not cleared; there is at most one.
-func (s *session) changeAlarm(t tenantKey, c platform.AlarmChange, outcome *platform.Outcome) error {
-	a, found, err := first(s, scanAlarm, "SELECT "+alarmColumns+` FROM alarms
-		WHERE tenant = $1 AND source = $2 AND type = $3 AND status <> 'CLEARED'`+s.d.lockRow, t, c.Source, c.Type)
-	if err != nil || !found {
+	if err := c.begin(); err != nil {
 		return err
 	}
-	if c.Severity != "" {
-		a.Severity = c.Severity
+	for _, a := range raised {
+		if err := c.raise(a); err != nil {
+			return err
+		}
 	}
-	if c.Status != "" {
-		a.Status = c.Status
+	for _, ch := range changes {
+		if err := c.change(ch); err != nil {
+			return err
+		}
 	}
-	body, err := without(a.Body, c.Remove)
+	return nil
+}
+
+// raise adds an alarm. The unique index over alarms that are not cleared finds
+// the one that is there already; an alarm that comes in cleared is always a new
+// row.
+func (c *alarmCommand) raise(a platform.Alarm) error {
+	a.Count = max(a.Count, 1)
+	stored, err := one(c.session, "alarm", scanAlarm, "INSERT INTO alarms (tenant, "+alarmColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+		ON CONFLICT (tenant, source, type) WHERE status <> 'CLEARED' DO UPDATE SET count = alarms.count + 1,
+		first_occurrence = CASE WHEN alarms.count = 1 THEN alarms.time ELSE alarms.first_occurrence END,
+		text = excluded.text, severity = excluded.severity, time = excluded.time, updated = excluded.updated, body = excluded.body
+		RETURNING `+alarmColumns,
+		c.t, a.ID, a.Source, a.Type, a.Text, string(a.Severity), string(a.Status), a.Time, a.FirstOccurrence, a.Count,
+		a.Created, a.Updated, []byte(a.Body))
 	if err != nil {
 		return err
 	}
-	if outcome != nil {
-		a.Updated, a.Body = c.At, body
-		outcome.Alarms = append(outcome.Alarms, a)
+	c.told(stored)
+	if stored.ID != a.ID {
+		return nil // counted up: not worth an audit row (OpenAPI, POST /alarm/alarms)
 	}
-	return s.run("UPDATE alarms SET severity = $3, status = $4, updated = $5, body = $6 WHERE tenant = $1 AND id = $2",
-		t, a.ID, string(a.Severity), string(a.Status), c.At, body)
+	return c.auditCreated(stored)
 }
 
-// without removes members of a JSON object.
-func without(body []byte, names []string) ([]byte, error) {
-	if len(body) == 0 || len(names) == 0 {
-		return body, nil
+// told adds an alarm as it is now to the outcome, if somebody asks for it.
+func (c *alarmCommand) told(a platform.Alarm) {
+	if c.outcome != nil {
+		c.outcome.Alarms = append(c.outcome.Alarms, a)
 	}
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(body, &members); err != nil {
-		return nil, err
+}
+
+// open reads the alarm that is not cleared; there is at most one.
+func (c *alarmCommand) open(source platform.ID, alarmType string) (platform.Alarm, bool, error) {
+	return first(c.session, scanAlarm, "SELECT "+alarmColumns+` FROM alarms
+		WHERE tenant = $1 AND source = $2 AND type = $3 AND status <> 'CLEARED'`+c.d.lockRow, c.t, source, alarmType)
+}
+
+// change changes the alarm that is not cleared, if there is one.
+func (c *alarmCommand) change(ch platform.AlarmChange) error {
+	a, found, err := c.open(ch.Source, ch.Type)
+	if err != nil || !found {
+		return err
 	}
-	for _, name := range names {
-		delete(members, name)
+	after, err := c.update(a, platform.AlarmUpdate{At: ch.At, Severity: ch.Severity, Status: ch.Status, Remove: ch.Remove})
+	c.told(after)
+	return err
+}
+
+// update carries out u on the alarm that was just read and locked.
+func (c *alarmCommand) update(a platform.Alarm, u platform.AlarmUpdate) (platform.Alarm, error) {
+	before := a
+	if u.Text != nil {
+		a.Text = *u.Text
 	}
-	if len(members) == 0 {
-		return nil, nil
+	if u.Severity != "" {
+		a.Severity = u.Severity
 	}
-	return json.Marshal(members)
+	if u.Status != "" {
+		a.Status = u.Status
+	}
+	a.Updated = u.At
+	var err error
+	if a.Body, err = patched(a.Body, u.Set, u.Remove); err != nil {
+		return a, err
+	}
+	if err := c.run("UPDATE alarms SET text = $3, severity = $4, status = $5, updated = $6, body = $7 WHERE tenant = $1 AND id = $2",
+		c.t, a.ID, a.Text, string(a.Severity), string(a.Status), a.Updated, []byte(a.Body)); err != nil {
+		return a, err
+	}
+	return a, c.auditUpdated(before, a)
+}
+
+// setStatus changes the status of one alarm. done is false if it has that
+// status, is gone, or would be a second one that is not cleared.
+func (c *alarmCommand) setStatus(id platform.ID, u platform.AlarmUpdate) (a platform.Alarm, done bool, err error) {
+	a, err = one(c.session, "alarm", scanAlarm, "SELECT "+alarmColumns+" FROM alarms WHERE tenant = $1 AND id = $2"+c.d.lockRow, c.t, id)
+	if problem.KindOf(err) == problem.NotFound || err == nil && a.Status == u.Status {
+		return a, false, nil
+	}
+	if err != nil {
+		return a, false, err
+	}
+	if a.Status == platform.Cleared {
+		if _, taken, err := c.open(a.Source, a.Type); taken || err != nil {
+			return a, false, err
+		}
+	}
+	a, err = c.update(a, u)
+	return a, err == nil, err
 }

@@ -24,28 +24,19 @@ func (s *Store) Alarm(ctx context.Context, tenant platform.TenantID, id platform
 	})
 }
 
-func alarmsWhere(columns string, t tenantKey, f platform.TelemetryFilter) *selection {
-	q := telemetryWhere("alarms", columns, t, f)
-	q.between("created", f.CreatedFrom, f.CreatedTo)
-	q.between("updated", f.UpdatedFrom, f.UpdatedTo)
-	in(q, "status", f.Statuses, func(v platform.AlarmStatus) any { return string(v) })
-	in(q, "severity", f.Severities, func(v platform.Severity) any { return string(v) })
-	return q
-}
-
 func alarmBody(a *platform.Alarm) []byte { return a.Body }
 
 // Alarms implements platform.Telemetry.
 func (s *Store) Alarms(ctx context.Context, tenant platform.TenantID, f platform.TelemetryFilter, page platform.Page) (platform.List[platform.Alarm], error) {
 	return readTenant(ctx, s, s.telemetryR, tenant, func(tx *session, t tenantKey) (platform.List[platform.Alarm], error) {
-		return filtered(tx, alarmsWhere(alarmColumns, t, f), page, f, scanAlarm, alarmBody)
+		return filtered(tx, tx.d.alarmsWhere(alarmColumns, t, f), page, f, scanAlarm, alarmBody)
 	})
 }
 
 // CountAlarms implements platform.Telemetry.
 func (s *Store) CountAlarms(ctx context.Context, tenant platform.TenantID, f platform.TelemetryFilter) (int64, error) {
 	return readTenant(ctx, s, s.telemetryR, tenant, func(tx *session, t tenantKey) (int64, error) {
-		q := alarmsWhere(alarmColumns, t, f)
+		q := tx.d.alarmsWhere(alarmColumns, t, f)
 		if f.Fragment == "" {
 			return q.count(tx)
 		}
@@ -59,18 +50,5 @@ func (s *Store) OpenAlarm(ctx context.Context, tenant platform.TenantID, source 
 	return readTenant(ctx, s, s.telemetryR, tenant, func(tx *session, t tenantKey) (platform.Alarm, error) {
 		return one(tx, "alarm", scanAlarm, "SELECT "+alarmColumns+` FROM alarms
 			WHERE tenant = $1 AND source = $2 AND type = $3 AND status <> 'CLEARED'`, t, source, alarmType)
-	})
-}
-
-// UpdateAlarm implements platform.Telemetry: source and creation time stay.
-// Conflict if it would be a second one that is not cleared.
-func (s *Store) UpdateAlarm(ctx context.Context, tenant platform.TenantID, a platform.Alarm) error {
-	return s.writeTelemetry(ctx, tenant, func(tx *session, t tenantKey) error {
-		if err := tx.lockAlarms(); err != nil {
-			return err
-		}
-		return tx.must("alarm", `UPDATE alarms SET type = $3, text = $4, severity = $5, status = $6, time = $7, first_occurrence = $8,
-			count = $9, updated = $10, body = $11 WHERE tenant = $1 AND id = $2`, t, a.ID, a.Type, a.Text, string(a.Severity),
-			string(a.Status), a.Time, a.FirstOccurrence, a.Count, a.Updated, []byte(a.Body))
 	})
 }

@@ -61,7 +61,11 @@ func (s *session) insertAudits(rows []auditRow) error {
 	return nil
 }
 
-func (s *session) insertAudit(r auditRow) error {
+func (s *session) insertAudit(r auditRow) error { return s.insertAuditInto("audits", r) }
+
+// insertAuditInto writes a row to the log or to the outbox. A row that is there
+// is the same: IDs are never given twice.
+func (s *session) insertAuditInto(table string, r auditRow) error {
 	if r.Severity == "" {
 		r.Severity = "information"
 	}
@@ -69,7 +73,8 @@ func (s *session) insertAudit(r auditRow) error {
 	if !r.Created.IsZero() {
 		created = r.Created.UnixMilli()
 	}
-	return s.run("INSERT INTO audits (tenant, "+auditColumns+") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+	return s.run("INSERT INTO "+table+" (tenant, "+auditColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+		ON CONFLICT (tenant, id) DO NOTHING`,
 		r.tenant, r.id, r.At, clean(r.Type), clean(r.Activity), clean(r.Text), clean(r.User), clean(r.Severity), clean(r.Source),
 		clean(r.Application), []byte(r.Changes), created)
 }
@@ -99,25 +104,65 @@ func (s *Store) AppendAudit(ctx context.Context, records ...platform.AuditRecord
 
 // AuditRecord implements platform.Audits.
 func (s *Store) AuditRecord(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.AuditRecord, error) {
+	if err := s.forwardAudits(ctx); err != nil {
+		return platform.AuditRecord{}, err
+	}
 	return readOne(ctx, s, tenant, func(tx *session, t tenantKey) (platform.AuditRecord, error) {
 		return one(tx, "audit record", scanAudit(tenant),
 			"SELECT "+auditColumns+" FROM audits WHERE tenant = $1 AND id = $2", t, id)
 	})
 }
 
+func auditsWhere(columns string, t tenantKey, f platform.AuditFilter) *selection {
+	q := selection{columns: columns, from: "audits", order: "id DESC"}
+	q.and("tenant = ?", t)
+	for _, c := range []struct{ column, value string }{{"source", f.Source}, {"user_name", f.User}} {
+		if c.value != "" {
+			q.and(c.column + " <> ''") // as the index says it
+			q.equal(c.column, c.value)
+		}
+	}
+	q.equal("type", f.Type)
+	q.equal("application", f.Application)
+	q.between("at", f.From, f.To)
+	if f.OldestFirst {
+		q.order = "id"
+	}
+	return &q
+}
+
 // AuditRecords implements platform.Audits.
 func (s *Store) AuditRecords(ctx context.Context, tenant platform.TenantID, f platform.AuditFilter, page platform.Page) (platform.List[platform.AuditRecord], error) {
+	if err := s.forwardAudits(ctx); err != nil {
+		return platform.List[platform.AuditRecord]{}, err
+	}
 	return readOne(ctx, s, tenant, func(tx *session, t tenantKey) (platform.List[platform.AuditRecord], error) {
-		q := selection{columns: auditColumns, from: "audits", order: "id DESC"}
-		q.and("tenant = ?", t)
-		q.equal("type", f.Type)
-		q.equal("user_name", f.User)
-		q.equal("source", f.Source)
-		q.equal("application", f.Application)
-		q.between("at", f.From, f.To)
-		if f.OldestFirst {
-			q.order = "id"
-		}
-		return list(tx, &q, page, scanAudit(tenant))
+		return list(tx, auditsWhere(auditColumns, t, f), page, scanAudit(tenant))
 	})
+}
+
+// DropAudits implements platform.Expiry.
+func (s *Store) DropAudits(ctx context.Context, tenant platform.TenantID, f platform.AuditFilter) (int, error) {
+	if err := s.forwardAudits(ctx); err != nil {
+		return 0, err
+	}
+	key, err := s.tenantKey(ctx, tenant)
+	if err != nil {
+		return 0, err
+	}
+	ids, err := read1(ctx, s.reads, func(tx *session) ([]platform.ID, error) {
+		q := auditsWhere("id", key, f)
+		q.order = "at"
+		text, args := q.paged(platform.Page{Number: 1, Size: platform.MaxDeleted - 1}) // one more
+		return all(tx, (*row).id, text, args...)
+	})
+	if err != nil || len(ids) == 0 {
+		return 0, err
+	}
+	n := 0
+	err = s.identity.do(ctx, func(tx *session) (err error) {
+		n, err = tx.deleteRows("audits", key, ids)
+		return err
+	})
+	return n, err
 }

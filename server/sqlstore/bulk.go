@@ -51,6 +51,9 @@ func (s *session) insertMeasurements(t tenantKey, list []platform.Measurement) e
 				return err
 			}
 		}
+		if err := s.noteSeries(t, m); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -61,3 +61,14 @@ func (s *Store) LastChange(ctx context.Context) (int64, error) {
 		return one(tx, "change number", (*row).int, "SELECT number FROM change_head")
 	})
 }
+
+// DropChanges implements platform.Expiry.
+func (s *Store) DropChanges(ctx context.Context, upTo int64) (int, error) {
+	var n int64
+	err := s.identity.do(ctx, func(tx *session) (err error) {
+		n, err = tx.exec(`DELETE FROM changes WHERE number IN (SELECT number FROM changes
+			WHERE number <= $1 AND number < (SELECT number FROM change_head) ORDER BY number LIMIT $2)`, upTo, platform.MaxDeleted)
+		return err
+	})
+	return int(n), err
+}

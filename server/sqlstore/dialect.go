@@ -25,6 +25,12 @@ type dialect struct {
 	// migrationLock keeps two nodes from migrating at once; it holds until the end
 	// of the transaction.
 	migrationLock string
+	// indexed is the text by which a table is read through an index of that name.
+	// SQLite, which keeps no statistics here, may else take one that fits worse.
+	indexed func(table, index string) string
+	// alarmAudits is the table that takes the audit rows of alarms: the log itself,
+	// or in another file what is on its way there (outbox.go).
+	alarmAudits string
 	// bulk inserts measurements. In SQLite one row a statement is the fastest.
 	bulk []bulkInsert
 	// classify gives an error of the engine its kind.
@@ -38,9 +44,12 @@ var sqliteDialect = &dialect{
 	begin:    "BEGIN IMMEDIATE",
 	lookup:   context.WithoutCancel,
 	position: "instr",
+	indexed:  func(table, index string) string { return table + " INDEXED BY " + index },
 	bulk:     bulkInserts(1),
-	classify: classifySQLite,
-	again:    func(error) bool { return false },
+
+	alarmAudits: outboxTable,
+	classify:    classifySQLite,
+	again:       func(error) bool { return false },
 }
 
 var postgresDialect = &dialect{
@@ -52,6 +61,8 @@ var postgresDialect = &dialect{
 	nudge:         "SELECT pg_notify('" + changeChannel + "', '')",
 	migrationLock: "SELECT pg_advisory_xact_lock(7235421906)", // numbers that are ours alone in the database
 	alarmLock:     "SELECT pg_advisory_xact_lock(7235421907)",
+	indexed:       func(table, _ string) string { return table },
+	alarmAudits:   "audits",
 	bulk:          bulkInserts(64, 8, 1),
 	classify:      classifyPostgres,
 	again:         isSerializationFailure,

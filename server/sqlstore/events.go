@@ -36,19 +36,30 @@ func (s *Store) Event(ctx context.Context, tenant platform.TenantID, id platform
 // Events implements platform.Telemetry.
 func (s *Store) Events(ctx context.Context, tenant platform.TenantID, f platform.TelemetryFilter, page platform.Page) (platform.List[platform.Event], error) {
 	return readTenant(ctx, s, s.telemetryR, tenant, func(tx *session, t tenantKey) (platform.List[platform.Event], error) {
-		q := telemetryWhere("events", eventColumns, t, f)
-		q.between("created", f.CreatedFrom, f.CreatedTo)
-		q.between("updated", f.UpdatedFrom, f.UpdatedTo)
-		return filtered(tx, q, page, f, scanEvent, func(e *platform.Event) []byte { return e.Body })
+		return filtered(tx, tx.d.eventsWhere(eventColumns, t, f), page, f, scanEvent, func(e *platform.Event) []byte { return e.Body })
 	})
 }
 
-// UpdateEvent implements platform.Telemetry: source and creation time stay.
-func (s *Store) UpdateEvent(ctx context.Context, tenant platform.TenantID, e platform.Event) error {
-	return s.writeTelemetry(ctx, tenant, func(tx *session, t tenantKey) error {
-		return tx.must("event", "UPDATE events SET type = $3, text = $4, time = $5, updated = $6, body = $7 WHERE tenant = $1 AND id = $2",
-			t, e.ID, e.Type, e.Text, e.Time, e.Updated, []byte(e.Body))
+// UpdateEvent implements platform.Telemetry: fields that the update does not
+// set stay, whatever else happens at the same time.
+func (s *Store) UpdateEvent(ctx context.Context, tenant platform.TenantID, u platform.EventUpdate) (platform.Event, error) {
+	var e platform.Event
+	err := s.writeTelemetry(ctx, tenant, func(tx *session, t tenantKey) (err error) {
+		e, err = one(tx, "event", scanEvent, "SELECT "+eventColumns+" FROM events WHERE tenant = $1 AND id = $2"+tx.d.lockRow, t, u.ID)
+		if err != nil {
+			return err
+		}
+		if u.Text != nil {
+			e.Text = *u.Text
+		}
+		if e.Body, err = patched(e.Body, u.Set, u.Remove); err != nil {
+			return err
+		}
+		e.Updated = u.At
+		return tx.run("UPDATE events SET text = $3, updated = $4, body = $5 WHERE tenant = $1 AND id = $2",
+			t, e.ID, e.Text, e.Updated, []byte(e.Body))
 	})
+	return e, err
 }
 
 // DeleteEvent implements platform.Telemetry.

@@ -26,7 +26,10 @@ func (s *Store) Measurement(ctx context.Context, tenant platform.TenantID, id pl
 // Measurements implements platform.Telemetry.
 func (s *Store) Measurements(ctx context.Context, tenant platform.TenantID, f platform.TelemetryFilter, page platform.Page) (platform.List[platform.Measurement], error) {
 	return readTenant(ctx, s, s.telemetryR, tenant, func(tx *session, t tenantKey) (platform.List[platform.Measurement], error) {
-		q := telemetryWhere("measurements", measurementColumns, t, f)
+		if err := tx.narrow(t, &f); err != nil {
+			return platform.List[platform.Measurement]{}, err
+		}
+		q := tx.d.telemetryWhere("measurements", measurementColumns, t, f)
 		return filtered(tx, q, page, f, scanMeasurement, func(m *platform.Measurement) []byte { return m.Body })
 	})
 }

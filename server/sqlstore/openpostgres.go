@@ -29,6 +29,7 @@ func OpenPostgres(ctx context.Context, dsn string, opts Options) (*Store, error)
 	telemetry := &writer{
 		d: postgresDialect, open: open, log: opts.Log.With("writer", "telemetry"),
 		queue: newQueue(opts.MaxQueued, opts.MaxQueuedBytes), optimistic: true, c: c,
+		known: newKnownSeries(),
 	}
 	telemetry.start()
 	writes := newPool(postgresDialect, opts.Connections, open)

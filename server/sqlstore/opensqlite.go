@@ -35,6 +35,7 @@ func OpenSQLite(ctx context.Context, dir string, opts Options) (*Store, error) {
 	identity, telemetry, binary := files[0], files[1], files[2]
 	identity.writer.onCommit = opts.OnCommit
 	telemetry.writer.optimistic = true
+	telemetry.writer.known = newKnownSeries()
 	for _, f := range files {
 		f.writer.start()
 	}

@@ -9,7 +9,8 @@ import (
 )
 
 // Lists that grow without end are read in the order of an index: a page costs
-// what it shows, not what lies behind it.
+// what it shows, not what lies behind it. Only rows of the same millisecond may
+// be sorted.
 func TestListsFollowAnIndex(t *testing.T) {
 	s, err := OpenSQLite(t.Context(), t.TempDir(), Options{})
 	if err != nil {
@@ -28,9 +29,9 @@ func TestListsFollowAnIndex(t *testing.T) {
 	}
 	for _, tt := range tests {
 		for table, columns := range map[string]string{"measurements": measurementColumns, "events": eventColumns, "alarms": alarmColumns} {
-			text, args := telemetryWhere(table, columns, 1, tt.filter).paged(platform.Page{Number: 1, Size: 5})
+			text, args := sqliteDialect.telemetryWhere(table, columns, 1, tt.filter).paged(platform.Page{Number: 1, Size: 5})
 			plan := explain(t, s.telemetryR, text, args)
-			if !strings.Contains(plan, "INDEX "+table+tt.want) || strings.Contains(plan, "TEMP B-TREE") {
+			if !strings.Contains(plan, "INDEX "+table+tt.want) || strings.Contains(strings.ReplaceAll(plan, "TEMP B-TREE FOR LAST TERM", ""), "TEMP B-TREE") {
 				t.Errorf("%s %+v: got plan %s", table, tt.filter, plan)
 			}
 		}

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"time"
 
 	"mooring/server/platform"
 )
@@ -91,4 +92,15 @@ func (s *Store) Refusals(ctx context.Context, tenant platform.TenantID, cn strin
 		q.equal("cn", cn)
 		return list(tx, &q, page, scanRefusal(tenant))
 	})
+}
+
+// DropRefusals implements platform.Expiry.
+func (s *Store) DropRefusals(ctx context.Context, before time.Time) (int, error) {
+	var n int64
+	err := s.identity.do(ctx, func(tx *session) (err error) {
+		n, err = tx.exec("DELETE FROM refusals WHERE seq IN (SELECT seq FROM refusals WHERE at < $1 ORDER BY at LIMIT $2)",
+			before, platform.MaxDeleted)
+		return err
+	})
+	return int(n), err
 }

@@ -25,9 +25,10 @@ type session struct {
 	ctx     context.Context
 	c       conn
 	d       *dialect
-	gotRow  bool     // a query had a row
-	changes []change // what the command reports, numbered when it ends
-	bulk    bulk     // measurements that wait for their INSERT
+	gotRow  bool         // a query had a row
+	changes []change     // what the command reports, numbered when it ends
+	bulk    bulk         // measurements that wait for their INSERT
+	known   *knownSeries // nil where no telemetry is written
 }
 
 // exec runs a statement; arguments as bind takes them.

@@ -95,7 +95,8 @@ type Store struct {
 	tenants tenantKeys
 	ids     idBlock
 
-	listen func(context.Context) (*pgx.Conn, error) // nil: no other node writes
+	listen     func(context.Context) (*pgx.Conn, error) // nil: no other node writes
+	forwarding sync.Mutex                               // held by who empties the outbox
 
 	close func() error
 	once  sync.Once

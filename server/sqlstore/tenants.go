@@ -41,6 +41,10 @@ func (s *Store) CreateTenant(ctx context.Context, t platform.Tenant, admin platf
 	if err != nil {
 		return err
 	}
+	rule, err := s.NewID(ctx)
+	if err != nil {
+		return err
+	}
 	return s.identity.do(ctx, func(tx *session) error {
 		key, found, err := first(tx, (*row).int, `INSERT INTO tenants (id, domain, created, live) VALUES ($1, NULLIF($2, ''), $3, TRUE)
 			ON CONFLICT (id) DO UPDATE SET domain = excluded.domain, created = excluded.created, live = TRUE
@@ -55,6 +59,9 @@ func (s *Store) CreateTenant(ctx context.Context, t platform.Tenant, admin platf
 			if err := tx.putUser(tenantKey(key), admin); err != nil {
 				return err
 			}
+		}
+		if err := tx.putRetentionRule(tenantKey(key), defaultRetention(rule)); err != nil {
+			return err
 		}
 		tx.changed(tenantKey(key), t.ID, platform.ChangeTenant, "")
 		for i, a := range audit {

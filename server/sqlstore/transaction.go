@@ -94,6 +94,7 @@ func (t *transaction) saved(c *command) ([]platform.Change, error) {
 	c.err = err
 	if err != nil {
 		t.drop()
+		t.known.forget()
 		if err := t.run("ROLLBACK TO SAVEPOINT command"); err != nil {
 			return nil, unavailable(fmt.Errorf("roll back a command that failed with %v: %w", c.err, err))
 		}
@@ -127,5 +128,6 @@ func (t *transaction) commit() error {
 // after some errors.
 func (t *transaction) rollback() {
 	t.drop()
+	t.known.forget()
 	_ = t.run("ROLLBACK")
 }

@@ -25,6 +25,7 @@ type writer struct {
 	// savepoints if a command fails: right where commands hardly ever fail.
 	optimistic bool
 
+	known   *knownSeries // of the telemetry
 	queue   *queue
 	stopped chan struct{}
 	c       conn // used by the goroutine only; nil: to be opened
@@ -118,7 +119,7 @@ func (w *writer) attempt(batch []*command) ([]platform.Change, error) {
 		if err := w.connect(); err != nil {
 			return nil, err
 		}
-		t := transaction{session: session{ctx: context.Background(), c: w.c, d: w.d}}
+		t := transaction{session: session{ctx: context.Background(), c: w.c, d: w.d, known: w.known}}
 		changes, err := t.carryOut(batch, w.optimistic)
 		if err == nil || attempt == maxAttempts || !w.d.again(err) && !(w.c.broken() && !t.begun) {
 			return changes, err

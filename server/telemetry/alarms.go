@@ -11,8 +11,8 @@ import (
 
 // RaiseAlarm raises an alarm and returns what is stored now: a new alarm, or
 // the one of the same source and type that is not cleared, counted up
-// (rest.md §6.6).
-func (s *Service) RaiseAlarm(ctx context.Context, tenant platform.TenantID, a platform.Alarm) (platform.Alarm, error) {
+// (rest.md §6.6). by is the user who does so; empty: the server.
+func (s *Service) RaiseAlarm(ctx context.Context, tenant platform.TenantID, by string, a platform.Alarm) (platform.Alarm, error) {
 	if err := check(a.Type, a.Text, a.Body); err != nil {
 		return a, err
 	}
@@ -29,17 +29,14 @@ func (s *Service) RaiseAlarm(ctx context.Context, tenant platform.TenantID, a pl
 	if a.ID, err = s.ids.NewID(ctx); err != nil {
 		return a, err
 	}
-	if err := s.submit(ctx, platform.Batch{Tenant: tenant, Alarms: []platform.Alarm{a}}); err != nil {
+	outcome := &platform.Outcome{}
+	if err := s.submit(ctx, platform.Batch{Tenant: tenant, By: by, Alarms: []platform.Alarm{a}, Outcome: outcome}); err != nil {
 		return a, err
 	}
-	if mode := platform.ModeOf(ctx); mode == platform.ModeTransient || mode == platform.ModeCEP {
-		return a, nil
+	if len(outcome.Alarms) == 0 {
+		return a, nil // nothing was stored, as the mode wants it
 	}
-	stored, err := s.store.Alarm(ctx, tenant, a.ID)
-	if errors.Is(err, problem.NotFound) {
-		stored, err = s.store.OpenAlarm(ctx, tenant, a.Source, a.Type)
-	}
-	return stored, notFound("alarm", err)
+	return outcome.Alarms[0], nil
 }
 
 // Alarm returns one alarm.
@@ -58,16 +55,63 @@ func (s *Service) CountAlarms(ctx context.Context, tenant platform.TenantID, f p
 	return s.store.CountAlarms(ctx, tenant, f)
 }
 
-// UpdateAlarm replaces text, severity, status and body of an alarm and returns
-// it.
-func (s *Service) UpdateAlarm(ctx context.Context, tenant platform.TenantID, a platform.Alarm) (platform.Alarm, error) {
-	if err := check(a.Type, a.Text, a.Body); err != nil {
-		return a, err
+// UpdateAlarm changes what u sets and returns the alarm as it is then.
+func (s *Service) UpdateAlarm(ctx context.Context, tenant platform.TenantID, u platform.AlarmUpdate) (platform.Alarm, error) {
+	if err := checkUpdate(u.Text, u.Set); err != nil {
+		return platform.Alarm{}, err
 	}
-	a.Updated = platform.Millis(s.now())
-	if err := s.store.UpdateAlarm(ctx, tenant, a); err != nil {
-		return a, notFound("alarm", err)
+	u.At = platform.Millis(s.now())
+	_, after, err := s.store.UpdateAlarm(ctx, tenant, u)
+	if errors.Is(err, problem.Conflict) {
+		return after, secondAlarm(err)
 	}
-	return a, s.tell(ctx, platform.Notice{Tenant: tenant, API: platform.NoticeAlarms, Action: platform.NoticeUpdate,
-		Source: a.Source, ID: a.ID, Type: a.Type, Object: a})
+	if err != nil {
+		return after, notFound("alarm", err)
+	}
+	return after, s.tellAlarms(ctx, tenant, platform.NoticeUpdate, after)
+}
+
+func secondAlarm(err error) error {
+	return problem.WithCode(problem.Conflict, "alarm/Duplicate", "There is another alarm of this source and type that is not cleared.", err)
+}
+
+// UpsertAlarm updates the alarm of that source and type that is not cleared, or
+// raises a new one. before is nil if there was none.
+func (s *Service) UpsertAlarm(ctx context.Context, tenant platform.TenantID, u platform.AlarmUpsert) (before *platform.Alarm, after platform.Alarm, err error) {
+	if err := check(u.Alarm.Type, u.Alarm.Text, u.Alarm.Body); err != nil {
+		return nil, after, err
+	}
+	now := platform.Millis(s.now())
+	u.Update.At, u.Alarm.Created, u.Alarm.Updated, u.Alarm.Count = now, now, now, 1
+	if u.Alarm.Time.IsZero() {
+		u.Alarm.Time = now
+	}
+	if u.Alarm.ID, err = s.ids.NewID(ctx); err != nil {
+		return nil, after, err
+	}
+	was, after, found, err := s.store.UpsertAlarm(ctx, tenant, u)
+	if err != nil {
+		return nil, after, err
+	}
+	if found {
+		return &was, after, s.tellAlarms(ctx, tenant, platform.NoticeUpdate, after)
+	}
+	return nil, after, s.tellAlarms(ctx, tenant, platform.NoticeCreate, after)
+}
+
+// SetAlarmStatus gives every alarm that f selects the status.
+func (s *Service) SetAlarmStatus(ctx context.Context, tenant platform.TenantID, by string, f platform.TelemetryFilter, status platform.AlarmStatus) error {
+	at := platform.Millis(s.now())
+	return s.each(ctx, tenant, platform.Alarms, f, func(ids []platform.ID) error {
+		changed, err := s.store.SetAlarmStatus(ctx, tenant, ids, status, at, by)
+		if err != nil {
+			return err
+		}
+		return s.tellAlarms(ctx, tenant, platform.NoticeUpdate, changed...)
+	})
+}
+
+// DeleteAlarms removes every alarm that f selects.
+func (s *Service) DeleteAlarms(ctx context.Context, tenant platform.TenantID, f platform.TelemetryFilter) error {
+	return s.deleteAll(ctx, tenant, platform.Alarms, f)
 }

@@ -35,17 +35,23 @@ func (s *Service) Events(ctx context.Context, tenant platform.TenantID, f platfo
 	return s.store.Events(ctx, tenant, f, page)
 }
 
-// UpdateEvent replaces text and body of an event and returns it.
-func (s *Service) UpdateEvent(ctx context.Context, tenant platform.TenantID, e platform.Event) (platform.Event, error) {
-	if err := check(e.Type, e.Text, e.Body); err != nil {
-		return e, err
+// UpdateEvent changes what u sets and returns the event as it is then.
+func (s *Service) UpdateEvent(ctx context.Context, tenant platform.TenantID, u platform.EventUpdate) (platform.Event, error) {
+	if err := checkUpdate(u.Text, u.Set); err != nil {
+		return platform.Event{}, err
 	}
-	e.Updated = platform.Millis(s.now())
-	if err := s.store.UpdateEvent(ctx, tenant, e); err != nil {
+	u.At = platform.Millis(s.now())
+	e, err := s.store.UpdateEvent(ctx, tenant, u)
+	if err != nil {
 		return e, notFound("event", err)
 	}
 	return e, s.tell(ctx, platform.Notice{Tenant: tenant, API: platform.NoticeEvents, Action: platform.NoticeUpdate,
 		Source: e.Source, ID: e.ID, Type: e.Type, Object: e})
+}
+
+// DeleteEvents removes every event that f selects.
+func (s *Service) DeleteEvents(ctx context.Context, tenant platform.TenantID, f platform.TelemetryFilter) error {
+	return s.deleteAll(ctx, tenant, platform.Events, f)
 }
 
 // DeleteEvent removes one event.

@@ -61,3 +61,8 @@ func (s *Service) DeleteMeasurement(ctx context.Context, tenant platform.TenantI
 	}
 	return s.tell(ctx, n)
 }
+
+// DeleteMeasurements removes every measurement that f selects.
+func (s *Service) DeleteMeasurements(ctx context.Context, tenant platform.TenantID, f platform.TelemetryFilter) error {
+	return s.deleteAll(ctx, tenant, platform.Measurements, f)
+}

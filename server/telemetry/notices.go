@@ -19,7 +19,9 @@ func (s *Service) Submit(b platform.Batch, done func(error)) {
 		s.store.Submit(b, done)
 		return
 	}
-	b.Outcome = new(platform.Outcome)
+	if b.Outcome == nil {
+		b.Outcome = new(platform.Outcome)
+	}
 	s.store.Submit(b, func(err error) {
 		if err != nil {
 			done(err)
@@ -78,4 +80,16 @@ func (s *Service) tell(ctx context.Context, n platform.Notice) error {
 		return nil
 	}
 	return platform.Tell(ctx, s.notices, n)
+}
+
+// tellAlarms is tell for alarms as they are now.
+func (s *Service) tellAlarms(ctx context.Context, tenant platform.TenantID, action platform.NoticeAction, alarms ...platform.Alarm) error {
+	if len(alarms) == 0 || platform.ModeOf(ctx) == platform.ModeQuiescent || !s.wanted(tenant) {
+		return nil
+	}
+	notices := make([]platform.Notice, len(alarms))
+	for i, a := range alarms {
+		notices[i] = platform.Notice{Tenant: tenant, API: platform.NoticeAlarms, Action: action, Source: a.Source, ID: a.ID, Type: a.Type, Object: a}
+	}
+	return platform.Tell(ctx, s.notices, notices...)
 }

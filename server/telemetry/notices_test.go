@@ -59,11 +59,11 @@ func TestNotices(t *testing.T) {
 		check(t, s.DeleteMeasurement(ctx, tenant, ms[1].ID))
 		e, err := s.CreateEvent(ctx, tenant, platform.Event{Source: 5, Type: "E"})
 		check(t, err)
-		_, err = s.UpdateEvent(ctx, tenant, e)
+		_, err = s.UpdateEvent(ctx, tenant, platform.EventUpdate{ID: e.ID})
 		check(t, err)
 		check(t, s.DeleteEvent(ctx, tenant, e.ID))
 		for range 2 {
-			_, err = s.RaiseAlarm(ctx, tenant, platform.Alarm{Source: 5, Type: "A", Severity: platform.Major})
+			_, err = s.RaiseAlarm(ctx, tenant, "u", platform.Alarm{Source: 5, Type: "A", Severity: platform.Major})
 			check(t, err)
 		}
 		done := make(chan error, 1)
@@ -98,7 +98,7 @@ func TestModes(t *testing.T) {
 			check(t, err)
 			e, err := s.CreateEvent(ctx, "t1", platform.Event{Source: 5, Type: "E"})
 			check(t, err)
-			a, err := s.RaiseAlarm(ctx, "t1", platform.Alarm{Source: 5, Type: "A", Severity: platform.Major})
+			a, err := s.RaiseAlarm(ctx, "t1", "u", platform.Alarm{Source: 5, Type: "A", Severity: platform.Major})
 			check(t, err)
 			_, noMeasurement := s.Measurement(ctx, "t1", ms[0].ID)
 			_, noEvent := s.Event(ctx, "t1", e.ID)

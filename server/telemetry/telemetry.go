@@ -95,6 +95,22 @@ func check(typ, text string, body json.RawMessage) error {
 	return nil
 }
 
+// checkUpdate holds what an update brings to the bounds.
+func checkUpdate(text *string, set platform.Fragments) error {
+	size := 0
+	for name, v := range set {
+		size += len(name) + len(v)
+	}
+	t := ""
+	if text != nil {
+		t = *text
+	}
+	if size > MaxBodyBytes {
+		return problem.WithCode(problem.Unprocessable, "undefined/validationError", "The fragments have more than 262144 bytes.", nil)
+	}
+	return check("-", t, nil)
+}
+
 // notFound puts the contract's text on a problem.NotFound (rest.md §0.4).
 func notFound(area string, err error) error {
 	if !errors.Is(err, problem.NotFound) {

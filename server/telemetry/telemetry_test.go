@@ -51,7 +51,7 @@ func TestDefaults(t *testing.T) {
 	if err != nil || e.ID == 0 || !e.Time.Equal(now) || !e.Created.Equal(now) || !e.Updated.Equal(now) {
 		t.Errorf("got %+v, %v", e, err)
 	}
-	a, err := s.RaiseAlarm(ctx, "t1", platform.Alarm{Source: 5, Type: "A", Severity: platform.Major, Count: 77})
+	a, err := s.RaiseAlarm(ctx, "t1", "u", platform.Alarm{Source: 5, Type: "A", Severity: platform.Major, Count: 77})
 	if err != nil || a.ID == 0 || a.Status != platform.Active || a.Count != 1 || !a.FirstOccurrence.IsZero() || !a.Time.Equal(now) {
 		t.Errorf("got %+v, %v", a, err)
 	}
@@ -62,7 +62,7 @@ func TestRaiseAlarm(t *testing.T) {
 	ctx := context.Background()
 	raise := func(status platform.AlarmStatus, text string) platform.Alarm {
 		t.Helper()
-		a, err := s.RaiseAlarm(ctx, "t1", platform.Alarm{Source: 5, Type: "A", Severity: platform.Minor, Status: status, Text: text})
+		a, err := s.RaiseAlarm(ctx, "t1", "u", platform.Alarm{Source: 5, Type: "A", Severity: platform.Minor, Status: status, Text: text})
 		check(t, err)
 		return a
 	}
@@ -70,19 +70,17 @@ func TestRaiseAlarm(t *testing.T) {
 	if again := raise("", "two"); again.ID != first.ID || again.Count != 2 || again.Text != "two" {
 		t.Errorf("got %+v", again)
 	}
-	first.Status = platform.Acknowledged
-	_, err := s.UpdateAlarm(ctx, "t1", first)
+	_, err := s.UpdateAlarm(ctx, "t1", platform.AlarmUpdate{ID: first.ID, Status: platform.Acknowledged})
 	check(t, err)
 	if again := raise("", "three"); again.ID != first.ID {
 		t.Errorf("an acknowledged alarm is raised as another: %+v", again)
 	}
-	first.Status = platform.Cleared
-	_, err = s.UpdateAlarm(ctx, "t1", first)
+	_, err = s.UpdateAlarm(ctx, "t1", platform.AlarmUpdate{ID: first.ID, Status: platform.Cleared})
 	check(t, err)
 	if next := raise("", "four"); next.ID == first.ID || next.Count != 1 {
 		t.Errorf("got %+v", next)
 	}
-	other, err := s.RaiseAlarm(ctx, "t2", platform.Alarm{Source: 5, Type: "A", Severity: platform.Minor})
+	other, err := s.RaiseAlarm(ctx, "t2", "u", platform.Alarm{Source: 5, Type: "A", Severity: platform.Minor})
 	if err != nil || other.Count != 1 {
 		t.Errorf("another tenant's alarm counts: %+v, %v", other, err)
 	}
@@ -117,7 +115,7 @@ func TestBounds(t *testing.T) {
 			if !errors.Is(err, tt.wantErr) {
 				t.Errorf("event: got %v, want %v", err, tt.wantErr)
 			}
-			_, err = s.RaiseAlarm(ctx, "t1", platform.Alarm{Source: 5, Type: tt.typ, Text: tt.text, Body: tt.body, Severity: platform.Major})
+			_, err = s.RaiseAlarm(ctx, "t1", "u", platform.Alarm{Source: 5, Type: tt.typ, Text: tt.text, Body: tt.body, Severity: platform.Major})
 			if !errors.Is(err, tt.wantErr) {
 				t.Errorf("alarm: got %v, want %v", err, tt.wantErr)
 			}

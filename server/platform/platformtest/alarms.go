@@ -109,16 +109,30 @@ var alarmChecks = []check{
 		f.tenants()
 		a := f.alarm(source1, 1)
 		f.raise(a)
-		changed := a
-		changed.Text, changed.Severity, changed.Status, changed.Updated, changed.Body = "t", platform.Warning, platform.Cleared, at(60), nil
-		f.must(f.UpdateAlarm(f.Context(), acme, changed))
-		equal(f, "alarm", got[platform.Alarm](f)(f.Alarm(f.Context(), acme, a.ID)), changed)
+		f.raise(f.alarm(source1, 1)) // counted up: an update of something else leaves that alone
+		a = got[platform.Alarm](f)(f.Alarm(f.Context(), acme, a.ID))
+		update := func(u platform.AlarmUpdate) (platform.Alarm, platform.Alarm, error) {
+			u.ID = a.ID
+			return f.UpdateAlarm(f.Context(), acme, u)
+		}
+		text := "t"
+		before, after, err := update(platform.AlarmUpdate{At: at(60), Text: &text, Set: platform.Fragments{"c": json.RawMessage("1.50")}, Remove: []string{"a", "none"}})
+		f.must(err)
+		equal(f, "before", before, a)
+		a.Text, a.Updated, a.Body = "t", at(60), json.RawMessage(`{"b":1,"c":1.50}`)
+		equal(f, "after", after, a)
+		_, after, err = update(platform.AlarmUpdate{At: at(61), Severity: platform.Warning, Status: platform.Cleared})
+		f.must(err)
+		a.Severity, a.Status, a.Updated = platform.Warning, platform.Cleared, at(61)
+		equal(f, "cleared", after, a)
+		equal(f, "stored", got[platform.Alarm](f)(f.Alarm(f.Context(), acme, a.ID)), a)
 		b := f.alarm(source1, 1)
 		f.raise(b)
-		changed.Status = platform.Active // would be the second one open
-		f.kind(f.UpdateAlarm(f.Context(), acme, changed), problem.Conflict)
-		changed.ID = f.newID()
-		f.kind(f.UpdateAlarm(f.Context(), acme, changed), problem.NotFound)
+		_, _, err = update(platform.AlarmUpdate{Status: platform.Active}) // would be the second one open
+		f.kind(err, problem.Conflict)
+		a.ID = f.newID()
+		_, _, err = update(platform.AlarmUpdate{})
+		f.kind(err, problem.NotFound)
 	}},
 	{"alarms by filter, in pages and counted", func(f *fixture) {
 		f.tenants()

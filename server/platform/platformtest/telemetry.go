@@ -140,15 +140,21 @@ var eventChecks = []check{
 		f.must(f.submit(platform.Batch{Tenant: acme, Events: []platform.Event{e, bare}}))
 		equal(f, "event", got[platform.Event](f)(f.Event(f.Context(), acme, e.ID)), e)
 		equal(f, "bare", got[platform.Event](f)(f.Event(f.Context(), acme, bare.ID)), bare)
-		changed := e
-		changed.Text, changed.Updated, changed.Body, changed.Source, changed.Created = "new", at(99), nil, source2, at(98)
-		f.must(f.UpdateEvent(f.Context(), acme, changed))
-		changed.Source, changed.Created = e.Source, e.Created
-		equal(f, "updated", got[platform.Event](f)(f.Event(f.Context(), acme, e.ID)), changed)
+		text := "new"
+		changed := got[platform.Event](f)(f.UpdateEvent(f.Context(), acme, platform.EventUpdate{ID: e.ID, At: at(99), Text: &text,
+			Set: platform.Fragments{"c": json.RawMessage("1.50")}, Remove: []string{"none"}}))
+		want := e
+		want.Text, want.Updated, want.Body = "new", at(99), json.RawMessage(`{"c":1.50,"frag1":{}}`)
+		equal(f, "updated", changed, want)
+		equal(f, "stored", got[platform.Event](f)(f.Event(f.Context(), acme, e.ID)), want)
+		want.Body, want.Updated = nil, at(100)
+		equal(f, "fragments gone", got[platform.Event](f)(f.UpdateEvent(f.Context(), acme,
+			platform.EventUpdate{ID: e.ID, At: at(100), Remove: []string{"c", "frag1"}})), want)
 		f.must(f.DeleteEvent(f.Context(), acme, e.ID))
 		f.kind(f.DeleteEvent(f.Context(), acme, e.ID), problem.NotFound)
-		f.kind(f.UpdateEvent(f.Context(), acme, e), problem.NotFound)
-		_, err := f.Event(f.Context(), acme, e.ID)
+		_, err := f.UpdateEvent(f.Context(), acme, platform.EventUpdate{ID: e.ID})
+		f.kind(err, problem.NotFound)
+		_, err = f.Event(f.Context(), acme, e.ID)
 		f.kind(err, problem.NotFound)
 	}},
 	{"events by filter and in pages", func(f *fixture) {

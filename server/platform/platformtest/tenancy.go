@@ -29,7 +29,7 @@ func (f *fixture) furnish(t platform.TenantID, mark string) (object platform.ID)
 	c := leaf("01")
 	c.Tenant, c.Certificate = t, []byte(mark)
 	f.must(f.Issue(ctx, platform.Issue{Certificate: c, Enrolment: enrolment(1)}))
-	f.must(f.AppendAudit(ctx, platform.AuditRecord{Tenant: t, Text: mark}))
+	f.must(f.AppendAudit(ctx, platform.AuditRecord{Tenant: t, Text: mark, Source: "mark"}))
 	f.must(f.SaveRefusals(ctx, []platform.Refusal{{Tenant: t, CN: "dev1", Detail: mark}}, 1))
 	p := staged(1)
 	p.Tenant, p.Payload = t, []byte(mark)
@@ -69,7 +69,7 @@ func (f *fixture) describe(t platform.TenantID) map[string]string {
 		func(c platform.IssuedCertificate) string { return string(c.Certificate) })
 	texts["objects"] = join(f, got[platform.List[platform.ManagedObject]](f)(f.Objects(ctx, t, platform.ObjectFilter{FragmentType: "f"}, everything)).Items,
 		func(o platform.ManagedObject) string { return o.Name })
-	texts["audit"] = join(f, got[platform.List[platform.AuditRecord]](f)(f.AuditRecords(ctx, t, platform.AuditFilter{}, everything)).Items,
+	texts["audit"] = join(f, got[platform.List[platform.AuditRecord]](f)(f.AuditRecords(ctx, t, platform.AuditFilter{Source: "mark"}, everything)).Items,
 		func(a platform.AuditRecord) string { return a.Text })
 	texts["refusals"] = join(f, got[platform.List[platform.Refusal]](f)(f.Refusals(ctx, t, "dev1", everything)).Items,
 		func(r platform.Refusal) string { return r.Detail })
@@ -108,7 +108,8 @@ func (f *fixture) intrude(t platform.TenantID, object platform.ID, of platform.T
 	m := got[platform.List[platform.Measurement]](f)(f.Measurements(ctx, of, all, everything)).Items[0]
 	e := got[platform.List[platform.Event]](f)(f.Events(ctx, of, all, everything)).Items[0]
 	a := got[platform.List[platform.Alarm]](f)(f.Alarms(ctx, of, all, everything)).Items[0]
-	au := got[platform.List[platform.AuditRecord]](f)(f.AuditRecords(ctx, of, platform.AuditFilter{}, everything)).Items[0]
+	au := got[platform.List[platform.AuditRecord]](f)(f.AuditRecords(ctx, of, platform.AuditFilter{Source: "mark"}, everything)).Items[0]
+	rule := got[[]platform.RetentionRule](f)(f.RetentionRules(ctx, of))[0]
 	mine := f.newID()
 	f.must(f.CreateObject(ctx, t, platform.CreateObject{Object: platform.ManagedObject{ID: mine, Name: "mine"}}))
 	attempts := map[string]error{
@@ -125,10 +126,12 @@ func (f *fixture) intrude(t platform.TenantID, object platform.ID, of platform.T
 		"measurement":        err2(f.Measurement(ctx, t, m.ID)),
 		"delete measurement": f.DeleteMeasurement(ctx, t, m.ID),
 		"event":              err2(f.Event(ctx, t, e.ID)),
-		"update event":       f.UpdateEvent(ctx, t, e),
+		"update event":       err2(f.UpdateEvent(ctx, t, platform.EventUpdate{ID: e.ID})),
 		"delete event":       f.DeleteEvent(ctx, t, e.ID),
 		"alarm":              err2(f.Alarm(ctx, t, a.ID)),
-		"update alarm":       f.UpdateAlarm(ctx, t, a),
+		"update alarm":       err3(f.UpdateAlarm(ctx, t, platform.AlarmUpdate{ID: a.ID, Status: platform.Cleared})),
+		"retention rule":     err2(f.RetentionRule(ctx, t, rule.ID)),
+		"delete rule":        f.DeleteRetentionRule(ctx, t, rule.ID),
 		"audit":              err2(f.AuditRecord(ctx, t, au.ID)),
 	}
 	for what, err := range attempts {
@@ -136,10 +139,18 @@ func (f *fixture) intrude(t platform.TenantID, object platform.ID, of platform.T
 			f.Errorf("%s of another tenant: got %v, want not found", what, err)
 		}
 	}
+	for kind, id := range map[platform.TelemetryKind]platform.ID{platform.Measurements: m.ID, platform.Events: e.ID, platform.Alarms: a.ID} {
+		equal(f, "deleted of another tenant", got[int](f)(f.DeleteTelemetry(ctx, t, kind, []platform.ID{id})), 0)
+	}
+	equal(f, "alarms of another tenant", len(got[[]platform.Alarm](f)(f.SetAlarmStatus(ctx, t, []platform.ID{a.ID}, platform.Cleared, day, "x"))), 0)
+	equal(f, "descendants of another tenant", len(got[[]platform.ID](f)(f.Descendants(ctx, t, object,
+		[]platform.ChildKind{platform.ChildDevices, platform.ChildAssets, platform.ChildAdditions}, 10))), 0)
 	f.must(f.DeleteObject(ctx, t, mine, true))
 }
 
 func err2[T any](_ T, err error) error { return err }
+
+func err3[T any](_, _ T, err error) error { return err }
 
 var tenancyChecks = []check{
 	{"the same names in two tenants never mix", func(f *fixture) {
