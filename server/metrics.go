@@ -9,6 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"mooring/server/account"
 )
 
 // readyWithin bounds the look at the store that /readyz takes.
@@ -58,6 +60,7 @@ var (
 	descDelayed     = describe("mqtt_delayed_total", "publishes that waited because their device was above its rate")
 	descTakeovers   = describe("mqtt_takeovers_total", "connections closed because their device connected anew")
 	descHandshakes  = describe("mqtt_handshake_failures_total", "connections that ended before their CONNECT was accepted")
+	descHashes      = describe("password_hashes_total", "runs of argon2id, for people's passwords: devices cause none")
 	descDelivered   = describe("mqtt_delivered_total", "messages sent to devices")
 	descKicked      = describe("mqtt_kicked_total", "connections closed because their trust ended")
 	descService     = describe("mqtt_service_connections", "clients of the MQTT Service that are connected")
@@ -74,7 +77,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 func (c *statsCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descConnections, descAccepted, descRefused, descPublishes, descAcked,
 		descFailures, descLineErrors, descOverflows, descKicked, descRefusals, descTurnedAway, descStalled,
-		descTooFast, descDelayed, descTakeovers, descDelivered, descHandshakes, descService, descServiceWait, descServiceAll} {
+		descTooFast, descDelayed, descTakeovers, descDelivered, descHandshakes, descHashes, descService, descServiceWait, descServiceAll} {
 		ch <- d
 	}
 }
@@ -105,6 +108,7 @@ func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
 	count(descTakeovers, stats.Takeovers)
 	count(descDelivered, stats.Delivered)
 	count(descHandshakes, stats.HandshakeFailures)
+	count(descHashes, account.Hashes())
 	c.collectService(ch, count)
 	for k, n := range c.services.refusals.Counts() {
 		count(descRefusals, int64(n), k.Door, string(k.Reason))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/crypto/argon2"
 
@@ -40,6 +41,18 @@ const (
 	MaxPasswordBytes = 256
 )
 
+// hashes counts the runs of argon2id in this process.
+var hashes atomic.Int64
+
+// Hashes returns how often this process has run argon2id, which no device does:
+// each run costs what dozens of enrolments cost.
+func Hashes() int64 { return hashes.Load() }
+
+func argon2id(password, salt []byte, passes, memoryKiB uint32, lanes uint8, keyBytes uint32) []byte {
+	hashes.Add(1)
+	return argon2.IDKey(password, salt, passes, memoryKiB, lanes, keyBytes)
+}
+
 // HashPassword returns the argon2id hash of p in PHC form:
 //
 //	$argon2id$v=19$m=19456,t=2,p=1$<salt>$<key>     base64 without padding
@@ -53,7 +66,7 @@ func HashPassword(p secret.String) (string, error) {
 	}
 	salt := make([]byte, argonSalt)
 	_, _ = rand.Read(salt) // never fails (crypto/rand)
-	key := argon2.IDKey([]byte(text), salt, argonPasses, argonMemoryKiB, argonLanes, argonKey)
+	key := argon2id([]byte(text), salt, argonPasses, argonMemoryKiB, argonLanes, argonKey)
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, argonMemoryKiB, argonPasses, argonLanes,
 		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(key)), nil
 }
@@ -71,7 +84,7 @@ var dummy = phc{memoryKiB: argonMemoryKiB, passes: argonPasses, lanes: argonLane
 	salt: make([]byte, argonSalt), key: make([]byte, argonKey)}
 
 func (h phc) matches(p secret.String) bool {
-	key := argon2.IDKey([]byte(p.Reveal()), h.salt, h.passes, h.memoryKiB, h.lanes, uint32(len(h.key)))
+	key := argon2id([]byte(p.Reveal()), h.salt, h.passes, h.memoryKiB, h.lanes, uint32(len(h.key)))
 	return subtle.ConstantTimeCompare(key, h.key) == 1
 }
 

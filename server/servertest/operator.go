@@ -60,20 +60,28 @@ func (s *Server) send(method, path, contentType string, body io.Reader, out any)
 // Register lets a device enrol once with the one-time password.
 func (s *Server) Register(externalID, otp string) {
 	s.tb.Helper()
+	s.RegisterCSV(fmt.Sprintf("ID;AUTH_TYPE;ENROLLMENT_OTP\n%s;CERTIFICATES;%s\n", externalID, otp))
+}
+
+// RegisterCSV registers devices in bulk; each must be accepted.
+func (s *Server) RegisterCSV(csv string) {
+	s.tb.Helper()
 	var body bytes.Buffer
 	w := multipart.NewWriter(&body)
 	part, err := w.CreateFormFile("file", "devices.csv")
 	if err != nil {
 		s.tb.Fatal(err)
 	}
-	fmt.Fprintf(part, "ID;AUTH_TYPE;ENROLLMENT_OTP\n%s;CERTIFICATES;%s\n", externalID, otp)
+	if _, err := io.WriteString(part, csv); err != nil {
+		s.tb.Fatal(err)
+	}
 	if err := w.Close(); err != nil {
 		s.tb.Fatal(err)
 	}
-	var result struct{ NumberOfSuccessful int }
+	var result struct{ NumberOfAll, NumberOfSuccessful int }
 	s.send(http.MethodPost, "/devicecontrol/bulkNewDeviceRequests", w.FormDataContentType(), &body, &result)
-	if result.NumberOfSuccessful != 1 {
-		s.tb.Fatalf("register %s: %+v", externalID, result)
+	if result.NumberOfSuccessful == 0 || result.NumberOfSuccessful != result.NumberOfAll {
+		s.tb.Fatalf("register %q: %+v", csv, result)
 	}
 }
 
