@@ -209,3 +209,76 @@ func TestCustomTenancy(t *testing.T) {
 		t.Errorf("planted %v", ms)
 	}
 }
+
+const orders = `11,wifi,set_wifi,set_wifi,name,ssid,type
+11,all,,deviceId,deviceId,set_wifi.ssid
+10,DONE,PUT,OPERATION,,set_wifi,status,OPERATIONSTATUS,SUCCESSFUL,set_result.v,NUMBER,
+10,RUN,PUT,OPERATION,true,set_wifi,status,OPERATIONSTATUS,EXECUTING`
+
+// order makes an operation as an administrator would.
+func (w *whole) order(device platform.ID, fragments platform.Fragments) platform.Operation {
+	w.Helper()
+	o, err := w.orders.Create(w.Context(), platform.Principal{Tenant: tenant, User: "admin", Roles: platform.AdminRoles}, device, fragments)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return o
+}
+
+// TestCustomOperations: an operation comes once through each collection, pending
+// ones on subscription, and request templates report on them.
+func TestCustomOperations(t *testing.T) {
+	w := withTemplates(t)
+	o := dev("dev1")
+	o.id = "d:dev1:dflt"
+	c := w.connect(t, o)
+	c.publish("s/us", "100,N,T\n101,kid")
+	c.publish("s/ut/wifi", orders)
+	c.publish("s/ut/dflt", "11,d,,set_wifi,set_wifi.ssid")
+	c.subscribe("s/e")
+	wifi := platform.Fragments{"set_wifi": []byte(`{"name":"n,1","ssid":"s","type":"wpa"}`)}
+	first := w.order(w.object(tenant, "dev1").ID, wifi)
+
+	c.send(subscribe(5, 1, "s/dc/wifi"))
+	c.want(mqtt.Suback, 5)
+	if p := c.wantMessage("s/dc/wifi", "wifi,dev1,\"n,1\",s,wpa\nall,dev1,dev1,s"); p.Qos != 1 {
+		t.Errorf("QoS %d", p.Qos)
+	}
+	c.send(subscribe(6, 0, "s/dd"))
+	c.want(mqtt.Suback, 6)
+	c.wantMessage("s/dd", "d,dev1,s")
+	c.send(subscribe(7, 0, "s/dc/#")) // brings what the others have brought under another name only
+	c.want(mqtt.Suback, 7)
+	c.wantMessage("s/dc/dflt", "d,dev1,s")
+
+	second := w.order(w.object(tenant, "kid").ID, wifi)
+	got := map[string]string{}
+	for range 3 {
+		p := c.read().(*mqtt.PublishPacket)
+		got[p.TopicName] = string(p.Payload)
+	}
+	if len(got) != 3 || got["s/dc/wifi"] != "wifi,kid,\"n,1\",s,wpa\nall,kid,kid,s" || got["s/dd"] != "d,kid,s" || got["s/dc/dflt"] != "d,kid,s" {
+		t.Errorf("kid's operation came as %v", got)
+	}
+	status := func(id platform.ID) platform.Operation {
+		o, err := w.orders.Operation(t.Context(), tenant, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o
+	}
+	if got := c.refused("s/uc/wifi", "RUN", "s/dc/wifi"); got != "wifi,\"n,1\",s,wpa\nall,"+w.object(tenant, "dev1").ID.String()+",s" {
+		t.Errorf("answered %q", got)
+	}
+	c.publish("s/uc/wifi", "DONE,24.50")
+	c.publish("s/uc/wifi/kid", "DONE,1")
+	if o := status(first.ID); o.Status != platform.OperationSuccessful || string(o.Fragments["set_result"]) != `{"v":24.50}` {
+		t.Errorf("operation is %+v", o)
+	}
+	if o := status(second.ID); o.Status != platform.OperationSuccessful {
+		t.Errorf("kid's operation is %+v", o)
+	}
+	if got := c.refused("s/uc/wifi", "DONE,1", "s/e"); got != "50,DONE,No operation with fragment set_wifi found" {
+		t.Errorf("no more: %s", got)
+	}
+}

@@ -169,11 +169,3 @@ func (p *publish) alarmCall(c template.Call, source platform.ID, body c8yjson.Ob
 	p.change(change)
 	return nil, nil
 }
-
-// operationCall changes the operation that has a fragment.
-func (p *publish) operationCall(c template.Call, _ c8yjson.Object) (json.RawMessage, error) {
-	if _, err := p.object(); err != nil {
-		return nil, err
-	}
-	return nil, problem.New(problem.NotFound, "No operation with fragment "+c.Type+" found", nil)
-}

@@ -15,6 +15,9 @@ func (p *publish) create(r smartrest.Record) (handled bool, err error) {
 	switch r := r.(type) {
 	case smartrest.CreateDevice:
 		id, created, err := devices.CreateDevice(p.call(), at.tenant, at.device, r.Name, r.Type, user)
+		if err == nil {
+			p.knowObject(id)
+		}
 		if err == nil && p.child == "" {
 			p.target = id
 		}

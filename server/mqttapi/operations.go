@@ -23,6 +23,9 @@ type Operations interface {
 	Forwarded(op *platform.Operation, begun time.Time) bool
 	// Delivered notes what has reached the agent. It must not block.
 	Delivered(tenant platform.TenantID, ids ...platform.ID)
+	// Operations and Update are for request templates that change operations.
+	Operations(ctx context.Context, tenant platform.TenantID, f platform.OperationFilter, page platform.Page) (platform.List[platform.Operation], error)
+	Update(ctx context.Context, actor platform.Principal, id platform.ID, ch operation.Change) (platform.Operation, error)
 	// Report takes in what a device says of its operations.
 	Report(ctx context.Context, actor platform.Principal, device platform.ID, r operation.Report) error
 }

@@ -11,7 +11,9 @@ import (
 )
 
 // noOperations has none; what devices report of some is not found.
-type noOperations struct{}
+type noOperations struct{ unusedOperations }
+
+type unusedOperations = mqttapi.Operations
 
 var _ mqttapi.Operations = noOperations{}
 

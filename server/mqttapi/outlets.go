@@ -28,7 +28,7 @@ func bringsOperations(filter string) bool {
 
 // outlets lists the topics that the filters bring, each once. A further kind of
 // topic is a further case.
-func (s *session) outlets(_ context.Context, filters []subscription) ([]outlet, error) {
+func (s *session) outlets(ctx context.Context, filters []subscription) ([]outlet, error) {
 	var list []outlet
 	for _, f := range filters {
 		switch f.filter {
@@ -36,6 +36,12 @@ func (s *session) outlets(_ context.Context, filters []subscription) ([]outlet, 
 			list = append(list, outlet{topicOperations, f.qos, operationLines})
 		case topicNotifications:
 			list = append(list, outlet{topicNotifications, f.qos, operationJSON})
+		default:
+			custom, err := s.customOutlets(ctx, f)
+			if err != nil {
+				return nil, err
+			}
+			list = joinOutlets(list, custom)
 		}
 	}
 	return list, nil

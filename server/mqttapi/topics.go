@@ -65,17 +65,18 @@ func (s *session) grant(f packets.Subscription) (byte, error) {
 	if !ok || f.Qos > 2 {
 		return refusedFilter, nil
 	}
-	if needsObject {
+	if needsObject || bringsOperations(f.Filter) {
 		ctx, cancel := s.call()
 		defer cancel()
 		id, err := s.server.cfg.Devices.Device(ctx, s.place.tenant, s.place.device)
 		switch {
-		case problem.KindOf(err) == problem.NotFound:
-			return refusedFilter, nil
-		case err != nil:
+		case err == nil:
+			s.knowObject(id)
+		case problem.KindOf(err) != problem.NotFound:
 			return 0, err
+		case needsObject:
+			return refusedFilter, nil
 		}
-		s.knowObject(id)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
