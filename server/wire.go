@@ -23,6 +23,7 @@ import (
 	"mooring/server/mail"
 	"mooring/server/mqttapi"
 	"mooring/server/mqttservice"
+	"mooring/server/notify"
 	"mooring/server/operation"
 	"mooring/server/platform"
 	"mooring/server/refusal"
@@ -51,6 +52,7 @@ type services struct {
 	refusals   *refusal.Recorder
 	alerts     *authorityAlerts
 	operations *operation.Service
+	notices    *notify.Service
 	chores     []chore
 
 	est  *estapi.API
@@ -81,11 +83,16 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 	s.refusals = refusal.New(refusal.Config{Store: store, Log: log})
 	tokens := devicetoken.New(devicetoken.Config{Keys: store, Vault: s.vault, Options: s.accounts, Turns: store, Log: log})
 	registrations := registration.New(registration.Config{Store: store, IDs: store, MACs: s.vault, Options: s.accounts, Log: log})
-	objects := inventory.New(inventory.Config{Store: store, IDs: store, Log: log})
+	s.notices = notify.New(notify.Config{Store: store, IDs: store, Encode: noticeEncoder(s.accounts, cfg), Log: log})
+	if s.tailing {
+		s.notices.Poll = noticePoll
+	}
+	objects := inventory.New(inventory.Config{Store: store, IDs: store, Notices: s.notices, Log: log})
+	s.notices.Objects = objects
 	collections := templates.New(objects, nil)
-	samples := telemetry.New(telemetry.Config{Store: store, IDs: store})
+	samples := telemetry.New(telemetry.Config{Store: store, IDs: store, Notices: s.notices})
 	files := binary.New(binary.Config{Store: store, IDs: store, MaxBytes: cfg.Limits.BinaryBytes, Quota: cfg.Limits.BinaryQuota, Log: log})
-	s.operations = operation.New(operation.Config{Store: store, IDs: store, Objects: objects, Options: s.accounts, Log: log})
+	s.operations = operation.New(operation.Config{Store: store, IDs: store, Objects: objects, Options: s.accounts, Notices: s.notices, Log: log})
 	s.alerts = newAuthorityAlerts(objects, samples, log)
 	if cfg.Mail.Server != "" {
 		s.alerts.mail = mail.New(mail.Config{Server: cfg.Mail.Server, From: cfg.Mail.From, To: cfg.Mail.To})
@@ -97,7 +104,7 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 	s.est = estapi.New(estapi.Config{CA: authority, Auth: auth, Tenants: s.accounts, Refusals: s.refusals, Log: log})
 	s.rest = restapi.New(restapi.Config{Auth: auth, Accounts: s.accounts, DeviceUsers: store, Inventory: objects, Telemetry: samples, Operations: s.operations,
 		Audit: audit.New(store, time.Now), Trust: s.trust, Authority: authority, Tokens: tokens, Registrations: registrations,
-		Refusals: s.refusals, Described: estapi.Calls(), Version: systemVersion, Log: log})
+		Notifications: s.notices, NotificationTokens: tokens, Refusals: s.refusals, Described: estapi.Calls(), Version: systemVersion, Log: log})
 	s.mqtt = mqttapi.New(mqttapi.Config{
 		Auth: mqttAuth{s.devices, s.accounts, "mqtts"}, Devices: objects, Objects: objects, Telemetry: samples, Operations: s.operations,
 		Tokens: tokens, Templates: collections, Refusals: s.refusals, Options: s.accounts, OneWay: cfg.TLS.OneWay, Version: systemVersion, Log: log,
@@ -112,10 +119,11 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 		{"renewal of certificate authorities", authority.RenewDue},
 		{"removal of files that nobody needs", func(ctx context.Context) error { return files.Sweep(ctx, s.needsFile) }},
 		{"operations that took too long", s.operations.FailOverdue},
+		{"notifications that nobody fetched", s.notices.Expire},
 		{"rotation of the token signing key", func(ctx context.Context) error { _, err := tokens.RotateDue(ctx); return err }},
 	}
 	// The order matters: who judges a session must have forgotten before it is asked.
-	feed.subscribe(s.accounts.Apply, s.trust.Apply, s.devices.Apply, objects.Apply, collections.Apply, authority.Apply, s.judgeSessions, s.mqtt.Apply)
+	feed.subscribe(s.accounts.Apply, s.trust.Apply, s.devices.Apply, objects.Apply, collections.Apply, authority.Apply, s.notices.Apply, s.judgeSessions, s.mqtt.Apply)
 	return s, nil
 }
 
@@ -132,7 +140,12 @@ func (s *services) needsFile(ctx context.Context, tenant platform.TenantID, id p
 }
 
 // load reads what is kept in memory.
-func (s *services) load(ctx context.Context) error { return s.trust.Load(ctx) }
+func (s *services) load(ctx context.Context) error {
+	if err := s.notices.Load(ctx); err != nil {
+		return err
+	}
+	return s.trust.Load(ctx)
+}
 
 // run does what has to be done now and then, until ctx ends.
 func (s *services) run(ctx context.Context) {

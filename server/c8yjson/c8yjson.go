@@ -62,6 +62,8 @@ const (
 	MediaOptions                 = vendorPrefix + "optionCollection" + vendorSuffix
 	MediaCurrentTenant           = vendorPrefix + "currentTenant" + vendorSuffix
 	MediaLoginOptions            = vendorPrefix + "loginOptionCollection" + vendorSuffix
+	MediaSubscription            = vendorPrefix + "subscription" + vendorSuffix
+	MediaSubscriptions           = vendorPrefix + "subscriptionCollection" + vendorSuffix
 	MediaError                   = vendorPrefix + "error" + vendorSuffix
 )
 

@@ -48,6 +48,11 @@ func (c claims) MarshalJSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return plainASCII(text), nil
+}
+
+// plainASCII escapes what would make "-" or "_" of base64url.
+func plainASCII(text []byte) []byte {
 	var out bytes.Buffer
 	for _, r := range string(text) {
 		switch {
@@ -59,7 +64,7 @@ func (c claims) MarshalJSON() ([]byte, error) {
 			out.WriteByte(byte(r))
 		}
 	}
-	return out.Bytes(), nil
+	return out.Bytes()
 }
 
 // The methods by which the library checks times.

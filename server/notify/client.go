@@ -25,12 +25,7 @@ func Unsubscribed(err error) bool { return errors.Is(err, errUnsubscribed) }
 func TakenOver(err error) bool { return errors.Is(err, errTakenOver) }
 
 // Grant is what a notification token allows.
-type Grant struct {
-	Tenant     platform.TenantID
-	Topic      platform.NotificationTopic
-	Subscriber string
-	Shared     bool
-}
+type Grant = platform.NotificationGrant
 
 // Message is one for a consumer.
 type Message struct {

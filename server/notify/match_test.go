@@ -84,7 +84,9 @@ func TestMatch(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t, notify.Limits{})
-			r.subscribe("news", tt.source, func(n *platform.NotificationSubscription) { n.APIs, n.TypeFilter, n.Fragments = tt.apis, tt.filter, tt.copied })
+			r.subscribe("news", tt.source, func(n *platform.NotificationSubscription) {
+				n.APIs, n.TypeFilter, n.Fragments = tt.apis, tt.filter, tt.copied
+			})
 			c := r.connect("news", "me")
 			r.post(all...)
 			r.subscribe("news", 50, nil)
@@ -136,7 +138,9 @@ func TestSubscribeRefuses(t *testing.T) {
 		{"longest name", func(n *platform.NotificationSubscription) { n.Topic.Name = long[1:] }, nil},
 		{"most fragments", func(n *platform.NotificationSubscription) { n.Fragments = fragments[1:] }, nil},
 		{"same again", func(n *platform.NotificationSubscription) { n.Source, n.Topic.Name = 5, "news" }, problem.Conflict},
-		{"same, not persistent", func(n *platform.NotificationSubscription) { n.Source, n.Topic.Name, n.Topic.NonPersistent = 5, "news", true }, nil},
+		{"same, not persistent", func(n *platform.NotificationSubscription) {
+			n.Source, n.Topic.Name, n.Topic.NonPersistent = 5, "news", true
+		}, nil},
 		{"no name", func(n *platform.NotificationSubscription) { n.Topic.Name = "" }, problem.Unprocessable},
 		{"long name", func(n *platform.NotificationSubscription) { n.Topic.Name = long }, problem.Unprocessable},
 		{"odd name", func(n *platform.NotificationSubscription) { n.Topic.Name = "a/b" }, problem.Unprocessable},

@@ -11,12 +11,6 @@ import (
 // maxFamily bounds how many ancestors of an object hear of it.
 const maxFamily = 256
 
-// heard is one way in which a notice is heard: under which API, of which object.
-type heard struct {
-	Channel
-	family bool // only those who hear of descendants
-}
-
 // target is where a message goes.
 type target struct {
 	sub *subscription
@@ -75,10 +69,15 @@ func (s *Service) forget(n *platform.Notice) {
 }
 
 // ways lists how a notice is heard.
-func (s *Service) ways(n *platform.Notice) []heard {
-	list := []heard{{Channel: Channel{n.API, n.Source}}}
+func (s *Service) ways(n *platform.Notice) []Channel {
+	list := []Channel{{n.API, n.Source}}
 	family := platform.NoticeAlarmsWithChildren
 	switch n.API {
+	case platform.NoticeOperations:
+		if o, ok := n.Object.(platform.Operation); ok && n.Action == platform.NoticeCreate {
+			list = append(list, Channel{AgentOperations, o.Agent})
+		}
+		return list
 	case platform.NoticeAlarms:
 	case platform.NoticeEvents:
 		family = platform.NoticeEventsWithChildren
@@ -93,7 +92,7 @@ func (s *Service) ways(n *platform.Notice) []heard {
 		return list
 	}
 	for _, id := range s.ancestors(n.Tenant, n.Source) {
-		list = append(list, heard{Channel{family, id}, true})
+		list = append(list, Channel{family, id})
 	}
 	return list
 }
@@ -125,14 +124,14 @@ type ear struct {
 }
 
 // match finds who hears a notice; mu is held.
-func (s *Service) match(n *platform.Notice, ways []heard) (listeners []ear, targets []target) {
+func (s *Service) match(n *platform.Notice, ways []Channel) (listeners []ear, targets []target) {
 	t := s.tenants[n.Tenant]
 	if t == nil {
 		return nil, nil
 	}
 	told := map[platform.NoticeAPI]bool{} // the listeners to all objects are told once
 	for _, w := range ways {
-		channels := []Channel{w.Channel}
+		channels := []Channel{w}
 		if !told[w.API] {
 			told[w.API] = true
 			channels = append(channels, Channel{API: w.API})
@@ -143,11 +142,11 @@ func (s *Service) match(n *platform.Notice, ways []heard) (listeners []ear, targ
 			}
 		}
 		for _, sub := range t.bySource[w.Source] {
-			targets = t.target(targets, sub, w.Channel, n)
+			targets = t.target(targets, sub, w, n)
 		}
 	}
 	for _, sub := range t.tenantWide {
-		targets = t.target(targets, sub, ways[0].Channel, n)
+		targets = t.target(targets, sub, ways[0], n)
 	}
 	return listeners, targets
 }

@@ -18,6 +18,10 @@ type Channel struct {
 	Source platform.ID
 }
 
+// AgentOperations is the API under which an agent hears of operations that were
+// created for it or for a device below it.
+const AgentOperations platform.NoticeAPI = "agentOperations"
+
 // Listener hears notices. Hear is called from any goroutine and must not block;
 // data is the JSON of the object.
 type Listener interface {

@@ -49,6 +49,15 @@ type NotificationFilter struct {
 	TypeFilter string
 }
 
+// NotificationGrant is what a notification token allows: to read a topic as a
+// consumer.
+type NotificationGrant struct {
+	Tenant     TenantID
+	Topic      NotificationTopic
+	Subscriber string
+	Shared     bool // several connections may act as the consumer
+}
+
 // QueuedNotification is a message of a persistent topic.
 type QueuedNotification struct {
 	Number  int64 // in its topic, from 1, in the order of arrival

@@ -45,6 +45,7 @@ const (
 	RoleMQTTServiceAdmin      Role = "ROLE_MQTT_SERVICE_ADMIN"
 	RoleMQTTServiceRead       Role = "ROLE_MQTT_SERVICE_MESSAGING_TOPICS_READ"
 	RoleMQTTServiceUpdate     Role = "ROLE_MQTT_SERVICE_MESSAGING_TOPICS_UPDATE"
+	RoleNotificationAdmin     Role = "ROLE_NOTIFICATION_2_ADMIN"
 )
 
 // AdminRoles is what the initial administrator of a tenant may do: everything
@@ -54,7 +55,7 @@ var AdminRoles = []Role{
 	RoleDeviceControlAdmin, RoleDeviceControlRead, RoleInventoryAdmin, RoleInventoryRead, RoleInventoryCreate,
 	RoleIdentityAdmin, RoleIdentityRead, RoleMeasurementAdmin, RoleMeasurementRead, RoleEventAdmin, RoleEventRead,
 	RoleAlarmAdmin, RoleAlarmRead, RoleAuditAdmin, RoleAuditRead, RoleOptionAdmin, RoleOptionRead,
-	RoleUserAdmin, RoleUserRead, RoleUserOwnRead,
+	RoleUserAdmin, RoleUserRead, RoleUserOwnRead, RoleNotificationAdmin,
 	RoleMQTTServiceAdmin, RoleMQTTServiceRead, RoleMQTTServiceUpdate,
 }
 

@@ -33,6 +33,9 @@ type Config struct {
 	Registrations Registrations
 	Refusals      Refusals
 
+	Notifications      Notifications
+	NotificationTokens NotificationTokens
+
 	// Described are calls of other front ends, for the description of the API.
 	Described []openapi.Call
 

@@ -62,13 +62,13 @@ func (a *API) routes() []route {
 		a.tenantRoutes(), a.tenantsRoutes(), a.loginRoutes(), a.groupRoutes(), a.optionRoutes(), a.systemOptionRoutes(), a.featureRoutes(),
 		a.userRoutes(), a.auditRoutes(),
 		a.trustedCertificateRoutes(), a.possessionRoutes(), a.chainRoutes(), a.revocationRoutes(), a.authorityRoutes(),
-		a.registrationRoutes(), a.deviceTokenRoutes(), a.mooringRoutes(), a.descriptionRoutes(),
+		a.registrationRoutes(), a.deviceTokenRoutes(), a.mooringRoutes(), a.notificationRoutes(), a.descriptionRoutes(),
 	)
 }
 
 // areas names the area of error codes where it is not the first segment of
 // the path (rest.md §0.4).
-var areas = map[string]string{"user": "users", "crl": "Certificate Authority (CA)", "certificate-authority": "Certificate Authority (CA)"}
+var areas = map[string]string{"user": "users", "notification2": "reliable-notification", "crl": "Certificate Authority (CA)", "certificate-authority": "Certificate Authority (CA)"}
 
 func areaOf(path string) string {
 	first, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")

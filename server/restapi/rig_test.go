@@ -30,6 +30,7 @@ import (
 	"mooring/server/devicetoken"
 	"mooring/server/httpauth"
 	"mooring/server/inventory"
+	"mooring/server/notify"
 	"mooring/server/openapi/openapitest"
 	"mooring/server/operation"
 	"mooring/server/platform"
@@ -98,7 +99,9 @@ func newRig(t testing.TB) *rig {
 	v := vault.New(store, sealer, nil)
 	r.vault = v
 	r.accounts = account.New(account.Config{Tenants: store, Users: store, Groups: store, IDs: store, Options: store, Bootstrap: v, Sealer: v, Domain: "cloud.example.com"})
+	notices := notify.New(notify.Config{Store: store, IDs: store, Encode: func(context.Context, platform.Notice) []byte { return []byte("{}") }})
 	r.things = inventory.New(inventory.Config{Store: store, IDs: store})
+	notices.Objects = r.things
 	r.values = telemetry.New(telemetry.Config{Store: store, IDs: store})
 	r.orders = operation.New(operation.Config{Store: store, IDs: store, Objects: r.things, Options: r.accounts})
 	r.trust = trust.New(trust.Config{Certificates: store, Revocations: store, Options: store, Tenants: store})
@@ -107,7 +110,7 @@ func newRig(t testing.TB) *rig {
 	refusals := refusal.New(refusal.Config{Store: store})
 	r.requests = registration.New(registration.Config{Store: store, MACs: v, IDs: store, Options: r.accounts})
 	authority := ca.New(ca.Config{Store: store, Keys: store, Vault: v, Features: r.accounts})
-	listeners.Store(&[]applier{r.accounts, r.things, r.trust, devices, authority})
+	listeners.Store(&[]applier{notices, r.accounts, r.things, r.trust, devices, authority})
 
 	check(t, r.accounts.CreateTenant(ctx, platform.Tenant{ID: platform.Management}, "admin", secret.New(adminPassword)))
 	check(t, r.accounts.CreateTenant(ctx, platform.Tenant{ID: tenant, Domain: tenantHost}, "admin", secret.New(adminPassword)))
@@ -116,7 +119,7 @@ func newRig(t testing.TB) *rig {
 
 	auth := httpauth.New(httpauth.Config{Accounts: r.accounts, Devices: devices, Tokens: tokens, Certificates: devices,
 		Refusals: refusals, ReasonOf: deviceauth.ReasonOf})
-	r.api = restapi.New(restapi.Config{Auth: auth, Accounts: r.accounts, DeviceUsers: store, Inventory: r.things, Telemetry: r.values, Operations: r.orders,
+	r.api = restapi.New(restapi.Config{Auth: auth, Accounts: r.accounts, DeviceUsers: store, Notifications: notices, NotificationTokens: tokens, Inventory: r.things, Telemetry: r.values, Operations: r.orders,
 		Audit: audit.New(store, nil), Trust: r.trust, Authority: authority, Tokens: tokens, Registrations: r.requests,
 		Refusals: refusals, Version: "1.0"})
 	r.about = description(t, r.api)

@@ -10,7 +10,7 @@ import (
 // shapes are the forms of all bodies. A resource adds its own list here, or a
 // row to one that is there.
 func shapes() openapi.Shapes {
-	return openapi.Merge(sharedShapes, objectShapes, telemetryShapes, certificateShapes, registrationShapes, tenantShapes, userShapes, operationShapes)
+	return openapi.Merge(sharedShapes, objectShapes, telemetryShapes, certificateShapes, registrationShapes, tenantShapes, userShapes, operationShapes, notificationShapes)
 }
 
 // vendor is a shape with one of the platform's media types.
