@@ -43,7 +43,7 @@ type hostile struct {
 // the reason is kept where somebody can find it.
 func TestHostileCertificates(t *testing.T) {
 	m := newMaker(t)
-	s := servertest.Start(t, servertest.Options{Easy: true, Configure: func(c *config.Config) { c.Listeners.Admin = "127.0.0.1:9090" }})
+	s := servertest.Start(t, servertest.Options{Easy: true, Configure: func(c *config.Config) { c.Listeners.Admin, c.Listeners.Service = "127.0.0.1:9090", "127.0.0.1:9883" }})
 	m.root.upload(s)
 	anchor{cert: m.ca}.upload(s)
 	const own = platform.TenantID(servertest.Tenant)
@@ -82,7 +82,10 @@ func TestHostileCertificates(t *testing.T) {
 		{name: "path length", identity: m.tooLong("too-long"), want: platform.ReasonChainInvalid, filed: own},
 	} {
 		t.Run(h.name, func(t *testing.T) {
-			h.mqtts(t, s)
+			h.mqtts(t, s, servertest.MQTTS)
+			if h.inTLS {
+				h.mqtts(t, s, servertest.Host+":9883")
+			}
 			h.mtls(t, s, "/mooring/whoami", nil)
 			h.mtls(t, s, "/.well-known/est/simplereenroll", deviceCSR(t, newDeviceKey(t), "anybody"))
 			h.recorded(t, s)
@@ -151,9 +154,9 @@ func (h hostile) tlsConfig(s *servertest.Server) *tls.Config {
 }
 
 // mqtts wants CONNACK 5, or the end of the handshake.
-func (h hostile) mqtts(t *testing.T, s *servertest.Server) {
+func (h hostile) mqtts(t *testing.T, s *servertest.Server, address string) {
 	t.Helper()
-	raw, err := s.Network.DialContext(t.Context(), "tcp", servertest.MQTTS)
+	raw, err := s.Network.DialContext(t.Context(), "tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,8 +256,8 @@ func (h hostile) recorded(t *testing.T, s *servertest.Server) {
 			doors[r.Door] = true
 		}
 	}
-	if !doors["mqtts"] || !doors["mtls"] {
-		t.Errorf("%s of %q with %q is kept for %v, want mqtts and mtls; there is %+v", h.want, cn, h.detail, doors, refusals(t, s, h.filed, cn))
+	if !doors["mqtts"] || !doors["mtls"] || h.inTLS && !doors["service"] {
+		t.Errorf("%s of %q with %q is kept for %v, want mqtts, mtls and, if it was in TLS, service; there is %+v", h.want, cn, h.detail, doors, refusals(t, s, h.filed, cn))
 	}
 	if h.filed == platform.Management && !h.inTLS {
 		if got := refusals(t, s, servertest.Tenant, cn); len(got) != 0 {
@@ -351,10 +354,10 @@ func TestHostileMemory(t *testing.T) {
 		"verdicts": {identity: m.leaf("names-5000", names(5000))},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h.mqtts(t, s)
+			h.mqtts(t, s, servertest.MQTTS)
 			before := heap()
 			for range 100 {
-				h.mqtts(t, s)
+				h.mqtts(t, s, servertest.MQTTS)
 			}
 			if grown := heap() - before; grown > 4<<20 {
 				t.Errorf("100 of them hold %d KiB", grown>>10)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
+	"mooring/server/platform"
 )
 
 // readBuffer sizes the reader of a connection; ours, most packets are smaller.
@@ -61,7 +62,12 @@ func (c *conn) handshake() error {
 	if c.tls == nil {
 		return nil
 	}
-	return c.tls.Handshake()
+	err := c.tls.Handshake()
+	if reason, detail, ok := platform.HandshakeFault(err); ok {
+		c.server.log.Info("handshake refused", "door", c.door, "address", c.address, "reason", reason, "detail", detail)
+		c.server.cfg.Refusals.Record(platform.Refusal{Tenant: platform.Management, At: time.Now(), Door: c.door, Address: c.address, Reason: reason, Detail: detail})
+	}
+	return err
 }
 
 func (c *conn) leaveGate() { c.leave.Do(func() { c.server.gate.Leave(c.address) }) }
