@@ -75,7 +75,7 @@ func (s *session) passOrders() {
 	defer cancel()
 	s.mu.Lock()
 	filters := slices.Clone(s.out.filters)
-	one := s.orders.fresh.len() > 0
+	one := len(s.orders.scans) == 0 // older operations first
 	var id platform.ID
 	var scan catchUp
 	if one {

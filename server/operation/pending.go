@@ -88,7 +88,7 @@ func (s *Service) address(ctx context.Context, o platform.Operation) (platform.A
 // twice is better than not at all.
 func (s *Service) Forwarded(o *platform.Operation, begun time.Time) bool {
 	at := o.Forwarded()
-	return !at.IsZero() && !at.Before(s.started) && at.Before(begun)
+	return at.After(s.started) && at.Before(platform.Millis(begun))
 }
 
 // Delivered notes that operations have reached their agent. It does not block.
