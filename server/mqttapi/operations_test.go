@@ -16,8 +16,8 @@ import (
 	"mooring/server/platform"
 )
 
-// order creates an operation of JSON members for a device and returns its ID.
-func (w *whole) order(in platform.TenantID, device, members string) platform.ID {
+// ordered creates an operation of JSON members for a device and returns its ID.
+func (w *whole) ordered(in platform.TenantID, device, members string) platform.ID {
 	w.Helper()
 	var f platform.Fragments
 	if err := json.Unmarshal([]byte("{"+members+"}"), &f); err != nil {
@@ -74,10 +74,10 @@ func TestOperationArrives(t *testing.T) {
 	gateway.none()
 	foreign.none()
 	for i, name := range []string{"gw", "c1", "c2", "svc"} {
-		w.order(tenant, name, fmt.Sprintf(`"c8y_Command":{"text":"say \"%d\", please"}`, i))
+		w.ordered(tenant, name, fmt.Sprintf(`"c8y_Command":{"text":"say \"%d\", please"}`, i))
 		gateway.wantMessage("s/ds", fmt.Sprintf(`511,%s,"say \"%d\", please"`, name, i))
 	}
-	w.order(tenant, "gw", `"of_nobody":{}`) // no static template
+	w.ordered(tenant, "gw", `"of_nobody":{}`) // no static template
 	gateway.none()
 	other.none()
 	foreign.none()
@@ -87,8 +87,8 @@ func TestOperationArrives(t *testing.T) {
 	if _, err := w.things.Update(t.Context(), tenant, platform.UpdateObject{ID: id, Set: platform.Fragments{platform.FragmentAgent: json.RawMessage("{}")}}); err != nil {
 		t.Fatal(err)
 	}
-	w.order(tenant, "c1", `"c8y_Restart":{}`)
-	w.order(tenant, "c2", `"c8y_Restart":{}`)
+	w.ordered(tenant, "c1", `"c8y_Restart":{}`)
+	w.ordered(tenant, "c2", `"c8y_Restart":{}`)
 	gateway.none()
 	c1 := w.device(t, "c1", "s/ds")
 	c1.wantMessage("s/ds", "510,c1")
@@ -102,7 +102,7 @@ func TestOperationJSON(t *testing.T) {
 	w := newWhole(t, nil)
 	c := w.device(t, "dev1", "devicecontrol/notifications", "s/ds")
 	c.none()
-	id := w.order(tenant, "dev1", `"c8y_UploadConfigFile":{"type":"/etc/a\nb"},"description":"get it"`)
+	id := w.ordered(tenant, "dev1", `"c8y_UploadConfigFile":{"type":"/etc/a\nb"},"description":"get it"`)
 	p, ok := c.read().(*mqtt.PublishPacket)
 	if !ok || p.TopicName != "devicecontrol/notifications" || strings.Contains(string(p.Payload), "\n") {
 		t.Fatalf("got %v", p)
@@ -126,7 +126,7 @@ func TestOperationJSON(t *testing.T) {
 		t.Errorf("got %s", p.Payload)
 	}
 	c.wantMessage("s/ds", "526,dev1,\"/etc/a\nb\"")
-	w.order(tenant, "dev1", `"of_nobody":{}`) // on the JSON topic alone
+	w.ordered(tenant, "dev1", `"of_nobody":{}`) // on the JSON topic alone
 	if p, ok := c.read().(*mqtt.PublishPacket); !ok || !strings.Contains(string(p.Payload), `"of_nobody":{}`) {
 		t.Errorf("got %v", p)
 	}
@@ -138,9 +138,9 @@ func TestOperationJSON(t *testing.T) {
 func TestPendingOperations(t *testing.T) {
 	w := newWhole(t, nil)
 	w.device(t, "dev1").Close()
-	first := w.order(tenant, "dev1", `"c8y_Restart":{}`)
-	second := w.order(tenant, "dev1", `"c8y_Command":{"text":"a"}`)
-	done := w.order(tenant, "dev1", `"c8y_Command":{"text":"cancelled"}`)
+	first := w.ordered(tenant, "dev1", `"c8y_Restart":{}`)
+	second := w.ordered(tenant, "dev1", `"c8y_Command":{"text":"a"}`)
+	done := w.ordered(tenant, "dev1", `"c8y_Command":{"text":"cancelled"}`)
 	if _, err := w.orders.Update(t.Context(), platform.Principal{Tenant: tenant}, done, operation.Change{Status: platform.OperationFailed}); err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +217,7 @@ func TestForwarded(t *testing.T) {
 			c := w.device(t, "dev1")
 			c.send(subscribe(9, tt.qos, "s/ds"))
 			c.want(mqtt.Suback, 9)
-			id := w.order(tenant, "dev1", `"c8y_Restart":{}`)
+			id := w.ordered(tenant, "dev1", `"c8y_Restart":{}`)
 			tt.arrived(c, c.wantMessage("s/ds", "510,dev1"))
 			c.Close()
 			if !tt.want {
@@ -280,7 +280,7 @@ func TestManyOperations(t *testing.T) {
 				if i == n/2 {
 					text = large
 				}
-				w.order(tenant, "dev1", `"c8y_Command":{"text":"`+text+`"}`)
+				w.ordered(tenant, "dev1", `"c8y_Command":{"text":"`+text+`"}`)
 			}
 			c := w.device(t, "dev1")
 			c.send(subscribe(9, qos, "s/ds"))
@@ -295,7 +295,7 @@ func TestManyOperations(t *testing.T) {
 					t.Fatalf("got %.40s, want %.40s", p.Payload, want)
 				}
 				if i == 1 {
-					w.order(tenant, "dev1", `"c8y_Restart":{}`) // a new one among them
+					w.ordered(tenant, "dev1", `"c8y_Restart":{}`) // a new one among them
 				}
 				if qos == 1 {
 					ack := mqtt.NewControlPacket(mqtt.Puback).(*mqtt.PubackPacket)
@@ -355,21 +355,21 @@ func TestOperationSubscription(t *testing.T) {
 	}
 	c.send(publish(0, 0, "s/us", "100"))
 	c.subscribe("s/ds")
-	w.order(tenant, "dev1", `"c8y_Restart":{}`)
+	w.ordered(tenant, "dev1", `"c8y_Restart":{}`)
 	c.wantMessage("s/ds", "510,dev1")
 
 	// The newer session of a device takes over.
 	newer := w.device(t, "dev1", "s/ds")
 	newer.wantMessage("s/ds", "510,dev1") // nothing proves that the old one got it
 	c.wantClosed()
-	w.order(tenant, "dev1", `"c8y_Restart":{}`)
+	w.ordered(tenant, "dev1", `"c8y_Restart":{}`)
 	newer.wantMessage("s/ds", "510,dev1")
 
 	// A person hears of devices that are theirs.
 	person := options{id: "dev1", user: "t1000/creator", password: "right"}
 	p := w.connect(t, person)
 	p.subscribe("s/ds")
-	w.order(tenant, "dev1", `"c8y_Restart":{}`)
+	w.ordered(tenant, "dev1", `"c8y_Restart":{}`)
 	p.sync()
 	p.Close()
 	person.user = "t1000/admin"
@@ -385,7 +385,7 @@ func TestOperationSubscription(t *testing.T) {
 	}
 	p.send(u)
 	p.want(mqtt.Unsuback, 4)
-	w.order(tenant, "dev1", `"c8y_Restart":{}`)
+	w.ordered(tenant, "dev1", `"c8y_Restart":{}`)
 	p.sync()
 }
 
@@ -395,9 +395,9 @@ func TestOperationReports(t *testing.T) {
 	c := w.device(t, "dev1", "s/e")
 	c.publish("s/us", "101,c1,c1,t")
 	c.publish("s/us", "101,c2,c2,t")
-	a, b := w.order(tenant, "dev1", `"c8y_Restart":{}`), w.order(tenant, "dev1", `"c8y_Restart":{}`)
-	shell := w.order(tenant, "dev1", `"c8y_Command":{"text":"ls"}`)
-	ofChild := w.order(tenant, "c1", `"c8y_Restart":{}`)
+	a, b := w.ordered(tenant, "dev1", `"c8y_Restart":{}`), w.ordered(tenant, "dev1", `"c8y_Restart":{}`)
+	shell := w.ordered(tenant, "dev1", `"c8y_Command":{"text":"ls"}`)
+	ofChild := w.ordered(tenant, "c1", `"c8y_Restart":{}`)
 	check := func(what string, want map[platform.ID]string) {
 		t.Helper()
 		for id, state := range want {
@@ -424,17 +424,17 @@ func TestOperationReports(t *testing.T) {
 	c.publish("s/us", "506,"+b.String())
 	check("by ID", map[platform.ID]string{b: "SUCCESSFUL"})
 
-	unknown := w.order(tenant, "dev1", `"whatever":1`)
+	unknown := w.ordered(tenant, "dev1", `"whatever":1`)
 	c.publish("s/us", "501,deviceId")
 	c.publish("s/us", "502,deviceId,not implemented")
 	check("by a property that all have", map[platform.ID]string{unknown: "FAILED not implemented"})
 
 	var executing []platform.ID
 	for range 3 {
-		executing = append(executing, w.order(tenant, "dev1", `"c8y_Restart":{}`))
+		executing = append(executing, w.ordered(tenant, "dev1", `"c8y_Restart":{}`))
 		c.publish("s/us", "501,c8y_Restart")
 	}
-	other := w.order(tenant, "dev1", `"c8y_Command":{}`)
+	other := w.ordered(tenant, "dev1", `"c8y_Command":{}`)
 	c.publish("s/us", "501,c8y_Command")
 	c.publish("s/us", "507,c8y_Restart,power cut")
 	check("all of a kind", map[platform.ID]string{executing[0]: "FAILED power cut", executing[2]: "FAILED power cut", other: "EXECUTING"})
@@ -461,7 +461,7 @@ func TestOperationReports(t *testing.T) {
 	theirs := w.connect(t, dev("dev1").in(otherTenant))
 	theirs.publish("s/us", "100")
 	theirs.subscribe("s/e")
-	pending := w.order(tenant, "dev1", `"c8y_Restart":{}`)
+	pending := w.ordered(tenant, "dev1", `"c8y_Restart":{}`)
 	for _, payload := range []string{"504," + pending.String(), "506," + pending.String(), "501,c8y_Restart", "501,deviceId"} {
 		if got := theirs.refused("s/us", payload, "s/e"); !strings.HasPrefix(got, "50,") {
 			t.Errorf("%s: got %s", payload, got)
