@@ -172,6 +172,11 @@ func (s *userStore) SetDeviceUserEnabled(_ context.Context, tenant platform.Tena
 	return nil
 }
 
+func (s *userStore) SetDevicePassword(_ context.Context, tenant platform.TenantID, externalID string, password platform.SecretMAC, _ ...platform.AuditRecord) error {
+	s.change(tenant, externalID, func(u *platform.DeviceUser) { u.Password = password })
+	return nil
+}
+
 func (s *userStore) DeleteDeviceUser(_ context.Context, tenant platform.TenantID, externalID string, _ ...platform.AuditRecord) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

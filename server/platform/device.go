@@ -52,6 +52,8 @@ type DeviceUsers interface {
 	// CreateDeviceUser is Conflict if the user exists.
 	CreateDeviceUser(ctx context.Context, u DeviceUser, audit ...AuditRecord) error
 	SetDeviceUserEnabled(ctx context.Context, tenant TenantID, externalID string, enabled bool, audit ...AuditRecord) error
+	// SetDevicePassword is Conflict for a device that is set up for certificates.
+	SetDevicePassword(ctx context.Context, tenant TenantID, externalID string, password SecretMAC, audit ...AuditRecord) error
 	DeleteDeviceUser(ctx context.Context, tenant TenantID, externalID string, audit ...AuditRecord) error
 	// RecordProvisioned adds c, keeping the MaxProvisioned certificates with the
 	// newest NotBefore. recorded is false, and the audit rows are not written, if

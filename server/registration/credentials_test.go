@@ -238,3 +238,33 @@ func TestLimit(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestTokenPolicyAndOTP: an enrolment that waits for the operator is proved by
+// its one-time password; no policy asks for a security token besides, and one
+// that is given does not matter.
+func TestTokenPolicyAndOTP(t *testing.T) {
+	for _, policy := range []registration.TokenPolicy{registration.TokenIgnored, registration.TokenOptional, registration.TokenRequired} {
+		for _, token := range []string{"", "whatever"} {
+			t.Run(string(policy)+" "+token, func(t *testing.T) {
+				r := newRig(t)
+				r.options[platform.OptionTokenPolicy] = string(policy)
+				reg, err := r.Create(t.Context(), admin, registration.NewRequest{ExternalID: "d1", OTP: secret.New("otp"), SecurityToken: secretOf("beforehand")})
+				if err != nil || reg.Status != platform.StatusAccepted {
+					t.Fatalf("%+v, %v", reg, err)
+				}
+				if _, err := r.Accept(t.Context(), admin, "d1", secretOf(token)); !errors.Is(err, problem.Unprocessable) {
+					t.Errorf("accepted before it asked: %v", err)
+				}
+				if err := r.store.AwaitApproval(t.Context(), tenant, "d1", reg.Epoch, [32]byte{1}); err != nil {
+					t.Fatal(err)
+				}
+				if got, err := r.Accept(t.Context(), admin, "d1", secretOf(token)); err != nil || got.Status != platform.StatusAccepted || got.Tries != 0 {
+					t.Errorf("accepted: %+v, %v", got, err)
+				}
+				if !r.hasOTP(tenant, "d1", "otp") {
+					t.Error("the one-time password does not count any more")
+				}
+			})
+		}
+	}
+}

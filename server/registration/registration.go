@@ -37,6 +37,7 @@ type MACs interface {
 type Store interface {
 	platform.Registrations
 	DeviceUsers(ctx context.Context, tenant platform.TenantID, f platform.UserFilter, page platform.Page) (platform.List[platform.DeviceUser], error)
+	SetDevicePassword(ctx context.Context, tenant platform.TenantID, externalID string, password platform.SecretMAC, audit ...platform.AuditRecord) error
 	Object(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.ManagedObject, error)
 }
 

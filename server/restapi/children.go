@@ -18,7 +18,7 @@ func (a *API) childRoutes() []route {
 			route{method: "GET", path: all, access: user, serve: func(c *call) error { return listChildren(c, kind) },
 				doc: doc{Does: "List " + words[kind], Query: "query, withChildren: boolean, paging", Gives: "managedObjectReferenceCollection"}},
 			route{method: "POST", path: all, access: user, serve: func(c *call) error { return addChildren(c, kind) },
-				doc: doc{Does: "Add " + words[kind] + ", known or new", Takes: "newChildren", Gives: "managedObjectReference", Also: "409"}},
+				doc: doc{Does: "Add " + words[kind] + ", known or new", Takes: "newChildren", Gives: "managedObjectReference | managedObject", Also: "409"}},
 			route{method: "DELETE", path: all, access: user, serve: func(c *call) error { return removeChildren(c, kind) },
 				doc: doc{Does: "Remove several " + words[kind], Takes: "newChildren"}},
 			route{method: "GET", path: one, access: user, serve: func(c *call) error { return readChild(c, kind) },
@@ -98,7 +98,9 @@ func createChild(c *call, body c8yjson.Object, link platform.ChildLink) error {
 	if err != nil {
 		return err
 	}
-	return createdReference(c, link.Parent, link.Kind, child)
+	// The object itself, not a reference: go-c8y and @c8y/client read its ID.
+	c.created(objectLink(c, child.ID), c8yjson.MediaManagedObject, func(w *c8yjson.Writer) { c8yjson.ManagedObject(w, c.base(), child, nil) })
+	return nil
 }
 
 func createdReference(c *call, parent platform.ID, kind platform.ChildKind, child platform.ManagedObject) error {

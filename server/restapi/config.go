@@ -210,6 +210,7 @@ type Registrations interface {
 	List(ctx context.Context, tenant platform.TenantID, page platform.Page) (platform.List[platform.Registration], error)
 	Delete(ctx context.Context, actor platform.Principal, externalID string) error
 	Accept(ctx context.Context, actor platform.Principal, externalID string, token secret.String) (platform.Registration, error)
+	SetPassword(ctx context.Context, actor platform.Principal, tenant platform.TenantID, externalID string, password secret.String) error
 	Limit(ctx context.Context, tenant platform.TenantID) (registration.Limit, error)
 	Policy(ctx context.Context, tenant platform.TenantID) (registration.TokenPolicy, error)
 	Fetch(ctx context.Context, hint platform.TenantID, externalID string, token secret.String) (registration.Credentials, error)

@@ -108,3 +108,56 @@ func TestBulkSimpleGroups(t *testing.T) {
 		t.Errorf("got %v", children)
 	}
 }
+
+// TestDevicePassword is the PUT of rest.md §6.10 for a device that logs in by
+// password, and its refusal for one that does by certificate.
+func TestDevicePassword(t *testing.T) {
+	r := newRig(t)
+	r.device(t, tenant, "dev1", "secret-of-dev1")
+	as := func(password string) answer {
+		return r.do(request{method: "GET", path: "/user/currentUser", user: "device_dev1", password: password})
+	}
+	const path = "/user/t1000/users/device_dev1"
+	as("secret-of-dev1").want(t, 200)
+	r.do(request{method: "PUT", path: path, body: `{"password":"another-secret"}`}).want(t, 200)
+	as("secret-of-dev1").want(t, 401)
+	as("another-secret").want(t, 200)
+	for n, want := range map[int]int{1024: 200, 1025: 422} {
+		r.do(request{method: "PUT", path: path, body: `{"password":"` + strings.Repeat("x", n) + `"}`}).want(t, want)
+	}
+	r.do(request{method: "PUT", path: path, body: `{"password":"x"}`, host: otherHost}).want(t, 404)
+	r.do(request{method: "PUT", path: path, body: `{"password":"x"}`, user: "device_dev1", password: strings.Repeat("x", 1024)}).want(t, 403)
+
+	body, contentType := form(t, "file", "ID;AUTH_TYPE\ncert1;CERTIFICATES\n")
+	r.do(request{method: "POST", path: "/devicecontrol/bulkNewDeviceRequests", body: body, header: map[string][]string{"Content-Type": {contentType}}}).want(t, 201)
+	r.do(request{method: "PUT", path: "/user/t1000/users/device_cert1", body: `{"password":"x"}`}).want(t, 422)
+}
+
+// TestEveryRoute asks for every call that is described: nobody gets in without
+// credentials but where it says so, and none of its roles lets nobody in
+// (rest.md §0.3, §0.4).
+func TestEveryRoute(t *testing.T) {
+	r := newRig(t)
+	r.do(request{method: "POST", path: "/user/t1000/users", body: `{"userName":"guest","password":"correct horse"}`}).want(t, 201)
+	for _, c := range r.about.Calls() {
+		method, path, _ := strings.Cut(c, " ")
+		path = strings.NewReplacer("{tenant}", "t1000", "{", "", "}", "").Replace(path)
+		about := r.about.Access(c)
+		nobody := r.do(request{method: method, path: path, user: "-"})
+		switch {
+		case about.Certificate:
+			nobody.want(t, 404)
+			continue
+		case about.Open:
+			if nobody.status == 401 && !strings.HasPrefix(path, "/tenant/oauth") || nobody.status == 403 {
+				t.Errorf("%s is open to anyone and answers %d", c, nobody.status)
+			}
+			continue
+		case nobody.status != 401:
+			t.Errorf("%s answers nobody with %d", c, nobody.status)
+		}
+		if got := r.do(request{method: method, path: path, user: "guest"}); len(about.Roles) > 0 && got.status != 403 {
+			t.Errorf("%s answers one without role with %d %s", c, got.status, got.body)
+		}
+	}
+}

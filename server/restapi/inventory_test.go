@@ -88,7 +88,7 @@ func TestChildren(t *testing.T) {
 	}
 	r.do(request{method: "POST", path: children, body: `{"references":[{"managedObject":{"id":"` + child + `"}}]}`}).want(t, 201)
 	made := r.do(request{method: "POST", path: children, body: `{"name":"new","type":"T"}`}).want(t, 201)
-	if made.tree(t)["managedObject"].(map[string]any)["name"] != "new" {
+	if made.text(t, "name") != "new" || made.header.Get("Location") != made.text(t, "self") {
 		t.Errorf("got %s", made.body)
 	}
 	if got := r.do(request{method: "GET", path: children}).want(t, 200).items(t, "references"); len(got) != 2 {

@@ -67,7 +67,11 @@ func updateObjectUser(c *call) error {
 	if err != nil {
 		return err
 	}
-	if u.Enabled, err = switchUser(c, u); err != nil {
+	body, err := c.body()
+	if err != nil {
+		return err
+	}
+	if u.Enabled, err = switchUser(c, u, body); err != nil {
 		return err
 	}
 	c.written(http.StatusOK, c8yjson.MediaManagedObjectUser, func(w *c8yjson.Writer) {
@@ -78,11 +82,7 @@ func updateObjectUser(c *call) error {
 
 // switchUser carries out {"enabled":…} for the user of a device and returns
 // whether it is enabled now.
-func switchUser(c *call, u platform.DeviceUser) (bool, error) {
-	body, err := c.body()
-	if err != nil {
-		return u.Enabled, err
-	}
+func switchUser(c *call, u platform.DeviceUser, body c8yjson.Object) (bool, error) {
 	enabled, set, err := body.Bool("enabled")
 	if err != nil || !set || enabled == u.Enabled {
 		return u.Enabled, err

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"mooring/internal/secret"
 	"mooring/server/c8yjson"
 	"mooring/server/platform"
 )
@@ -124,17 +125,36 @@ func updateUser(c *call) error {
 	}
 	name := c.param("user")
 	if device, ok := strings.CutPrefix(name, c8yjson.DeviceUserPrefix); ok {
-		u, err := deviceUser(c, c.tenant(), device)
-		if err != nil {
-			return err
-		}
-		if u.Enabled, err = switchUser(c, u); err != nil {
-			return err
-		}
-		c.written(http.StatusOK, c8yjson.MediaUser, func(w *c8yjson.Writer) { c8yjson.DeviceUser(w, c.base(), u, false) })
-		return nil
+		return updateDeviceUser(c, device)
 	}
 	return updatePerson(c, name)
+}
+
+// updateDeviceUser carries out "enabled" and "password"; what else a client
+// sends back is the server's own.
+func updateDeviceUser(c *call, device string) error {
+	u, err := deviceUser(c, c.tenant(), device)
+	if err != nil {
+		return err
+	}
+	body, err := c.body()
+	if err != nil {
+		return err
+	}
+	password, err := body.Text("password")
+	if err != nil {
+		return err
+	}
+	if password != "" {
+		if err := c.api.Registrations.SetPassword(c.ctx(), c.actor(), u.Tenant, u.ExternalID, secret.New(password)); err != nil {
+			return err
+		}
+	}
+	if u.Enabled, err = switchUser(c, u, body); err != nil {
+		return err
+	}
+	c.written(http.StatusOK, c8yjson.MediaUser, func(w *c8yjson.Writer) { c8yjson.DeviceUser(w, c.base(), u, false) })
+	return nil
 }
 
 func answerPerson(c *call, u platform.User) error {

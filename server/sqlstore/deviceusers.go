@@ -97,6 +97,26 @@ func (s *Store) SetDeviceUserEnabled(ctx context.Context, tenant platform.Tenant
 	})
 }
 
+// SetDevicePassword implements platform.DeviceUsers.
+func (s *Store) SetDevicePassword(ctx context.Context, tenant platform.TenantID, externalID string, password platform.SecretMAC, audit ...platform.AuditRecord) error {
+	return s.write(ctx, tenant, audit, func(tx *session, t tenantKey) error {
+		n, err := tx.exec("UPDATE device_users SET mac_key = $3, mac = $4 WHERE tenant = $1 AND external_id = $2 AND credential = $5",
+			t, externalID, password.KeyID, password.MAC, string(platform.CredentialPassword))
+		if err != nil || n > 0 {
+			tx.changed(t, tenant, platform.ChangeDeviceUser, externalID)
+			return err
+		}
+		found, err := tx.exists("SELECT 1 FROM device_users WHERE tenant = $1 AND external_id = $2", t, externalID)
+		if err != nil {
+			return err
+		}
+		if !found {
+			return notFound("device user")
+		}
+		return conflict("the device is set up for certificates")
+	})
+}
+
 // DeleteDeviceUser implements platform.DeviceUsers.
 func (s *Store) DeleteDeviceUser(ctx context.Context, tenant platform.TenantID, externalID string, audit ...platform.AuditRecord) error {
 	return s.write(ctx, tenant, audit, func(tx *session, t tenantKey) error {
