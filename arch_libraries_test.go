@@ -12,6 +12,8 @@ import (
 // golang.org/x modules count as the standard library.
 var libraries = map[string][]string{
 	"github.com/eclipse/paho.mqtt.golang": {"agent/uplink"},
+	"github.com/foxboron/go-tpm-keyfiles": {"hsm/tpmkey"},
+	"github.com/google/go-tpm":            {"hsm/tpmkey", "hsm/tpmkey/swtpmtest"},
 	"github.com/golang-jwt/jwt/v5":        {"server/devicetoken"},
 	"github.com/gorilla/websocket":        {"server/mqttapi"},
 	"github.com/jackc/pgx/v5":             {"server/sqlstore"},

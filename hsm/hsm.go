@@ -3,6 +3,8 @@
 //
 //	file:/path/to/directory   a directory of key files (hsm/filekey)
 //	file:/path/to/file        for a sealer: a file of 32 random bytes
+//	tpm:?dir=/path/to/dir     the TPM at /dev/tpmrm0 and a directory of its key files (hsm/tpmkey)
+//	tpm:/dev/tpmrm1           for a sealer: that TPM
 package hsm
 
 import (
@@ -13,6 +15,7 @@ import (
 
 	"mooring/hsm/filekey"
 	"mooring/hsm/key"
+	"mooring/hsm/tpmkey"
 	"mooring/internal/durable"
 	"mooring/internal/problem"
 )
@@ -22,6 +25,13 @@ import (
 func Open(ctx context.Context, uri string) (key.Store, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if isTPM(uri) {
+		l, err := tpmkey.ParseURI(uri)
+		if err != nil {
+			return nil, err
+		}
+		return tpmkey.Open(durable.OS, l)
 	}
 	path, err := filePath(uri)
 	if err != nil {
@@ -35,6 +45,13 @@ func OpenSealer(ctx context.Context, uri string) (key.Sealer, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if isTPM(uri) {
+		l, err := tpmkey.ParseURI(uri)
+		if err != nil {
+			return nil, err
+		}
+		return tpmkey.OpenSealer(ctx, l)
+	}
 	path, err := filePath(uri)
 	if err != nil {
 		return nil, err
@@ -42,8 +59,10 @@ func OpenSealer(ctx context.Context, uri string) (key.Sealer, error) {
 	return filekey.OpenSealer(durable.OS, path)
 }
 
+func isTPM(uri string) bool { return strings.HasPrefix(uri, "tpm:") }
+
 // backends names what a scheme stands for, for the text of a refusal.
-var backends = map[string]string{"tpm": "TPM 2.0", "pkcs11": "PKCS#11"}
+var backends = map[string]string{"pkcs11": "PKCS#11"}
 
 // filePath returns the absolute path of a file: URI (RFC 8089 without a host).
 // The URI is not repeated in errors, because a pkcs11: URI may hold a PIN.

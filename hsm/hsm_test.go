@@ -43,7 +43,7 @@ func TestFileURI(t *testing.T) {
 
 func TestRefusedURIs(t *testing.T) {
 	for _, uri := range []string{"", "keys", "/var/keys", "file:", "file:keys", "file:./keys", "file://host/keys", "file:/keys?x=1", "file:/keys?",
-		"file:/keys#a", "file:/%zz", "http:/keys", "tpm:", "TPM:", "pkcs11:token=x?pin-value=1234"} {
+		"file:/keys#a", "file:/%zz", "http:/keys", "tpm:dev", "TPM:", "tpm:?x=1", "pkcs11:token=x?pin-value=1234"} {
 		_, err := hsm.Open(t.Context(), uri)
 		_, errSealer := hsm.OpenSealer(t.Context(), uri)
 		for _, err := range []error{err, errSealer} {
@@ -55,7 +55,7 @@ func TestRefusedURIs(t *testing.T) {
 			}
 		}
 	}
-	if _, err := hsm.Open(t.Context(), "tpm:"); !strings.Contains(err.Error(), "this build has no TPM 2.0 key store") {
-		t.Errorf("tpm: %v", err)
+	if _, err := hsm.Open(t.Context(), "tpm:"); !errors.Is(err, problem.Unprocessable) || !strings.Contains(err.Error(), "directory") {
+		t.Errorf("tpm: without a directory: %v", err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -232,16 +233,24 @@ func (c *Config) Anchors(fsys durable.FS) ([]byte, error) {
 	return readBounded(fsys, c.CA)
 }
 
-// KeyURI returns the key store's URI.
+// KeyURI returns the key store's URI. The key files of a TPM are in the directory
+// "keys" of the state directory unless the URI names another.
 func (c *Config) KeyURI() string {
-	if c.Key != "" {
-		return c.Key
-	}
 	dir, err := filepath.Abs(filepath.Join(c.State, "keys"))
 	if err != nil {
 		dir = filepath.Join(c.State, "keys")
 	}
-	return "file:" + dir
+	switch {
+	case c.Key == "":
+		return "file:" + dir
+	case strings.HasPrefix(c.Key, "tpm:") && !strings.Contains(c.Key, "dir="):
+		join := "?"
+		if strings.Contains(c.Key, "?") {
+			join = "&"
+		}
+		return c.Key + join + "dir=" + url.QueryEscape(dir)
+	}
+	return c.Key
 }
 
 // Address joins the server with a port; empty for port 0.

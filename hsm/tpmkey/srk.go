@@ -1,0 +1,121 @@
+package tpmkey
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	keyfile "github.com/foxboron/go-tpm-keyfiles"
+	"github.com/google/go-tpm/tpm2"
+	"github.com/google/go-tpm/tpm2/transport"
+
+	"mooring/internal/durable"
+)
+
+// persistentSRK is where a storage root key lives by convention (TCG TPM v2.0
+// Provisioning Guidance §7.8). It is used if it is ours: making one takes a
+// discrete chip most of a second.
+const persistentSRK tpm2.TPMHandle = 0x81000001
+
+// pinFile holds the Name of the storage root key in hex. An interposer on the
+// bus that answers with a key of its own would read what is encrypted to it.
+const pinFile = "srk.name"
+
+// storageKey is the primary key of the owner hierarchy, which all keys are
+// children of: the ECC H-2 template, so that OpenSSL makes the same one.
+type storageKey struct {
+	handle tpm2.TPMHandle
+	name   tpm2.TPM2BName
+	public tpm2.TPMTPublic
+}
+
+// session returns the authorization of one command: an HMAC session salted to
+// the storage key, which encrypts the first parameter of the command, and of the
+// answer, too, where that is secret.
+func (k *storageKey) session(more ...tpm2.AuthOption) tpm2.Session {
+	options := append([]tpm2.AuthOption{tpm2.Salted(k.handle, k.public)}, more...)
+	return tpm2.HMAC(tpm2.TPMAlgSHA256, 16, options...)
+}
+
+func encryptIn() tpm2.AuthOption { return tpm2.AESEncryption(128, tpm2.EncryptIn) }
+
+func (k *storageKey) auth(more ...tpm2.AuthOption) tpm2.AuthHandle {
+	return tpm2.AuthHandle{Handle: k.handle, Name: k.name, Auth: k.session(more...)}
+}
+
+// storage returns the storage key of the TPM, made if it must be. It is called
+// in the device's turn.
+func (d *device) storage(tpm transport.TPM, pin []byte) (*storageKey, error) {
+	if d.srk != nil {
+		return d.srk, nil
+	}
+	if k, err := readStorage(tpm); err == nil && len(pin) > 0 && bytes.Equal(k.name.Buffer, pin) {
+		d.srk = k
+		return k, nil
+	}
+	made, err := tpm2.CreatePrimary{PrimaryHandle: tpm2.TPMRHOwner, InPublic: tpm2.New2B(keyfile.ECCSRK_H2_Template)}.Execute(tpm)
+	if err != nil {
+		return nil, fmt.Errorf("make the storage root key: %w", err)
+	}
+	k := &storageKey{handle: made.ObjectHandle, name: made.Name}
+	public, err := made.OutPublic.Contents()
+	if err != nil {
+		return nil, fmt.Errorf("read the storage root key: %w", err)
+	}
+	k.public = *public
+	if err := checkName(*public, made.Name); err != nil {
+		return nil, err
+	}
+	d.srk = k
+	return k, nil
+}
+
+func readStorage(tpm transport.TPM) (*storageKey, error) {
+	read, err := tpm2.ReadPublic{ObjectHandle: persistentSRK}.Execute(tpm)
+	if err != nil {
+		return nil, err
+	}
+	public, err := read.OutPublic.Contents()
+	if err != nil {
+		return nil, err
+	}
+	return &storageKey{handle: persistentSRK, name: read.Name, public: *public}, checkName(*public, read.Name)
+}
+
+// checkName holds a public part against the Name it came with.
+func checkName(public tpm2.TPMTPublic, name tpm2.TPM2BName) error {
+	want, err := tpm2.ObjectName(&public)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(want.Buffer, name.Buffer) {
+		return errors.New("the TPM gives its storage root key a name that is not its own")
+	}
+	return nil
+}
+
+// readPin reads the Name that was noted in dir; none is nil.
+func readPin(fsys durable.FS, dir string) ([]byte, error) {
+	path := filepath.Join(dir, pinFile)
+	text, err := fsys.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the TPM's name: %w", err)
+	}
+	pin, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(pin) != sha256.Size+2 {
+		return nil, &Error{Kind: Foreign, Text: path + " is damaged", Hint: "enrol again, or restore the file"}
+	}
+	return pin, nil
+}
+
+func writePin(fsys durable.FS, dir string, name tpm2.TPM2BName) error {
+	return durable.WriteFile(fsys, filepath.Join(dir, pinFile), []byte(hex.EncodeToString(name.Buffer)+"\n"), 0o600)
+}
