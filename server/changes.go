@@ -29,6 +29,9 @@ type changeFeed struct {
 	log      *slog.Logger
 	appliers atomic.Pointer[[]applier]
 	loaded   int64 // newest change when the caches were loaded; set before tail
+	// missed is called when changes have been removed from the log before this node
+	// has read them: it was away for longer than they are kept. Set before tail.
+	missed func()
 }
 
 // subscribe sets who hears of changes; before it, nobody does: nothing is
@@ -90,6 +93,12 @@ func (f *changeFeed) catchUp(ctx context.Context, log platform.Changes, after in
 				f.log.Error("cannot read the change log", "err", err)
 			}
 			return after
+		}
+		if len(changes) > 0 && changes[0].Number > after+1 { // numbers have no gaps
+			f.log.Error("the change log has gone on without this node", "read", after, "next", changes[0].Number)
+			if f.missed != nil {
+				f.missed()
+			}
 		}
 		f.apply(ctx, changes)
 		if len(changes) > 0 {

@@ -180,6 +180,9 @@ func (s *Server) Run(ctx context.Context, ready func(Ready)) (err error) {
 		run.stop()
 		return errors.Join(err, run.wait(s.cfg.Limits.StopWithin))
 	}
+	s.services.feed.missed = func() {
+		run.cancel(problem.New(problem.Unavailable, "this node was away for too long to know what has changed: start it again", nil))
+	}
 	run.background(s.services.run)
 	run.background(s.keepTicketsFresh)
 	run.background(s.services.keepSchedule)

@@ -29,6 +29,7 @@ import (
 	"mooring/server/refusal"
 	"mooring/server/registration"
 	"mooring/server/restapi"
+	"mooring/server/retention"
 	"mooring/server/telemetry"
 	"mooring/server/templates"
 	"mooring/server/trust"
@@ -54,6 +55,7 @@ type services struct {
 	operations *operation.Service
 	notices    *notify.Service
 	chores     []chore
+	retention  *retention.Service
 
 	est  *estapi.API
 	rest *restapi.API
@@ -102,8 +104,10 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 	auth := httpauth.New(httpauth.Config{Accounts: s.accounts, Devices: s.devices, Tokens: tokens, Certificates: s.devices,
 		Refusals: s.refusals, ReasonOf: deviceauth.ReasonOf, Log: log})
 	s.est = estapi.New(estapi.Config{CA: authority, Auth: auth, Tenants: s.accounts, Refusals: s.refusals, Log: log})
+	s.retention = retention.New(retention.Config{Rules: store, Tenants: store, IDs: store, Telemetry: store, Operations: store,
+		Old: store, Changes: store, Log: log})
 	s.rest = restapi.New(restapi.Config{Auth: auth, Accounts: s.accounts, DeviceUsers: store, Inventory: objects, Telemetry: samples, Operations: s.operations,
-		Audit: audit.New(store, time.Now), Trust: s.trust, Authority: authority, Tokens: tokens, Registrations: registrations,
+		Audit: audit.New(store, time.Now), Retention: s.retention, Trust: s.trust, Authority: authority, Tokens: tokens, Registrations: registrations,
 		Notifications: s.notices, NotificationTokens: tokens, Refusals: s.refusals, Described: estapi.Calls(), Version: systemVersion, Log: log})
 	s.mqtt = mqttapi.New(mqttapi.Config{
 		Auth: mqttAuth{s.devices, s.accounts, "mqtts"}, Devices: objects, Objects: objects, Telemetry: samples, Operations: s.operations,
@@ -154,6 +158,7 @@ func (s *services) run(ctx context.Context) {
 		running.Go(func() { s.feed.tail(ctx, s.store) })
 	}
 	running.Go(func() { s.lists.Run(ctx) })
+	running.Go(func() { s.retention.Run(ctx) })
 	running.Go(func() { s.operations.Run(ctx) })
 	s.refusals.Run(ctx)
 	running.Wait()

@@ -38,6 +38,8 @@ const (
 	MediaBulkOperation           = vendorPrefix + "bulkOperation" + vendorSuffix
 	MediaBulkOperations          = vendorPrefix + "bulkOperationCollection" + vendorSuffix
 	MediaAlarmUpsert             = vendorPrefix + "alarmUpsertResponse" + vendorSuffix
+	MediaRetentionRule           = vendorPrefix + "retentionRule" + vendorSuffix
+	MediaRetentionRules          = vendorPrefix + "retentionRuleCollection" + vendorSuffix
 	MediaAuditRecord             = vendorPrefix + "auditRecord" + vendorSuffix
 	MediaAuditRecords            = vendorPrefix + "auditRecordCollection" + vendorSuffix
 	MediaDeviceCredentials       = vendorPrefix + "deviceCredentials" + vendorSuffix

@@ -37,6 +37,8 @@ const (
 	RoleAlarmRead             Role = "ROLE_ALARM_READ"
 	RoleAuditAdmin            Role = "ROLE_AUDIT_ADMIN"
 	RoleAuditRead             Role = "ROLE_AUDIT_READ"
+	RoleRetentionAdmin        Role = "ROLE_RETENTION_RULE_ADMIN"
+	RoleRetentionRead         Role = "ROLE_RETENTION_RULE_READ"
 	RoleOptionAdmin           Role = "ROLE_OPTION_MANAGEMENT_ADMIN"
 	RoleOptionRead            Role = "ROLE_OPTION_MANAGEMENT_READ"
 	RoleUserAdmin             Role = "ROLE_USER_MANAGEMENT_ADMIN"
@@ -55,7 +57,7 @@ var AdminRoles = []Role{
 	RoleDeviceControlAdmin, RoleDeviceControlRead, RoleInventoryAdmin, RoleInventoryRead, RoleInventoryCreate,
 	RoleIdentityAdmin, RoleIdentityRead, RoleMeasurementAdmin, RoleMeasurementRead, RoleEventAdmin, RoleEventRead,
 	RoleAlarmAdmin, RoleAlarmRead, RoleAuditAdmin, RoleAuditRead, RoleOptionAdmin, RoleOptionRead,
-	RoleUserAdmin, RoleUserRead, RoleUserOwnRead, RoleNotificationAdmin,
+	RoleUserAdmin, RoleUserRead, RoleUserOwnRead, RoleRetentionAdmin, RoleRetentionRead, RoleNotificationAdmin,
 	RoleMQTTServiceAdmin, RoleMQTTServiceRead, RoleMQTTServiceUpdate,
 }
 

@@ -27,6 +27,7 @@ type Config struct {
 	Telemetry     Telemetry
 	Operations    Operations
 	Audit         Audit
+	Retention     Retention
 	Trust         Trust
 	Authority     Authority
 	Tokens        Tokens
@@ -164,6 +165,15 @@ type Audit interface {
 	Append(ctx context.Context, actor platform.Principal, r platform.AuditRecord) (platform.AuditRecord, error)
 	Record(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.AuditRecord, error)
 	List(ctx context.Context, tenant platform.TenantID, f platform.AuditFilter, page platform.Page) (platform.List[platform.AuditRecord], error)
+}
+
+// Retention is the rules by which data is removed: server/retention.
+type Retention interface {
+	List(ctx context.Context, tenant platform.TenantID, page platform.Page) (platform.List[platform.RetentionRule], error)
+	Rule(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.RetentionRule, error)
+	Create(ctx context.Context, actor platform.Principal, r platform.RetentionRule) (platform.RetentionRule, error)
+	Update(ctx context.Context, actor platform.Principal, id platform.ID, change func(*platform.RetentionRule) error) (platform.RetentionRule, error)
+	Delete(ctx context.Context, actor platform.Principal, id platform.ID) error
 }
 
 // Trust is trusted certificates and revocation: server/trust.

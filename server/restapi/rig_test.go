@@ -37,6 +37,7 @@ import (
 	"mooring/server/refusal"
 	"mooring/server/registration"
 	"mooring/server/restapi"
+	"mooring/server/retention"
 	"mooring/server/sqlstore"
 	"mooring/server/telemetry"
 	"mooring/server/trust"
@@ -120,7 +121,8 @@ func newRig(t testing.TB) *rig {
 	auth := httpauth.New(httpauth.Config{Accounts: r.accounts, Devices: devices, Tokens: tokens, Certificates: devices,
 		Refusals: refusals, ReasonOf: deviceauth.ReasonOf})
 	r.api = restapi.New(restapi.Config{Auth: auth, Accounts: r.accounts, DeviceUsers: store, Notifications: notices, NotificationTokens: tokens, Inventory: r.things, Telemetry: r.values, Operations: r.orders,
-		Audit: audit.New(store, nil), Trust: r.trust, Authority: authority, Tokens: tokens, Registrations: r.requests,
+		Audit:     audit.New(store, nil),
+		Retention: retention.New(retention.Config{Rules: store, Tenants: store, IDs: store, Telemetry: store, Operations: store, Old: store, Changes: store}), Trust: r.trust, Authority: authority, Tokens: tokens, Registrations: r.requests,
 		Refusals: refusals, Version: "1.0"})
 	r.about = description(t, r.api)
 	r.https = httptest.NewTLSServer(r.api)

@@ -69,7 +69,12 @@ var telemetryShapes = openapi.Shapes{
 	"seriesName":          openapi.JSON("unit?: string, name: string, type: string"),
 	"alarmUpsert":         openapi.JSON("source: sourceReference, type: string, text?: string, severity?: string, time?: string, status?: string, *"),
 	"alarmUpsertResponse": vendor(c8yjson.MediaAlarmUpsert, "alarm: alarm, previousState?: alarm"),
-	"newAlarm":            openapi.JSON("source: sourceReference, type: string, text: string, severity: string, time: string, status?: string, *"),
+	"retentionRule": vendor(c8yjson.MediaRetentionRule, "id: id, self: uri, dataType: *|ALARM|AUDIT|BULK_OPERATION|EVENT|MEASUREMENT|OPERATION, "+
+		"fragmentType: string, type: string, source: string, maximumAge: integer, editable: boolean"),
+	"retentionRuleCollection": vendor(c8yjson.MediaRetentionRules, list("retentionRules", "retentionRule")),
+	"newRetentionRule":        openapi.JSON("maximumAge: integer, dataType?: string, fragmentType?: string, type?: string, source?: string, editable?: boolean"),
+	"retentionRuleChange":     openapi.JSON("maximumAge?: integer, dataType?: string, fragmentType?: string, type?: string, source?: string, editable?: boolean"),
+	"newAlarm":                openapi.JSON("source: sourceReference, type: string, text: string, severity: string, time: string, status?: string, *"),
 	"auditRecord": vendor(c8yjson.MediaAuditRecord, "id: id, self: uri, creationTime: date, time: date, type: string, activity: string, text: string, "+
 		"severity: string, user?: string, application?: string, source?: auditSource, changes?: [object]"),
 	"auditSource":           openapi.JSON("id: string, self?: uri"),
