@@ -15,6 +15,8 @@ needs() {
 		mosquitto_sub                                   mosquitto-clients
 		pki                                             strongswan-pki
 		/usr/lib/ipsec/plugins/libstrongswan-openssl.so libstrongswan-standard-plugins
+		swtpm                                           swtpm
+		/usr/lib/*/ossl-modules/tpm2.so                 tpm2-openssl
 		/usr/lib/postgresql/*/bin/initdb                postgresql
 		/usr/lib/postgresql/*/bin/postgres              postgresql
 	END
