@@ -18,7 +18,7 @@ func TestRetentionRules(t *testing.T) {
 	if !strings.HasSuffix(made.header.Get("Location"), path+"/"+id) || made.text(t, "type") != "*" {
 		t.Errorf("got %s at %s", made.body, made.header.Get("Location"))
 	}
-	changed := r.do(request{method: "PUT", path: path + "/" + id, body: `{"dataType":"ALARM","maximumAge":"30"}`}).want(t, 200)
+	changed := r.do(request{method: "PUT", path: path + "/" + id, body: `{"dataType":"ALARM","maximumAge":30}`}).want(t, 200)
 	if !strings.Contains(string(changed.body), `"maximumAge":30`) {
 		t.Errorf("got %s", changed.body)
 	}
