@@ -66,6 +66,8 @@ var (
 	descService     = describe("mqtt_service_connections", "clients of the MQTT Service that are connected")
 	descServiceWait = describe("mqtt_service_queued_bytes", "what waits to be written to clients of the MQTT Service")
 	descServiceAll  = describe("mqtt_service_total", "what happened on the MQTT Service", "event")
+	descPresence    = describe("presence_devices", "devices in memory, those of them that are monitored, and connected ones without object", "kind")
+	descPresenceAll = describe("presence_total", "reports written, devices missed and back, batches that failed", "event")
 	descRefusals    = describe("refusals_total", "who was refused, by listener and reason", "door", "reason")
 )
 
@@ -77,7 +79,8 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 func (c *statsCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descConnections, descAccepted, descRefused, descPublishes, descAcked,
 		descFailures, descLineErrors, descOverflows, descKicked, descRefusals, descTurnedAway, descStalled,
-		descTooFast, descDelayed, descTakeovers, descDelivered, descHandshakes, descHashes, descService, descServiceWait, descServiceAll} {
+		descTooFast, descDelayed, descTakeovers, descDelivered, descHandshakes, descHashes, descService, descServiceWait, descServiceAll,
+		descPresence, descPresenceAll} {
 		ch <- d
 	}
 }
@@ -110,6 +113,7 @@ func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
 	count(descHandshakes, stats.HandshakeFailures)
 	count(descHashes, account.Hashes())
 	c.collectService(ch, count)
+	c.collectPresence(ch, count)
 	for k, n := range c.services.refusals.Counts() {
 		count(descRefusals, int64(n), k.Door, string(k.Reason))
 	}
@@ -127,5 +131,16 @@ func (c *statsCollector) collectService(ch chan<- prometheus.Metric, count func(
 		"malformed": stats.Malformed, "keep_alive": stats.KeepAliveOut,
 	} {
 		count(descServiceAll, n, event)
+	}
+}
+
+// collectPresence reads the counters of the presence of devices.
+func (c *statsCollector) collectPresence(ch chan<- prometheus.Metric, count func(*prometheus.Desc, int64, ...string)) {
+	stats := c.services.presence.Stats()
+	for kind, n := range map[string]int{"known": stats.Devices, "monitored": stats.Monitored, "waiting": stats.Waiting} {
+		ch <- prometheus.MustNewConstMetric(descPresence, prometheus.GaugeValue, float64(n), kind)
+	}
+	for event, n := range map[string]int64{"written": stats.Written, "missed": stats.Missed, "back": stats.Returned, "failed": stats.Failures} {
+		count(descPresenceAll, n, event)
 	}
 }

@@ -26,6 +26,7 @@ import (
 	"mooring/server/notify"
 	"mooring/server/operation"
 	"mooring/server/platform"
+	"mooring/server/presence"
 	"mooring/server/refusal"
 	"mooring/server/registration"
 	"mooring/server/restapi"
@@ -54,6 +55,7 @@ type services struct {
 	alerts     *authorityAlerts
 	operations *operation.Service
 	notices    *notify.Service
+	presence   *presence.Service
 	chores     []chore
 	retention  *retention.Service
 
@@ -89,10 +91,13 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 	if s.tailing {
 		s.notices.Poll = noticePoll
 	}
-	objects := inventory.New(inventory.Config{Store: store, IDs: store, Notices: s.notices, Log: log})
+	needs := &presenceNeeds{}
+	s.presence = presence.New(presence.Config{Store: store, Names: needs, Alarms: needs, Alone: !s.tailing, Log: log})
+	objects := inventory.New(inventory.Config{Store: store, IDs: store, Live: s.presence, Notices: s.notices, Log: log})
 	s.notices.Objects = objects
 	collections := templates.New(objects, nil)
-	samples := telemetry.New(telemetry.Config{Store: store, IDs: store, Notices: s.notices})
+	samples := telemetry.New(telemetry.Config{Store: store, IDs: store, Live: s.presence, Notices: s.notices})
+	needs.objects, needs.samples = objects, samples
 	files := binary.New(binary.Config{Store: store, IDs: store, MaxBytes: cfg.Limits.BinaryBytes, Quota: cfg.Limits.BinaryQuota, Log: log})
 	s.operations = operation.New(operation.Config{Store: store, IDs: store, Objects: objects, Options: s.accounts, Notices: s.notices, Log: log})
 	s.alerts = newAuthorityAlerts(objects, samples, log)
@@ -110,7 +115,7 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 		Audit: audit.New(store, time.Now), Retention: s.retention, Trust: s.trust, Authority: authority, Tokens: tokens, Registrations: registrations,
 		Notifications: s.notices, NotificationTokens: tokens, Refusals: s.refusals, Described: estapi.Calls(), Version: systemVersion, Log: log})
 	s.mqtt = mqttapi.New(mqttapi.Config{
-		Auth: mqttAuth{s.devices, s.accounts, "mqtts"}, Devices: objects, Objects: objects, Telemetry: samples, Operations: s.operations,
+		Auth: mqttAuth{s.devices, s.accounts, "mqtts"}, Devices: objects, Objects: objects, Presence: s.presence, Telemetry: samples, Operations: s.operations,
 		Tokens: tokens, Templates: collections, Refusals: s.refusals, Options: s.accounts, OneWay: cfg.TLS.OneWay, Version: systemVersion, Log: log,
 		Limits: mqttapi.Limits{Handshake: cfg.Limits.ConnectWithin, Handshakes: cfg.Limits.Handshakes, Connections: cfg.Limits.Connections},
 	})
@@ -127,7 +132,7 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 		{"rotation of the token signing key", func(ctx context.Context) error { _, err := tokens.RotateDue(ctx); return err }},
 	}
 	// The order matters: who judges a session must have forgotten before it is asked.
-	feed.subscribe(s.accounts.Apply, s.trust.Apply, s.devices.Apply, objects.Apply, collections.Apply, authority.Apply, s.notices.Apply, s.judgeSessions, s.mqtt.Apply)
+	feed.subscribe(s.accounts.Apply, s.trust.Apply, s.devices.Apply, objects.Apply, collections.Apply, authority.Apply, s.notices.Apply, s.judgeSessions, s.mqtt.Apply, s.presence.Apply)
 	return s, nil
 }
 
@@ -145,6 +150,9 @@ func (s *services) needsFile(ctx context.Context, tenant platform.TenantID, id p
 
 // load reads what is kept in memory.
 func (s *services) load(ctx context.Context) error {
+	if err := s.presence.Load(ctx); err != nil {
+		return err
+	}
 	if err := s.notices.Load(ctx); err != nil {
 		return err
 	}
@@ -160,6 +168,7 @@ func (s *services) run(ctx context.Context) {
 	running.Go(func() { s.lists.Run(ctx) })
 	running.Go(func() { s.retention.Run(ctx) })
 	running.Go(func() { s.operations.Run(ctx) })
+	running.Go(func() { s.presence.Run(ctx) })
 	s.refusals.Run(ctx)
 	running.Wait()
 }

@@ -24,6 +24,7 @@ type Config struct {
 	IDs   platform.IDs
 	// Notices hears what became of objects; nil: nobody does.
 	Notices platform.Notices
+	Live    Live             // nil: nobody keeps the presence of devices
 	Now     func() time.Time // nil is time.Now
 	Log     *slog.Logger     // nil discards
 }
@@ -33,6 +34,7 @@ type Service struct {
 	store   platform.Inventory
 	ids     platform.IDs
 	notices platform.Notices
+	live    Live
 	turns   turns
 	now     func() time.Time
 	log     *slog.Logger
@@ -75,6 +77,7 @@ func New(c Config) *Service {
 		store:    c.Store,
 		ids:      c.IDs,
 		notices:  c.Notices,
+		live:     c.Live,
 		now:      c.Now,
 		log:      c.Log,
 		versions: newVersions(),

@@ -61,13 +61,16 @@ func (s *Service) Create(ctx context.Context, tenant platform.TenantID, cmd plat
 	case errors.Is(err, problem.NotFound) && cmd.Parent != nil:
 		return *o, notFound(cmd.Parent.Parent, err)
 	}
+	if err == nil {
+		s.tellCreated(*o)
+	}
 	return *o, err
 }
 
 // Object returns an object; problem.NotFound if there is none.
 func (s *Service) Object(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.ManagedObject, error) {
 	o, err := s.store.Object(ctx, tenant, id)
-	return o, notFound(id, err)
+	return s.overlay(o), notFound(id, err)
 }
 
 // Objects lists objects in the order of IDs.
@@ -100,7 +103,11 @@ func (s *Service) Update(ctx context.Context, tenant platform.TenantID, cmd plat
 		s.versions.changed(tenant, cmd.ID)
 		return o, err
 	})
-	return o, notFound(cmd.ID, err)
+	if err != nil {
+		return o, notFound(cmd.ID, err)
+	}
+	s.tellLive(tenant, cmd)
+	return s.overlay(o), nil
 }
 
 // checkGrowth keeps an object from growing without bound by many updates that

@@ -86,6 +86,7 @@ func (s *Server) connect(c *conn, pk *packets.Packet) bool {
 	pk.Connect.UsernameFlag, pk.Connect.Username = false, nil
 	pk.Connect.PasswordFlag, pk.Connect.Password = false, nil
 	sess.establish()
+	sess.tellOnline(true)
 	c.accept(pk.Connect.Keepalive)
 	s.stats.accepted.Add(1)
 	s.stats.connections.Add(1)

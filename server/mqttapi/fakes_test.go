@@ -346,8 +346,15 @@ func (f *fakeRefusals) last() platform.Refusal {
 }
 
 type fakePresence struct {
-	mu    sync.Mutex
-	heard map[platform.ID]int
+	mu     sync.Mutex
+	heard  map[platform.ID]int
+	online []string
+}
+
+func (f *fakePresence) Online(t platform.TenantID, device string, online bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.online = append(f.online, fmt.Sprint(t, " ", device, " ", online))
 }
 
 func (f *fakePresence) Heard(_ platform.TenantID, id platform.ID, _ time.Time) {

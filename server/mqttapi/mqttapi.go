@@ -77,10 +77,13 @@ type Objects interface {
 	ChildExternalIDs(ctx context.Context, tenant platform.TenantID, parent platform.ID) ([]string, error)
 }
 
-// Presence hears that a device is alive. Heard is called for every publish: it
-// must neither block nor fail.
+// Presence hears that a device is alive. Heard is called for every publish. Neither
+// method may block or fail.
 type Presence interface {
 	Heard(tenant platform.TenantID, id platform.ID, at time.Time)
+	// Online is told of each session that begins, and of each that ends without
+	// another of its device in its place.
+	Online(tenant platform.TenantID, device string, online bool)
 }
 
 // Telemetry stores what devices measure; see platform.Telemetry for Submit, Stage
@@ -208,3 +211,5 @@ func (noOptions) Option(context.Context, platform.TenantID, platform.OptionKey) 
 type nobody struct{}
 
 func (nobody) Heard(platform.TenantID, platform.ID, time.Time) {}
+
+func (nobody) Online(platform.TenantID, string, bool) {}

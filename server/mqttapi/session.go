@@ -112,8 +112,19 @@ func (s *session) finish() {
 		s.server.stats.connections.Add(-1)
 		s.runWill(ctx)
 	}
+	if established && s.server.sessions.current(s) {
+		// Who takes the place waits for done, so that its news come after these.
+		s.tellOnline(false)
+	}
 	s.server.agents.remove(s)
 	s.server.sessions.remove(s)
+}
+
+// tellOnline tells of the session's begin or end, if it is a device's.
+func (s *session) tellOnline(online bool) {
+	if !s.principal.Has(platform.RoleDeviceBootstrap) {
+		s.server.cfg.Presence.Online(s.place.tenant, s.place.device, online)
+	}
 }
 
 // quiet returns a channel that is closed when the session has nothing to do.

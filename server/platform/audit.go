@@ -113,6 +113,7 @@ type Store interface {
 	Approvals
 	SealedKeys
 	Inventory
+	Presences
 	IDs
 	Operations
 	BulkOperations

@@ -31,6 +31,7 @@ type Config struct {
 	IDs   platform.IDs
 	// Notices hears what was stored; nil: nobody does.
 	Notices platform.Notices
+	Live    Live             // nil: nobody keeps the presence of devices
 	Now     func() time.Time // nil is time.Now
 }
 
@@ -39,6 +40,7 @@ type Service struct {
 	store   platform.Telemetry
 	ids     platform.IDs
 	notices platform.Notices
+	live    Live
 	now     func() time.Time
 }
 
@@ -47,7 +49,7 @@ func New(c Config) *Service {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Service{store: c.Store, ids: c.IDs, notices: c.Notices, now: c.Now}
+	return &Service{store: c.Store, ids: c.IDs, notices: c.Notices, live: c.Live, now: c.Now}
 }
 
 // NewID returns the next identifier.

@@ -22,7 +22,7 @@ func Run(t *testing.T, open func(testing.TB) platform.Store) {
 		trustedChecks, revocationChecks, issuerChecks, renewalChecks, sealedKeyChecks,
 		objectChecks, objectListChecks, externalIDChecks, childChecks, idChecks,
 		measurementChecks, eventChecks, alarmChecks, stagedChecks, submitChecks, binaryChecks,
-		operationChecks, bulkChecks, notificationChecks,
+		operationChecks, bulkChecks, notificationChecks, presenceChecks,
 		auditChecks, refusalChecks, changeChecks, tenancyChecks, concurrencyChecks, closeChecks,
 	} {
 		for _, c := range group {
