@@ -4,14 +4,6 @@ import (
 	"mooring/internal/smartrest"
 )
 
-// served are the static templates that this server carries out, which is what it
-// answers to 602. The others are reported as not supported.
-var served = []string{
-	"100", "101", "102", "104", "105", "107", "110", "111", "112", "113", "114", "115", "116", "117", "118", "119",
-	"120", "122", "123", "125", "143", "150", "200", "201", "210", "211", "212",
-	"301", "302", "303", "304", "305", "306", "307", "400", "401", "402", "500", "501", "502", "503", "504", "505", "506", "507", "600", "602",
-}
-
 // ask answers the templates that ask for something; all answers go to s/ds.
 func (p *publish) ask(r smartrest.Record) (handled bool, err error) {
 	switch r := r.(type) {
@@ -27,7 +19,7 @@ func (p *publish) ask(r smartrest.Record) (handled bool, err error) {
 		p.deliver(topicOperations, smartrest.AppendVersion(nil, p.server.cfg.Version))
 		return true, nil
 	case smartrest.AskTemplates:
-		p.deliver(topicOperations, smartrest.AppendTemplates(nil, served))
+		p.deliver(topicOperations, smartrest.AppendTemplates(nil, smartrest.TemplateIDs()))
 		return true, nil
 	case smartrest.Heartbeat:
 		_, err := p.object()

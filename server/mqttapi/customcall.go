@@ -149,23 +149,30 @@ func (p *publish) objectJSON(o platform.ManagedObject) json.RawMessage {
 	return w.Bytes()
 }
 
-// alarmCall changes the alarm of a type that is not cleared.
+// alarmCall changes the alarm of a type that is not cleared. For the answer it is
+// read as it was when the line came.
 func (p *publish) alarmCall(c template.Call, source platform.ID, body c8yjson.Object) (json.RawMessage, error) {
-	change := platform.AlarmChange{Source: source, Type: c.Type}
-	if text, err := body.Text("severity"); err != nil {
+	u, err := c8yjson.ParseAlarmUpdate(0, body)
+	if err != nil {
 		return nil, err
-	} else if text != "" {
-		if change.Severity, err = c8yjson.ParseSeverity(text); err != nil {
-			return nil, err
-		}
 	}
-	if text, err := body.Text("status"); err != nil {
+	p.change(platform.AlarmChange{Source: source, Type: c.Type, Text: u.Text, Severity: u.Severity, Status: u.Status, Set: u.Set, Remove: u.Remove})
+	if !c.Response {
+		return nil, nil
+	}
+	open, err := p.server.cfg.Telemetry.Alarms(p.call(), p.place.tenant, platform.TelemetryFilter{Source: source, Type: c.Type,
+		Statuses: []platform.AlarmStatus{platform.Active, platform.Acknowledged}}, platform.Page{Number: 1, Size: 1})
+	if err != nil || len(open.Items) == 0 {
 		return nil, err
-	} else if text != "" {
-		if change.Status, err = c8yjson.ParseAlarmStatus(text); err != nil {
-			return nil, err
-		}
 	}
-	p.change(change)
-	return nil, nil
+	var w c8yjson.Writer
+	c8yjson.Alarm(&w, p.base(), open.Items[0])
+	object, err := c8yjson.ParseObject(w.Bytes())
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range body { // what the change makes of it
+		object[name] = value
+	}
+	return json.Marshal(object)
 }

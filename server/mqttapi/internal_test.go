@@ -152,16 +152,3 @@ func TestPacketIDs(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
-
-// TestServed: what 602 answers are templates that exist, in order.
-func TestServed(t *testing.T) {
-	known := map[string]bool{}
-	for _, id := range smartrest.TemplateIDs() {
-		known[id] = true
-	}
-	for i, id := range served {
-		if !known[id] || i > 0 && served[i-1] >= id {
-			t.Errorf("template %s", id)
-		}
-	}
-}

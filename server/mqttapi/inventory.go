@@ -59,6 +59,12 @@ func (p *publish) service(r smartrest.Service) error {
 func (p *publish) fragments(r smartrest.Record) error {
 	var cmd platform.UpdateObject
 	switch r := r.(type) {
+	case smartrest.InstalledSoftware:
+		return p.installedSoftware(r)
+	case smartrest.ParameterUpdate:
+		return p.parameterUpdate(r)
+	case smartrest.DeviceProfile:
+		return p.deviceProfile(r)
 	case smartrest.RequiredAvailability:
 		if !r.Set {
 			_, err := p.object()

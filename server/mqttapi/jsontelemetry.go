@@ -39,7 +39,7 @@ func (j jsonPublish) addEvent(source platform.ID, item c8yjson.Object) error {
 	}
 	e.Created = platform.Millis(j.now)
 	e.Updated = e.Created
-	b := j.batch.current()
+	b := j.batch.beforeEventChanges()
 	b.Events = append(b.Events, e)
 	return nil
 }

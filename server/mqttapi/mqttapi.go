@@ -31,6 +31,7 @@ import (
 
 	"mooring/internal/secret"
 	"mooring/server/gate"
+	"mooring/server/inventory"
 	"mooring/server/platform"
 )
 
@@ -71,6 +72,8 @@ type Objects interface {
 	Object(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.ManagedObject, error)
 	Create(ctx context.Context, tenant platform.TenantID, cmd platform.CreateObject) (platform.ManagedObject, error)
 	AddChild(ctx context.Context, tenant platform.TenantID, link platform.ChildLink) error
+	// ChangeSoftware changes the advanced software list of a device.
+	ChangeSoftware(ctx context.Context, tenant platform.TenantID, device platform.ID, owner string, change func([]inventory.Software) []inventory.Software) error
 	// Resolve finds the object that has a name of any type.
 	Resolve(ctx context.Context, tenant platform.TenantID, xid platform.ExternalID) (platform.ID, error)
 	// ChildExternalIDs lists the names (SerialType) of the direct child devices.
@@ -104,6 +107,7 @@ type Records interface {
 	UpdateEvent(ctx context.Context, tenant platform.TenantID, u platform.EventUpdate) (platform.Event, error)
 	DeleteEvent(ctx context.Context, tenant platform.TenantID, id platform.ID) error
 	Alarm(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.Alarm, error)
+	Alarms(ctx context.Context, tenant platform.TenantID, f platform.TelemetryFilter, page platform.Page) (platform.List[platform.Alarm], error)
 	UpdateAlarm(ctx context.Context, tenant platform.TenantID, u platform.AlarmUpdate) (platform.Alarm, error)
 	Measurement(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.Measurement, error)
 	DeleteMeasurement(ctx context.Context, tenant platform.TenantID, id platform.ID) error

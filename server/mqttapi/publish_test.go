@@ -71,7 +71,6 @@ func TestTemplates(t *testing.T) {
 		{name: "software types and remote access", payload: "143,apt\n143\n150,ssh\n150", updates: `[{"ID":101,"Set":{"c8y_SupportedSoftwareTypes":["apt"]}},{"ID":101,"Remove":["c8y_SupportedSoftwareTypes"]},{"ID":101,"Set":{"c8y_RemoteAccessSupportedProtocols":["SSH"]}},{"ID":101,"Remove":["c8y_RemoteAccessSupportedProtocols"]}]`},
 		{name: "no operations", payload: "500\n507\n501,c8y_Restart\n504,77", errors: []string{"50,501,No operation with fragment c8y_Restart found", "50,504,Operation 77 of 101 not found"}},
 		{name: "version", payload: "600", ds: []string{"601,2026.1.0"}},
-		{name: "not supported", payload: "140,a,b", errors: []string{"50,140,This template is not supported by this server"}},
 		{name: "unknown", payload: "999", errors: []string{"40,999,No static template for this message id"}},
 		{name: "a bad line, others go on", payload: "200,a,b\n\"x\n211,1", stored: []string{`measurement 101 c8y_TemperatureMeasurement {"c8y_TemperatureMeasurement":{"T":{"value":1,"unit":"C"}}}`},
 			errors: []string{"45,200,Wrong number of arguments: value is missing", "42,,unterminated quote"}},

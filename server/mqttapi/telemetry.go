@@ -7,10 +7,11 @@ import (
 	"mooring/internal/deviceid"
 	"mooring/internal/smartrest"
 	"mooring/server/platform"
+	"mooring/server/telemetry"
 )
 
-// batches are the telemetry of one publish. A batch applies alarms raised before
-// alarm changes; where the lines have it the other way round a new one begins.
+// batches are the telemetry of one publish. A batch applies what is new before what
+// changes; where the lines have it the other way round a new one begins.
 type batches struct {
 	list []platform.Batch
 }
@@ -21,6 +22,15 @@ func (b *batches) current() *platform.Batch {
 		b.list = append(b.list, platform.Batch{})
 	}
 	return &b.list[len(b.list)-1]
+}
+
+// beforeEventChanges returns a batch without event changes.
+func (b *batches) beforeEventChanges() *platform.Batch {
+	if c := b.current(); len(c.EventChanges) == 0 {
+		return c
+	}
+	b.list = append(b.list, platform.Batch{})
+	return b.current()
 }
 
 // beforeChanges returns a batch without alarm changes.
@@ -104,7 +114,7 @@ func (p *publish) processing() platform.ProcessingMode {
 func (p *publish) telemetry(r smartrest.Record) (handled bool, err error) {
 	switch r.(type) {
 	case smartrest.Measurement, smartrest.Event, smartrest.Alarm,
-		smartrest.AlarmSeverity, smartrest.ClearAlarm, smartrest.RemoveAlarmFragments:
+		smartrest.AlarmSeverity, smartrest.ClearAlarm, smartrest.RemoveAlarmFragments, smartrest.RemoveEventFragments:
 	default:
 		return false, nil
 	}
@@ -123,6 +133,11 @@ func (p *publish) telemetry(r smartrest.Record) (handled bool, err error) {
 		p.change(platform.AlarmChange{Source: source, Type: r.Type, Severity: platform.Severity(r.Severity)})
 	case smartrest.ClearAlarm:
 		p.change(platform.AlarmChange{Source: source, Type: r.Type, Status: platform.Cleared})
+	case smartrest.RemoveEventFragments:
+		if p.mode != deviceid.Transient && len(r.Fragments) > 0 {
+			b := p.batch.current()
+			b.EventChanges = append(b.EventChanges, platform.EventChange{Source: source, Type: r.Type, At: platform.Millis(p.now), Remove: r.Fragments})
+		}
 	case smartrest.RemoveAlarmFragments:
 		p.change(platform.AlarmChange{Source: source, Type: r.Type, Remove: r.Fragments})
 	}
@@ -131,7 +146,10 @@ func (p *publish) telemetry(r smartrest.Record) (handled bool, err error) {
 
 func (p *publish) measurement(source platform.ID, r smartrest.Measurement) error {
 	body, err := measurementJSON(r)
-	if err != nil || p.forEngine() {
+	if err != nil {
+		return err
+	}
+	if err := telemetry.Check(r.Type, "", body); err != nil || p.forEngine() {
 		return err
 	}
 	id, err := p.server.cfg.Telemetry.NewID(p.quick())
@@ -156,15 +174,15 @@ func (p *publish) event(source platform.ID, r smartrest.Event) error {
 		}
 		body, _ = json.Marshal(position) // valid JSON always marshals
 	}
-	if p.forEngine() {
-		return nil
+	if err := telemetry.Check(r.Type, r.Text, body); err != nil || p.forEngine() {
+		return err
 	}
 	id, err := p.server.cfg.Telemetry.NewID(p.quick())
 	if err != nil {
 		return err
 	}
 	now := platform.Millis(p.now)
-	b := p.batch.current()
+	b := p.batch.beforeEventChanges()
 	b.Events = append(b.Events, platform.Event{
 		ID: id, Source: source, Type: r.Type, Text: r.Text, Time: platform.Millis(r.Time), Created: now, Updated: now, Body: body,
 	})
@@ -173,6 +191,9 @@ func (p *publish) event(source platform.ID, r smartrest.Event) error {
 
 // alarm raises an alarm.
 func (p *publish) alarm(source platform.ID, r smartrest.Alarm) error {
+	if err := telemetry.Check(r.Type, r.Text, nil); err != nil {
+		return err
+	}
 	id, err := p.server.cfg.Telemetry.NewID(p.quick())
 	if err != nil {
 		return err

@@ -102,20 +102,32 @@ type AlarmChange struct {
 	Source   ID
 	Type     string
 	At       time.Time
+	Text     *string
 	Severity Severity    // empty: unchanged
 	Status   AlarmStatus // empty: unchanged
-	Remove   []string    // fragments
+	Set      Fragments
+	Remove   []string // fragments
+}
+
+// EventChange removes fragments of the newest event of (Source, Type). No such
+// event: nothing.
+type EventChange struct {
+	Source ID
+	Type   string
+	At     time.Time
+	Remove []string
 }
 
 // Batch is what one request or one publish brings; it is stored whole or not
-// at all. Within it measurements come first, then events, then alarms raised,
-// then alarm changes.
+// at all. Within it measurements come first, then events, then event changes, then
+// alarms raised, then alarm changes.
 type Batch struct {
 	Tenant       TenantID
 	Mode         ProcessingMode // for server/telemetry; a store keeps what it is given
 	By           string         // user, for the audit rows of alarms; empty: the server
 	Measurements []Measurement
 	Events       []Event
+	EventChanges []EventChange
 	// Alarms are raised: if one of (source, type) is not cleared, its count goes
 	// up and text, time, severity and body are taken over (rest.md §6.6).
 	Alarms       []Alarm
@@ -128,6 +140,9 @@ type Batch struct {
 
 // Outcome is what became of a batch.
 type Outcome struct {
+	// ChangedEvents are those of Batch.EventChanges, in that order, as they are
+	// stored now. A change that found no event has none.
+	ChangedEvents []Event
 	// Alarms are those of Batch.Alarms and Batch.AlarmChanges, in that order, as
 	// they are stored now. A change that found no alarm has none.
 	Alarms []Alarm

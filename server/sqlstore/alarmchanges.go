@@ -83,7 +83,7 @@ func (c *alarmCommand) change(ch platform.AlarmChange) error {
 	if err != nil || !found {
 		return err
 	}
-	after, err := c.update(a, platform.AlarmUpdate{At: ch.At, Severity: ch.Severity, Status: ch.Status, Remove: ch.Remove})
+	after, err := c.update(a, platform.AlarmUpdate{At: ch.At, Text: ch.Text, Severity: ch.Severity, Status: ch.Status, Set: ch.Set, Remove: ch.Remove})
 	c.told(after)
 	return err
 }

@@ -49,17 +49,45 @@ func (s *Store) UpdateEvent(ctx context.Context, tenant platform.TenantID, u pla
 		if err != nil {
 			return err
 		}
-		if u.Text != nil {
-			e.Text = *u.Text
-		}
-		if e.Body, err = patched(e.Body, u.Set, u.Remove); err != nil {
-			return err
-		}
-		e.Updated = u.At
-		return tx.run("UPDATE events SET text = $3, updated = $4, body = $5 WHERE tenant = $1 AND id = $2",
-			t, e.ID, e.Text, e.Updated, []byte(e.Body))
+		e, err = tx.updateEvent(t, e, u)
+		return err
 	})
 	return e, err
+}
+
+// updateEvent carries out u on the event that was just read and locked.
+func (s *session) updateEvent(t tenantKey, e platform.Event, u platform.EventUpdate) (platform.Event, error) {
+	if u.Text != nil {
+		e.Text = *u.Text
+	}
+	var err error
+	if e.Body, err = patched(e.Body, u.Set, u.Remove); err != nil {
+		return e, err
+	}
+	e.Updated = u.At
+	return e, s.run("UPDATE events SET text = $3, updated = $4, body = $5 WHERE tenant = $1 AND id = $2",
+		t, e.ID, e.Text, e.Updated, []byte(e.Body))
+}
+
+// changeEvents changes the newest events of their source and type.
+func (s *session) changeEvents(t tenantKey, list []platform.EventChange, outcome *platform.Outcome) error {
+	for _, c := range list {
+		e, found, err := first(s, scanEvent, "SELECT "+eventColumns+` FROM events
+			WHERE tenant = $1 AND source = $2 AND type = $3 ORDER BY time DESC, id DESC LIMIT 1`+s.d.lockRow, t, c.Source, c.Type)
+		if err != nil {
+			return err
+		}
+		if !found {
+			continue
+		}
+		if e, err = s.updateEvent(t, e, platform.EventUpdate{At: c.At, Remove: c.Remove}); err != nil {
+			return err
+		}
+		if outcome != nil {
+			outcome.ChangedEvents = append(outcome.ChangedEvents, e)
+		}
+	}
+	return nil
 }
 
 // DeleteEvent implements platform.Telemetry.

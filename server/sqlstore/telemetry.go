@@ -20,7 +20,7 @@ func batchSize(b *platform.Batch) int {
 	for i := range b.Alarms {
 		n += elementSize + len(b.Alarms[i].Body) + len(b.Alarms[i].Text)
 	}
-	return n + elementSize*len(b.AlarmChanges)
+	return n + elementSize*(len(b.AlarmChanges)+len(b.EventChanges))
 }
 
 // Submit implements platform.Telemetry.
@@ -58,6 +58,9 @@ func (s *session) append(t tenantKey, b *platform.Batch, newID func() (platform.
 	}
 	if b.Outcome != nil {
 		*b.Outcome = platform.Outcome{} // of an attempt that was rolled back
+	}
+	if err := s.changeEvents(t, b.EventChanges, b.Outcome); err != nil {
+		return err
 	}
 	alarms := alarmCommand{session: s, t: t, by: b.By, newID: newID, outcome: b.Outcome}
 	if err := alarms.apply(b.Alarms, b.AlarmChanges); err != nil {

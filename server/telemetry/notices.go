@@ -28,7 +28,7 @@ func (s *Service) Submit(b platform.Batch, done func(error)) {
 			done(err)
 			return
 		}
-		s.notices.Post(noticesOf(&b, b.Outcome.Alarms), done)
+		s.notices.Post(noticesOf(&b, b.Outcome), done)
 	})
 }
 
@@ -39,7 +39,7 @@ func (s *Service) pass(b platform.Batch, done func(error)) {
 			done(err)
 			return
 		}
-		s.notices.Post(noticesOf(&b, b.Alarms), done)
+		s.notices.Post(noticesOf(&b, &platform.Outcome{Alarms: b.Alarms}), done)
 	}
 	if b.Release == nil {
 		tell(nil)
@@ -52,9 +52,10 @@ func (s *Service) wanted(tenant platform.TenantID) bool {
 	return s.notices != nil && s.notices.Wanted(tenant)
 }
 
-// noticesOf lists what a batch tells; alarms are as they are now.
-func noticesOf(b *platform.Batch, alarms []platform.Alarm) []platform.Notice {
-	list := make([]platform.Notice, 0, len(b.Measurements)+len(b.Events)+len(alarms))
+// noticesOf lists what a batch tells.
+func noticesOf(b *platform.Batch, outcome *platform.Outcome) []platform.Notice {
+	alarms := outcome.Alarms
+	list := make([]platform.Notice, 0, len(b.Measurements)+len(b.Events)+len(outcome.ChangedEvents)+len(alarms))
 	notice := func(api platform.NoticeAPI, action platform.NoticeAction, source, id platform.ID, typ string, object any) {
 		list = append(list, platform.Notice{Tenant: b.Tenant, API: api, Action: action, Source: source, ID: id, Type: typ,
 			Object: object, Transient: b.Mode == platform.ModeTransient})
@@ -64,6 +65,9 @@ func noticesOf(b *platform.Batch, alarms []platform.Alarm) []platform.Notice {
 	}
 	for _, e := range b.Events {
 		notice(platform.NoticeEvents, platform.NoticeCreate, e.Source, e.ID, e.Type, e)
+	}
+	for _, e := range outcome.ChangedEvents {
+		notice(platform.NoticeEvents, platform.NoticeUpdate, e.Source, e.ID, e.Type, e)
 	}
 	for i, a := range alarms {
 		action := platform.NoticeUpdate

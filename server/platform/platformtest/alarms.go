@@ -82,7 +82,11 @@ var alarmChecks = []check{
 		f.change(platform.AlarmChange{Source: source1, Type: "type1", At: at(50), Severity: platform.Minor, Remove: []string{"a", "missing"}})
 		a.Severity, a.Updated, a.Body = platform.Minor, at(50), json.RawMessage(`{"b":1}`)
 		equal(f, "severity, fragment", got[platform.Alarm](f)(f.Alarm(f.Context(), acme, a.ID)), a)
-		f.change(platform.AlarmChange{Source: source1, Type: "type1", At: at(51), Status: platform.Cleared, Remove: []string{"b"}})
+		text := "new"
+		f.change(platform.AlarmChange{Source: source1, Type: "type1", At: at(51), Text: &text, Set: platform.Fragments{"c": []byte(`{"d":1}`)}, Remove: []string{"b"}})
+		a.Text, a.Updated, a.Body = text, at(51), json.RawMessage(`{"c":{"d":1}}`)
+		equal(f, "text and fragments", got[platform.Alarm](f)(f.Alarm(f.Context(), acme, a.ID)), a)
+		f.change(platform.AlarmChange{Source: source1, Type: "type1", At: at(51), Status: platform.Cleared, Remove: []string{"c"}})
 		a.Status, a.Updated, a.Body = platform.Cleared, at(51), nil
 		equal(f, "cleared", got[platform.Alarm](f)(f.Alarm(f.Context(), acme, a.ID)), a)
 		f.change(platform.AlarmChange{Source: source1, Type: "type1", At: at(52), Severity: platform.Warning}) // nothing is open

@@ -132,6 +132,22 @@ func (f *fixture) event(source platform.ID, n int) platform.Event {
 }
 
 var eventChecks = []check{
+	{"the newest event of a type loses fragments", func(f *fixture) {
+		f.tenants()
+		older, newest, elsewhere := f.event(source1, 1), f.event(source1, 3), f.event(source2, 5)
+		newest.Body = json.RawMessage(`{"a":1,"frag1":{}}`)
+		foreign := f.event(source1, 7)
+		f.must(f.submit(platform.Batch{Tenant: other, Events: []platform.Event{foreign}}))
+		outcome := platform.Outcome{ChangedEvents: []platform.Event{{ID: 1}}} // of an attempt before
+		f.must(f.submit(platform.Batch{Tenant: acme, Events: []platform.Event{newest, older, elsewhere}, Outcome: &outcome, EventChanges: []platform.EventChange{
+			{Source: source1, Type: "type1", At: at(50), Remove: []string{"frag1", "missing"}}, {Source: source1, Type: "none", At: at(50), Remove: []string{"a"}}}}))
+		newest.Updated, newest.Body = at(50), json.RawMessage(`{"a":1}`)
+		for _, e := range []platform.Event{older, newest, elsewhere} {
+			equal(f, "event", got[platform.Event](f)(f.Event(f.Context(), acme, e.ID)), e)
+		}
+		equal(f, "another tenant's", got[platform.Event](f)(f.Event(f.Context(), other, foreign.ID)), foreign)
+		equal(f, "outcome", outcome.ChangedEvents, []platform.Event{newest})
+	}},
 	{"events come back, are updated and deleted", func(f *fixture) {
 		f.tenants()
 		e := f.event(source1, 1)
