@@ -64,14 +64,13 @@ func (s *Service) change(ctx context.Context, actor platform.Principal, o platfo
 	} else if len(ch.Set)+len(ch.Merge)+len(ch.Remove) == 0 {
 		return o, nil
 	}
-	changed, err := s.Store.UpdateOperation(ctx, o.Tenant, cmd, audit...)
-	switch {
-	case errors.Is(err, problem.Conflict):
+	changed, err := s.told(ctx, o, platform.NoticeUpdate, func() (platform.Operation, error) {
+		return s.Store.UpdateOperation(ctx, o.Tenant, cmd, audit...)
+	})
+	if errors.Is(err, problem.Conflict) {
 		return o, problem.WithCode(problem.Conflict, "devicecontrol/Conflict", "Operation "+o.ID.String()+" was changed by somebody else at the same time.", err)
-	case err != nil:
-		return o, notFound(o.ID, err)
 	}
-	return changed, s.tell(ctx, platform.NoticeUpdate, changed)
+	return changed, notFound(o.ID, err)
 }
 
 // checkGrowth keeps an operation from growing without bound by many changes.

@@ -73,6 +73,7 @@ type Service struct {
 	Config
 	started    time.Time
 	deliveries chan platform.OperationDelivery
+	turns      turns
 }
 
 // New returns a Service on the parts of c.
@@ -96,10 +97,9 @@ func (s *Service) Create(ctx context.Context, actor platform.Principal, device p
 		return o, err
 	}
 	o.Creator = actor.User
-	if err := s.Store.CreateOperations(ctx, actor.Tenant, []platform.Operation{o}, createdAudit(o)); err != nil {
-		return o, err
-	}
-	return o, s.tell(ctx, platform.NoticeCreate, o)
+	return s.told(ctx, o, platform.NoticeCreate, func() (platform.Operation, error) {
+		return o, s.Store.CreateOperations(ctx, actor.Tenant, []platform.Operation{o}, createdAudit(o))
+	})
 }
 
 // prepare makes a pending operation that is not stored yet.
@@ -146,15 +146,6 @@ func (s *Service) Delete(ctx context.Context, actor platform.Principal, f platfo
 		}
 		audit = nil
 	}
-}
-
-// tell passes on what has become of an operation.
-func (s *Service) tell(ctx context.Context, action platform.NoticeAction, o platform.Operation) error {
-	if s.Notices == nil || !s.Notices.Wanted(o.Tenant) || platform.ModeOf(ctx) == platform.ModeQuiescent {
-		return nil
-	}
-	return platform.Tell(ctx, s.Notices, platform.Notice{Tenant: o.Tenant, API: platform.NoticeOperations, Action: action,
-		Source: o.Device, ID: o.ID, Object: o})
 }
 
 func checkFragments(f platform.Fragments) error {
