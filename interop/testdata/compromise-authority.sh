@@ -13,6 +13,9 @@ enrol second fleet-2 password-number-2
 report fleet-1 first.pem first.key
 report fleet-2 second.pem second.key
 
+token=$(token fleet-1 first.pem first.key)
+bearer 200 "$token"
+
 step 'a device below a CA of the tenant that has nothing to do with it'
 openssl ecparam -name prime256v1 -genkey -noout -out own.key
 openssl req -new -x509 -key own.key -subj /CN=Own -days 30 -out own.pem
@@ -32,9 +35,11 @@ listen disabled fleet-1 first.pem first.key
 ca_path=/tenant/tenants/$MOORING_TENANT/trusted-certificates/$fingerprint
 api 200 PUT "$ca_path" -H 'Content-Type: application/json' -d '{"status": "DISABLED"}' >/dev/null
 ended disabled
+bearer 401 "$token"
 barred anchor-disabled fleet-1 first.pem first.key
 api 200 PUT "$ca_path" -H 'Content-Type: application/json' -d '{"status": "ENABLED"}' >/dev/null
 publish fleet-1 first.pem first.key '200,c8y_Temperature,T,26,C'
+bearer 200 "$token"
 
 step 'the serial of the CA certificate is put on the list, while the check is off: nothing happens'
 ticket first first.pem first.key
@@ -46,6 +51,7 @@ publish fleet-2 second.pem second.key '200,c8y_Temperature,T,26,C'
 step 'with the check on every device below it is out: MQTT, tokens, resumption, re-enrolment'
 offlineCheck
 ended fleet
+bearer 401 "$token"
 barred revoked fleet-1 first.pem first.key
 barred revoked fleet-2 second.pem second.key
 ticketDead first first.pem first.key
@@ -75,6 +81,10 @@ api 200 GET "/tenant/tenants/$MOORING_TENANT/trusted-certificates?certificateAut
 [[ $(openssl x509 -in ca.pem -noout -pubkey) != $(openssl x509 -in new-ca.pem -noout -pubkey) ]] || fail 'the new CA has the old key'
 [[ $(serial ca.pem) != $(serial new-ca.pem) ]] || fail 'the new CA has the old serial'
 same "$(openssl x509 -in new-ca.pem -noout -subject)" "$(openssl x509 -in ca.pem -noout -subject)" 'subject of the new CA'
+
+step 'a token from before does not get a certificate from the new one'
+bearer 401 "$token"
+est 401 simplereenroll next.csr -H "Authorization: Bearer $token" >/dev/null
 
 step 'what the old one signed is not trusted any more, alone or with the old CA beside it'
 for chain in first.pem first-chain.pem; do

@@ -39,8 +39,12 @@ listen again stolen-1 stolen.pem stolen.key
 ticket stolen stolen.pem stolen.key
 
 step 'compromised: the certificate is revoked'
+token=$(token stolen-1 stolen.pem stolen.key)
+bearer 200 "$token"
 revoke stolen.pem
 ended again
+bearer 401 "$token"
+est 401 simplereenroll thief.csr -H "Authorization: Bearer $token" >/dev/null
 barred revoked stolen-1 stolen.pem stolen.key
 ticketDead stolen stolen.pem stolen.key
 request 401 POST "https://$MOORING_MTLS/devicecontrol/deviceAccessToken" --cert stolen.pem --key stolen.key >/dev/null
@@ -66,9 +70,11 @@ signed 'Tenant certificate authority(CA) signed certificate for device: stolen-1
 step 'the thief is as dead as before'
 barred revoked stolen-1 stolen.pem stolen.key
 ticketDead stolen stolen.pem stolen.key
+bearer 401 "$token"
+est 401 simplereenroll thief.csr -H "Authorization: Bearer $token" >/dev/null
 
 step 'the other device never noticed'
 lives bystander
 publish other-1 other.pem other.key '200,c8y_Temperature,T,26,C'
-api 200 GET '/mooring/refusals?cn=stolen-1' |
+api 200 GET '/mooring/refusals?cn=stolen-1&pageSize=100' |
 	jq -e '[.refusals[].reason] | (index("revoked") != null) and (index("device-user-disabled") != null)' >/dev/null || fail "$(<answer)"

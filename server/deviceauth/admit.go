@@ -59,6 +59,7 @@ func principalOf(v platform.Verdict) platform.Principal {
 	return platform.Principal{
 		Tenant: v.Tenant, User: deviceid.DeviceUser(v.Device), Device: v.Device,
 		Roles: platform.DeviceRoles, Method: platform.ByCertificate, Serial: v.Leaf.Serial,
+		Origin: &platform.Origin{AnchorKey: v.AnchorKey, Serials: v.Serials},
 	}
 }
 
@@ -118,10 +119,11 @@ func (a *Auth) recordProvisioned(ctx context.Context, v platform.Verdict, u user
 	u.seen.add(v.Leaf.Serial)
 }
 
-// CheckDevice is nil if the device user exists and is enabled. It is for
-// bearers of a device token.
-func (a *Auth) CheckDevice(ctx context.Context, tenant platform.TenantID, externalID string) error {
-	u, err := a.users.get(ctx, tenant, externalID)
+// CheckDevice is nil if the device user exists and is enabled, and the
+// certificate that its token was given for is trusted still: not revoked, its
+// anchor there and enabled. It is for bearers of a device token.
+func (a *Auth) CheckDevice(ctx context.Context, p platform.Principal) error {
+	u, err := a.users.get(ctx, p.Tenant, p.Device)
 	switch {
 	case err != nil:
 		return err
@@ -129,6 +131,13 @@ func (a *Auth) CheckDevice(ctx context.Context, tenant platform.TenantID, extern
 		return badCredentials(platform.ReasonNotRegistered)
 	case !u.enabled:
 		return badCredentials(platform.ReasonUserDisabled)
+	case p.Origin == nil:
+		return nil
+	}
+	now := a.cfg.Now()
+	v := platform.Verdict{Tenant: p.Tenant, Device: p.Device, AnchorKey: p.Origin.AnchorKey, Serials: p.Origin.Serials, ValidUntil: now}
+	if reason := a.cfg.Trust.StillTrusted(v, now); reason != platform.Accepted {
+		return badCredentials(reason)
 	}
 	return nil
 }

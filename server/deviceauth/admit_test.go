@@ -54,6 +54,10 @@ func TestAdmit(t *testing.T) {
 				if tt.want != platform.Accepted {
 					want = platform.Principal{}
 				}
+				if tt.want == platform.Accepted && (p.Origin == nil || p.Origin.AnchorKey != v.AnchorKey || !slices.Equal(p.Origin.Serials, v.Serials)) {
+					t.Errorf("origin %+v of %+v", p.Origin, v)
+				}
+				p.Origin = nil
 				if fmt.Sprint(p) != fmt.Sprint(want) {
 					t.Errorf("principal %+v, want %+v", p, want)
 				}
@@ -139,7 +143,7 @@ func TestAdmitStoreFails(t *testing.T) {
 	_, err := r.auth.Admit(t.Context(), v, "mqtts")
 	checkRefusal(t, err, platform.ReasonInternal, problem.Unavailable, "")
 	r.users.err = nil
-	if err := r.auth.CheckDevice(t.Context(), "t1", "dev1"); err != nil {
+	if err := r.auth.CheckDevice(t.Context(), platform.Principal{Tenant: "t1", Device: "dev1"}); err != nil {
 		t.Errorf("the failure was cached: %v", err)
 	}
 	r.users.err = broken // reads come from the cache, the record cannot be written
@@ -152,7 +156,7 @@ func TestAdmitStoreFails(t *testing.T) {
 	}
 	auto := newRig()
 	v.AutoRegistration = true
-	if err := auto.auth.CheckDevice(t.Context(), "t1", "dev1"); deviceauth.ReasonOf(err) != platform.ReasonNotRegistered {
+	if err := auto.auth.CheckDevice(t.Context(), platform.Principal{Tenant: "t1", Device: "dev1"}); deviceauth.ReasonOf(err) != platform.ReasonNotRegistered {
 		t.Fatal(err)
 	}
 	auto.users.err = broken
@@ -192,8 +196,17 @@ func TestCheckDeviceAndStillValid(t *testing.T) {
 	for _, step := range steps {
 		step.do()
 		r.told()
-		if got := deviceauth.ReasonOf(r.auth.CheckDevice(t.Context(), "t1", "dev1")); got != step.check {
+		if got := deviceauth.ReasonOf(r.auth.CheckDevice(t.Context(), platform.Principal{Tenant: "t1", Device: "dev1"})); got != step.check {
 			t.Errorf("%s: CheckDevice %q, want %q", step.name, got, step.check)
+		}
+		ofToken := p
+		ofToken.Method = platform.ByToken
+		wantToken := step.check
+		if wantToken == "" {
+			wantToken = r.judge.still
+		}
+		if got := deviceauth.ReasonOf(r.auth.CheckDevice(t.Context(), ofToken)); got != wantToken {
+			t.Errorf("%s: token of the certificate %q, want %q", step.name, got, wantToken)
 		}
 		if got := r.auth.StillValid(t.Context(), v, p); got != step.certificate {
 			t.Errorf("%s: session by certificate %q, want %q", step.name, got, step.certificate)
@@ -212,10 +225,10 @@ func TestLateRead(t *testing.T) {
 		r.users.change("t1", "dev1", func(u *platform.DeviceUser) { u.Enabled = false })
 		r.told()
 	}
-	if err := r.auth.CheckDevice(t.Context(), "t1", "dev1"); err != nil {
+	if err := r.auth.CheckDevice(t.Context(), platform.Principal{Tenant: "t1", Device: "dev1"}); err != nil {
 		t.Fatal(err) // it was enabled when it was read
 	}
-	if got := deviceauth.ReasonOf(r.auth.CheckDevice(t.Context(), "t1", "dev1")); got != platform.ReasonUserDisabled {
+	if got := deviceauth.ReasonOf(r.auth.CheckDevice(t.Context(), platform.Principal{Tenant: "t1", Device: "dev1"})); got != platform.ReasonUserDisabled {
 		t.Errorf("reason %q, want %q", got, platform.ReasonUserDisabled)
 	}
 }

@@ -29,13 +29,15 @@ type claims struct {
 	TwoFactor bool    `json:"tfa"`
 	Tenant    string  `json:"ten"`
 	XSRF      string  `json:"xsrfToken"`
+	// Origin is ours: what the trust in the device's certificate rests on.
+	Origin string `json:"crt,omitempty"`
 }
 
 func newClaims(at place, now time.Time, lifespan time.Duration) claims {
 	return claims{
 		Issuer: at.host, Audience: at.host, Subject: deviceid.DeviceUser(at.device), Kind: tokenKind,
 		IssuedAt: now.Unix(), NotBefore: now.Unix(), Expires: now.Add(lifespan).Unix(),
-		Tenant: string(at.tenant), XSRF: newXSRF(),
+		Tenant: string(at.tenant), XSRF: newXSRF(), Origin: at.origin,
 	}
 }
 

@@ -90,11 +90,13 @@ func New(c Config) *Service {
 	}
 }
 
-// Issue returns a token for a device. Host is the bare host name under which
+// Issue returns a token for the device p, which came by certificate: the token
+// is worth nothing once that is not trusted any more. Host is the bare host name under which
 // the client reached the server; it becomes issuer and audience (empty: the
 // tenant's ID does). A device gets the token it has until half its life has
 // passed, because an RSA signature costs 25 times a P-256 one.
-func (s *Service) Issue(ctx context.Context, tenant platform.TenantID, device, host string) (token string, err error) {
+func (s *Service) Issue(ctx context.Context, p platform.Principal, host string) (token string, err error) {
+	tenant := p.Tenant
 	host = bareHost(host, tenant)
 	lifespan, err := s.lifespan(ctx, tenant)
 	if err != nil {
@@ -105,7 +107,7 @@ func (s *Service) Issue(ctx context.Context, tenant platform.TenantID, device, h
 		return "", err
 	}
 	now := s.now().Truncate(time.Second)
-	at := place{tenant: tenant, device: device, host: host}
+	at := place{tenant: tenant, device: p.Device, host: host, origin: encodeOrigin(p.Origin)}
 	if have, ok := s.issued.get(at); ok && have.keyID == k.id && have.lifespan == lifespan && have.fresh(now) {
 		return have.token, nil
 	}
@@ -118,7 +120,8 @@ func (s *Service) Issue(ctx context.Context, tenant platform.TenantID, device, h
 }
 
 // Verify returns the device or person that token was issued to. It knows
-// nothing of their users: whether those still may act is for the caller to ask.
+// nothing of their users, nor whether the certificate behind a device's token is
+// trusted still: those are for the caller to ask.
 //
 // Every refusal is problem.Unauthenticated with one text.
 func (s *Service) Verify(ctx context.Context, token string) (platform.Principal, error) {
@@ -139,9 +142,13 @@ func (s *Service) Verify(ctx context.Context, token string) (platform.Principal,
 	if !ok || c.Kind != tokenKind || c.Tenant == "" {
 		return platform.Principal{}, refuse(nil)
 	}
+	origin, ok := decodeOrigin(c.Origin)
+	if !ok {
+		return platform.Principal{}, refuse(nil)
+	}
 	return platform.Principal{
 		Tenant: platform.TenantID(c.Tenant), User: c.Subject, Device: device,
-		Roles: platform.DeviceRoles, Method: platform.ByToken,
+		Roles: platform.DeviceRoles, Method: platform.ByToken, Origin: origin,
 	}, nil
 }
 

@@ -81,7 +81,7 @@ func (r *rig) advance(d time.Duration) {
 
 func (r *rig) issue(t testing.TB, device string) string {
 	t.Helper()
-	token, err := r.Issue(t.Context(), tenant, device, "test.cumulocity.com")
+	token, err := r.Issue(t.Context(), platform.Principal{Tenant: tenant, Device: device}, "test.cumulocity.com")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +280,7 @@ func TestTokenIsReused(t *testing.T) {
 	if r.issue(t, "d2") == first {
 		t.Error("two devices have one token")
 	}
-	if token, err := r.Issue(t.Context(), tenant, "d1", "other.example.com"); err != nil || token == first {
+	if token, err := r.Issue(t.Context(), platform.Principal{Tenant: tenant, Device: "d1"}, "other.example.com"); err != nil || token == first {
 		t.Error("two hosts have one token")
 	}
 	r.advance(time.Second)
@@ -348,7 +348,7 @@ func TestHost(t *testing.T) {
 	r := newRig(t, "")
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			token, err := r.Issue(t.Context(), tenant, "d1", tt.host)
+			token, err := r.Issue(t.Context(), platform.Principal{Tenant: tenant, Device: "d1"}, tt.host)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -362,7 +362,7 @@ func TestHost(t *testing.T) {
 
 func TestLongestToken(t *testing.T) {
 	r := newRig(t, "")
-	token, err := r.Issue(t.Context(), tenant, strings.Repeat("\u00ff", 127), strings.Repeat("?", 253))
+	token, err := r.Issue(t.Context(), platform.Principal{Tenant: tenant, Device: strings.Repeat("\u00ff", 127)}, strings.Repeat("?", 253))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ type place struct {
 	tenant platform.TenantID
 	device string
 	host   string
+	origin string // of the certificate it is given for
 }
 
 // held is a token that was issued.

@@ -23,19 +23,19 @@ func TestRotateDue(t *testing.T) {
 			}
 		}
 		rotate(one, false) // no key yet
-		if _, err := one.Issue(t.Context(), tenant, "dev0", "example.com"); err != nil {
+		if _, err := one.Issue(t.Context(), platform.Principal{Tenant: tenant, Device: "dev0"}, "example.com"); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(devicetoken.RotateEvery - time.Second)
 		rotate(one, false)
-		old, err := one.Issue(t.Context(), tenant, "dev1", "example.com")
+		old, err := one.Issue(t.Context(), platform.Principal{Tenant: tenant, Device: "dev1"}, "example.com")
 		if err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
 		rotate(two, true)
 		rotate(one, false)
-		fresh, err := two.Issue(t.Context(), tenant, "dev2", "example.com")
+		fresh, err := two.Issue(t.Context(), platform.Principal{Tenant: tenant, Device: "dev2"}, "example.com")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,7 +60,7 @@ func TestRotateTurn(t *testing.T) {
 		r := newRig(t, "")
 		r.config.Now, r.config.Turns = nil, r.store
 		s := devicetoken.New(r.config)
-		if _, err := s.Issue(t.Context(), tenant, "dev1", "example.com"); err != nil {
+		if _, err := s.Issue(t.Context(), platform.Principal{Tenant: tenant, Device: "dev1"}, "example.com"); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(devicetoken.RotateEvery)

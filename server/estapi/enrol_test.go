@@ -145,7 +145,7 @@ func TestReEnrol(t *testing.T) {
 	k := newKey(t)
 	leaf := r.do(ask{path: "simpleenroll", basic: "dev1:otp", body: csr(t, k, "dev1")}).leaf(t)
 	certificate := &tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: k}
-	token, err := r.tokens.Issue(t.Context(), tenant, "dev1", "t1000.example.com")
+	token, err := r.tokens.Issue(t.Context(), platform.Principal{Tenant: tenant, Device: "dev1"}, "t1000.example.com")
 	if err != nil {
 		t.Fatal(err)
 	}

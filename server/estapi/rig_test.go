@@ -88,8 +88,8 @@ func (d devices) Password(ctx context.Context, t platform.TenantID, user string,
 	return platform.Principal{Tenant: t, User: user, Device: id, Method: platform.ByPassword}, nil
 }
 
-func (d devices) CheckDevice(ctx context.Context, t platform.TenantID, id string) error {
-	_, err := d.store.DeviceUser(ctx, t, id)
+func (d devices) CheckDevice(ctx context.Context, p platform.Principal) error {
+	_, err := d.store.DeviceUser(ctx, p.Tenant, p.Device)
 	return err
 }
 

@@ -120,7 +120,7 @@ func (a *Authenticator) byToken(r *http.Request, token string) (platform.Princip
 		p, err = a.Accounts.Resume(r.Context(), p)
 		return p, err
 	}
-	if err := a.Devices.CheckDevice(r.Context(), p.Tenant, p.Device); err != nil {
+	if err := a.Devices.CheckDevice(r.Context(), p); err != nil {
 		a.refuse(platform.Refusal{Tenant: p.Tenant, CN: p.Device, Door: DoorREST, Address: Address(r), Reason: a.ReasonOf(err), Detail: "device token"})
 		return platform.Principal{}, oneAnswer(err)
 	}

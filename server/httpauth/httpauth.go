@@ -35,8 +35,9 @@ type Accounts interface {
 type Devices interface {
 	// Password authenticates the device user "device_<external ID>".
 	Password(ctx context.Context, tenant platform.TenantID, user string, password secret.String, address string) (platform.Principal, error)
-	// CheckDevice is an error unless the device user is there and enabled.
-	CheckDevice(ctx context.Context, tenant platform.TenantID, externalID string) error
+	// CheckDevice is an error unless the device user is there and enabled, and the
+	// certificate that its token was given for trusted still.
+	CheckDevice(ctx context.Context, p platform.Principal) error
 }
 
 // Tokens reads device tokens. It says nothing of the device user.

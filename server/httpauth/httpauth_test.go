@@ -64,7 +64,7 @@ func (f *fakes) Password(_ context.Context, tenant platform.TenantID, user strin
 	return platform.Principal{Tenant: tenant, User: user, Device: strings.TrimPrefix(user, "device_"), Method: platform.ByPassword}, f.deviceErr
 }
 
-func (f *fakes) CheckDevice(context.Context, platform.TenantID, string) error { return f.checkErr }
+func (f *fakes) CheckDevice(context.Context, platform.Principal) error { return f.checkErr }
 
 func (f *fakes) Verify(_ context.Context, token string) (platform.Principal, error) {
 	if token != "good" {

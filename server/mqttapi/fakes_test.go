@@ -321,8 +321,8 @@ func (f *fakeTelemetry) lines() []string {
 
 type fakeTokens struct{ err error }
 
-func (f *fakeTokens) Issue(_ context.Context, t platform.TenantID, device, host string) (string, error) {
-	return "jwt-of-" + string(t) + "-" + device + "@" + host, f.err
+func (f *fakeTokens) Issue(_ context.Context, p platform.Principal, host string) (string, error) {
+	return "jwt-of-" + string(p.Tenant) + "-" + p.Device + "@" + host, f.err
 }
 
 type fakeRefusals struct {

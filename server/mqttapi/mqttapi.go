@@ -117,7 +117,7 @@ type Records interface {
 // reached the server, empty if it did not say (no SNI); the client compares it
 // with the issuer of the token.
 type DeviceTokens interface {
-	Issue(ctx context.Context, tenant platform.TenantID, device, host string) (token string, err error)
+	Issue(ctx context.Context, p platform.Principal, host string) (token string, err error)
 }
 
 // Refusals remembers who was refused and why. Record must not block.

@@ -14,7 +14,7 @@ func (s *session) sendToken() error {
 	}
 	ctx, cancel := s.call()
 	defer cancel()
-	token, err := s.server.cfg.Tokens.Issue(ctx, s.place.tenant, s.place.device, s.conn.serverName())
+	token, err := s.server.cfg.Tokens.Issue(ctx, s.principal, s.conn.serverName())
 	if err != nil {
 		// Nothing was to be stored, so nothing is lost: the client asks again.
 		s.server.log.Warn("no device token", "tenant", s.place.tenant, "external_id", s.place.device, "err", err)

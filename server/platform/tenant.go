@@ -105,6 +105,14 @@ type Principal struct {
 	Method AuthMethod
 	Serial string // serial of the certificate behind the session (lower-case hex), if any
 	Login  *Login // of a person who came by token; else nil
+	// Origin is of the certificate behind the session or the device token; nil: none.
+	Origin *Origin
+}
+
+// Origin is what the trust in a device's certificate rests on.
+type Origin struct {
+	AnchorKey [16]byte // as in Verdict
+	Serials   []string // leaf first, lower-case hex; those that must not be revoked
 }
 
 // Login is a person's session, as their token tells it.

@@ -205,7 +205,7 @@ type Authority interface {
 
 // Tokens issues device tokens: server/devicetoken.
 type Tokens interface {
-	Issue(ctx context.Context, tenant platform.TenantID, device, host string) (token string, err error)
+	Issue(ctx context.Context, p platform.Principal, host string) (token string, err error)
 	// IssueLogin issues one to a person who has proved their password.
 	IssueLogin(ctx context.Context, p platform.Principal, host string) (token, xsrf string, err error)
 	// LoginLifespan is how long logins of a tenant last.

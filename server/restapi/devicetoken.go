@@ -21,7 +21,7 @@ func createDeviceToken(c *call) error {
 	if c.who.Method != platform.ByCertificate || !c.who.IsDevice() {
 		return problem.WithCode(problem.Forbidden, "security/Forbidden", "Not authorized to perform this operation.", nil)
 	}
-	token, err := c.api.Tokens.Issue(c.ctx(), c.tenant(), c.who.Device, clientHost(c.r))
+	token, err := c.api.Tokens.Issue(c.ctx(), c.who, clientHost(c.r))
 	if err != nil {
 		return err
 	}

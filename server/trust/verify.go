@@ -218,6 +218,9 @@ func (t *Trust) lost(s *snapshot, v platform.Verdict) platform.Reason {
 	if a == nil {
 		return platform.ReasonUnknownIssuer
 	}
+	if s.isRevoked(v.Tenant, a.serial) {
+		return platform.ReasonRevoked
+	}
 	if t.listedSince(s, v, a) {
 		return platform.ReasonRevoked
 	}
