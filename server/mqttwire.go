@@ -14,6 +14,7 @@ import (
 	"mooring/server/mqttapi"
 	"mooring/server/mqttservice"
 	"mooring/server/platform"
+	"mooring/server/registration"
 )
 
 // serveMQTT serves the MQTT listeners that are open. The front end is stopped
@@ -84,4 +85,36 @@ func asReason(p platform.Principal, err error) (platform.Principal, platform.Rea
 	default:
 		return platform.Principal{}, platform.ReasonInternal, err
 	}
+}
+
+// mqttRegistrations finds the tenant that a device means by the name it used.
+type mqttRegistrations struct {
+	registrations *registration.Service
+	accounts      *account.Service
+}
+
+var _ mqttapi.Registrations = mqttRegistrations{}
+
+func (r mqttRegistrations) Announce(ctx context.Context, host, externalID string, token secret.String) error {
+	hint, err := r.hint(ctx, host)
+	if err != nil {
+		return err
+	}
+	return r.registrations.Announce(ctx, hint, externalID, token)
+}
+
+func (r mqttRegistrations) Fetch(ctx context.Context, host, externalID string, token secret.String) (registration.Credentials, error) {
+	hint, err := r.hint(ctx, host)
+	if err != nil {
+		return registration.Credentials{}, err
+	}
+	return r.registrations.Fetch(ctx, hint, externalID, token)
+}
+
+func (r mqttRegistrations) hint(ctx context.Context, host string) (platform.TenantID, error) {
+	hint, err := r.accounts.TenantForHost(ctx, host)
+	if problem.KindOf(err) == problem.NotFound {
+		return "", nil
+	}
+	return hint, err
 }

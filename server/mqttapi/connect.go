@@ -219,11 +219,14 @@ func (s *Server) byPassword(ctx context.Context, c *conn, d decision, pk *packet
 	return d
 }
 
-// mayConnectAs: a device user is one device; a person needs the right to create
+// mayConnectAs: a device user is one device, a bootstrap session any; a person needs the right to create
 // or change devices.
 func mayConnectAs(p platform.Principal, device string) bool {
 	if p.IsDevice() {
 		return p.Device == device
+	}
+	if isBootstrap(p) {
+		return true // a device that has no user yet
 	}
 	return p.HasAny(platform.RoleInventoryAdmin, platform.RoleInventoryCreate)
 }

@@ -47,7 +47,7 @@ func (f *fakeAuth) AdmitPassword(_ context.Context, t platform.TenantID, user st
 	if f.err != nil {
 		return platform.Principal{}, "", f.err
 	}
-	if t != tenant && t != otherTenant || !password.Equal(secret.New("right")) {
+	if t != tenant && t != otherTenant && t != platform.Management || !password.Equal(secret.New("right")) {
 		return platform.Principal{}, platform.ReasonBadCredentials, nil
 	}
 	p := platform.Principal{Tenant: t, User: user, Method: platform.ByPassword}
@@ -56,6 +56,8 @@ func (f *fakeAuth) AdmitPassword(_ context.Context, t platform.TenantID, user st
 		p.Roles = platform.AdminRoles
 	case "reader":
 		p.Roles = []platform.Role{platform.RoleInventoryRead}
+	case "devicebootstrap":
+		p.Roles = []platform.Role{platform.RoleDeviceBootstrap}
 	case "creator":
 		p.Roles = []platform.Role{platform.RoleInventoryCreate}
 	case "disabled":

@@ -32,6 +32,10 @@ func (s *session) apply(in inbound, complete func(error)) {
 	if err != nil {
 		t = deviceid.Topic{}
 	}
+	if s.place.bootstrap {
+		s.applied(in, s.applyBootstrap(t, in), complete)
+		return
+	}
 	upstream := t.Class == deviceid.SmartREST && t.Direction == deviceid.Upstream
 	switch {
 	case upstream && t.Type == deviceid.TypeStatic:

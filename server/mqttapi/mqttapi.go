@@ -138,6 +138,8 @@ type Config struct {
 	Presence  Presence
 	Telemetry Telemetry
 	Tokens    DeviceTokens
+	// Registrations may be nil: then there are no credentials to fetch.
+	Registrations Registrations
 	// Templates may be nil: then there are no collections.
 	Templates  Templates
 	Refusals   Refusals
@@ -182,6 +184,9 @@ func New(cfg Config) *Server {
 	s := &Server{
 		cfg: cfg, limits: cfg.Limits.withDefaults(), log: cfg.Log,
 		listeners: map[*listener]struct{}{}, conns: map[*conn]struct{}{},
+	}
+	if s.cfg.Registrations == nil {
+		s.cfg.Registrations = noRegistrations{}
 	}
 	if s.cfg.Templates == nil {
 		s.cfg.Templates = noTemplates{}

@@ -12,6 +12,9 @@ import (
 type place struct {
 	tenant platform.TenantID
 	device string
+	// bootstrap is a place of its own: who knows the password that all devices know
+	// takes no device's place.
+	bootstrap bool
 }
 
 // registryShards spreads the locks of the registry; a power of two.
@@ -84,13 +87,13 @@ func (r *registry) all() []*session {
 
 // Connected reports whether a device has a session.
 func (s *Server) Connected(tenant platform.TenantID, device string) bool {
-	return s.sessions.get(place{tenant, device}) != nil
+	return s.sessions.get(place{tenant: tenant, device: device}) != nil
 }
 
 // Kick closes the connection of a device, if it has one, because its trust ended.
 func (s *Server) Kick(tenant platform.TenantID, device string, reason platform.Reason) bool {
 	s.judgements.Add(1)
-	sess := s.sessions.get(place{tenant, device})
+	sess := s.sessions.get(place{tenant: tenant, device: device})
 	if sess == nil {
 		return false
 	}
@@ -118,7 +121,7 @@ func (s *Server) KickIf(reason platform.Reason, match func(platform.Principal, p
 // reason. The verdict is zero for a session by password.
 func (s *Server) KickDevice(tenant platform.TenantID, device string, judge func(platform.Principal, platform.Verdict) platform.Reason) bool {
 	s.judgements.Add(1)
-	sess := s.sessions.get(place{tenant, device})
+	sess := s.sessions.get(place{tenant: tenant, device: device})
 	if sess == nil {
 		return false
 	}

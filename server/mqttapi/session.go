@@ -53,9 +53,9 @@ type session struct {
 }
 
 func newSession(s *Server, c *conn, d decision, pk *packets.Packet) *session {
-	return &session{
+	sess := &session{
 		server: s, conn: c,
-		place:     place{d.principal.Tenant, d.id.Device},
+		place:     place{d.principal.Tenant, d.id.Device, isBootstrap(d.principal)},
 		epoch:     s.epochs.Add(1),
 		principal: d.principal, verdict: d.verdict, template: d.id.Template,
 		clean: pk.Connect.Clean, begun: time.Now(),
@@ -64,6 +64,10 @@ func newSession(s *Server, c *conn, d decision, pk *packets.Packet) *session {
 		window: make(chan struct{}, s.limits.Window),
 		rate:   s.limits.Rate, burst: s.limits.Burst,
 	}
+	if sess.place.bootstrap {
+		sess.rate, sess.burst = min(sess.rate, bootstrapRate), min(sess.burst, bootstrapBurst)
+	}
+	return sess
 }
 
 // establish makes the session count: from now on its will is owed.
@@ -122,7 +126,7 @@ func (s *session) finish() {
 
 // tellOnline tells of the session's begin or end, if it is a device's.
 func (s *session) tellOnline(online bool) {
-	if !s.principal.Has(platform.RoleDeviceBootstrap) {
+	if !s.place.bootstrap {
 		s.server.cfg.Presence.Online(s.place.tenant, s.place.device, online)
 	}
 }

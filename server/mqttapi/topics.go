@@ -62,7 +62,7 @@ func (s *session) subscribeAll(it item) error {
 // it could not be decided.
 func (s *session) grant(f packets.Subscription) (byte, error) {
 	ok, needsObject := subscribable(f.Filter)
-	if !ok || f.Qos > 2 {
+	if !ok || f.Qos > 2 || s.place.bootstrap && !bootstrapFilter(f.Filter) {
 		return refusedFilter, nil
 	}
 	if needsObject || bringsOperations(f.Filter) {

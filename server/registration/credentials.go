@@ -51,6 +51,22 @@ func (s *Service) Fetch(ctx context.Context, hint platform.TenantID, externalID 
 	return Credentials{}, nothingYet(externalID)
 }
 
+// Announce is Fetch that gives nothing: it makes a registration that waits for its
+// device wait for the operator.
+func (s *Service) Announce(ctx context.Context, hint platform.TenantID, externalID string, token secret.String) error {
+	if checkID(externalID) != nil {
+		return nil
+	}
+	r, err := s.awaited(ctx, hint, externalID)
+	if err == nil && r.Status == platform.StatusWaiting {
+		err = s.ask(ctx, r, token)
+	}
+	if errors.Is(err, problem.NotFound) {
+		return nil
+	}
+	return err
+}
+
 func nothingYet(externalID string) error {
 	return problem.WithCode(problem.NotFound, "devicecontrol/Not Found", "There is no accepted newDeviceRequest with ID "+externalID, nil)
 }

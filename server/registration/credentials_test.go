@@ -66,6 +66,36 @@ func TestFetch(t *testing.T) {
 	}
 }
 
+// TestAnnounce: who only announces a device is given nothing.
+func TestAnnounce(t *testing.T) {
+	r := newRig(t)
+	ctx := t.Context()
+	announce := func() {
+		t.Helper()
+		if err := r.Announce(ctx, "", "d1", secret.String{}); err != nil {
+			t.Error(err)
+		}
+	}
+	announce() // not registered
+	if err := r.Announce(ctx, "", "a/b", secret.String{}); err != nil {
+		t.Errorf("no name of a device: %v", err)
+	}
+	if _, err := r.Create(ctx, admin, registration.NewRequest{ExternalID: "d1"}); err != nil {
+		t.Fatal(err)
+	}
+	announce()
+	if got := r.status("d1"); got != platform.StatusPending {
+		t.Errorf("status = %s", got)
+	}
+	if _, err := r.Accept(ctx, admin, "d1", secret.String{}); err != nil {
+		t.Fatal(err)
+	}
+	announce()
+	if got, err := r.Fetch(ctx, "", "d1", secret.String{}); err != nil || got.User != "device_d1" {
+		t.Errorf("fetched = %+v, %v", got, err)
+	}
+}
+
 // A device set up in bulk has its credentials: nobody fetches others for it.
 func TestFetchOfBulk(t *testing.T) {
 	r := newRig(t)
