@@ -68,7 +68,7 @@ var telemetryShapes = openapi.Shapes{
 	"series":              openapi.JSON("values: object, series: [seriesName], truncated: boolean"),
 	"seriesName":          openapi.JSON("unit?: string, name: string, type: string"),
 	"alarmUpsert":         openapi.JSON("source: sourceReference, type: string, text?: string, severity?: string, time?: string, status?: string, *"),
-	"alarmUpsertResponse": vendor(c8yjson.MediaAlarmUpsert, "alarm: alarm, previousState?: alarm"),
+	"alarmUpsertResponse": vendor(c8yjson.MediaAlarmUpsert, "alarm: alarm, previousState: any"),
 	"retentionRule": vendor(c8yjson.MediaRetentionRule, "id: id, self: uri, dataType: *|ALARM|AUDIT|BULK_OPERATION|EVENT|MEASUREMENT|OPERATION, "+
 		"fragmentType: string, type: string, source: string, maximumAge: integer, editable: boolean"),
 	"retentionRuleCollection": vendor(c8yjson.MediaRetentionRules, list("retentionRules", "retentionRule")),
