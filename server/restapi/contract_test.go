@@ -1,6 +1,7 @@
 package restapi_test
 
 import (
+	"encoding/base64"
 	"strings"
 	"testing"
 )
@@ -158,6 +159,31 @@ func TestEveryRoute(t *testing.T) {
 		}
 		if got := r.do(request{method: method, path: path, user: "guest"}); len(about.Roles) > 0 && got.status != 403 {
 			t.Errorf("%s answers one without role with %d %s", c, got.status, got.body)
+		}
+	}
+}
+
+// TestAddToTrustStore: a certificate that is not to be trusted yet is not.
+func TestAddToTrustStore(t *testing.T) {
+	r := newRig(t)
+	for query, want := range map[string]string{"": "ENABLED", "?addToTrustStore=true": "ENABLED", "?addToTrustStore=false": "DISABLED"} {
+		root := newAuthority(t, "Root"+query)
+		body := `{"status":"ENABLED","autoRegistrationEnabled":true,"certInPemFormat":"` + base64.StdEncoding.EncodeToString(root.cert.Raw) + `"}`
+		if got := r.do(request{method: "POST", path: "/tenant/tenants/t1000/trusted-certificates" + query, body: body}).want(t, 201); got.text(t, "status") != want {
+			t.Errorf("%q: got %s, want %s", query, got.body, want)
+		}
+		device := r.do(request{method: "GET", path: "/user/currentUser", identity: root.leaf(t, "dev"+want, 1)})
+		if trusted := device.status == 200; trusted != (want == "ENABLED") {
+			t.Errorf("%q: a device below it gets %d", query, device.status)
+		}
+	}
+}
+
+func TestUsersByOwner(t *testing.T) {
+	r := newRig(t)
+	for query, want := range map[string]int{"": 1, "?owner=admin": 0, "?username=ad": 1, "?username=dm": 0, "?usernameContains=dm": 1} {
+		if got := r.do(request{method: "GET", path: "/user/t1000/users" + query}).want(t, 200).items(t, "users"); len(got) != want {
+			t.Errorf("%q: %d users, want %d", query, len(got), want)
 		}
 	}
 }

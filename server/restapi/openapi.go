@@ -16,8 +16,18 @@ const aboutAPI = "The REST calls of this server. Those of the real platform beha
 // descriptionRoutes serve the description. Anyone may read it: it tells of the
 // product and of no tenant, and tools fetch it before they have a login.
 func (a *API) descriptionRoutes() []route {
-	return []route{{method: "GET", path: "/openapi.json", access: anyone, serve: readDescription,
-		doc: doc{Does: "Read this description of the API", Gives: "anything"}}}
+	return []route{
+		{method: "GET", path: "/openapi.json", access: anyone, serve: readDescription,
+			doc: doc{Does: "Read this description of the API", Gives: "anything"}},
+		{method: "GET", path: "/apidocs", access: anyone, serve: readAPIDocs,
+			doc: doc{Does: "Read a list of the calls, for people", Gives: "text/html"}},
+	}
+}
+
+func readAPIDocs(c *call) error {
+	c.w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
+	c.bytes(http.StatusOK, "text/html; charset=utf-8", c.api.docs)
+	return nil
 }
 
 func readDescription(c *call) error {
@@ -27,12 +37,13 @@ func readDescription(c *call) error {
 
 // describe writes the description from the routes. It cannot fail for any
 // reason but a mistake in them, which TestDescription shows by name.
-func (a *API) describe() []byte {
-	text, err := openapi.Describe("Mooring", a.Version, aboutAPI, shapes(), a.described())
+func (a *API) describe() (description, page []byte) {
+	calls := a.described()
+	text, err := openapi.Describe("Mooring", a.Version, aboutAPI, shapes(), calls)
 	if err != nil {
 		panic("the description of the API: " + err.Error())
 	}
-	return text
+	return text, apiDocs(calls)
 }
 
 func (a *API) described() []openapi.Call {

@@ -23,6 +23,20 @@ func description(t testing.TB, api http.Handler) *openapitest.Document {
 	return d
 }
 
+// TestAPIDocs sees that the page names every call and lets nothing in.
+func TestAPIDocs(t *testing.T) {
+	r := newRig(t)
+	page := r.do(request{method: "GET", path: "/apidocs", user: "-"}).want(t, 200)
+	for _, c := range r.about.Calls() {
+		if !strings.Contains(string(page.body), "<code>"+c+"</code>") {
+			t.Errorf("%s is not on the page", c)
+		}
+	}
+	if strings.Contains(string(page.body), "<script") || !strings.Contains(page.header.Get("Content-Security-Policy"), "default-src 'none'") {
+		t.Errorf("headers %v", page.header)
+	}
+}
+
 // effective is the method that a POST stands for.
 func effective(r *http.Request) string {
 	if named := r.Header.Get("X-Http-Method"); named != "" && r.Method == "POST" {

@@ -32,6 +32,7 @@ type API struct {
 	log     *slog.Logger
 	root    *node
 	about   []byte // the description of the API
+	docs    []byte // and the page that lists it
 	metrics metrics
 }
 
@@ -50,7 +51,7 @@ func New(c Config) *API {
 		r.area = areaOf(r.path)
 		a.root.add(r)
 	}
-	a.about = a.describe()
+	a.about, a.docs = a.describe()
 	return a
 }
 

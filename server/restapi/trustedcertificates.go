@@ -69,7 +69,7 @@ func createTrusted(c *call) error {
 	if body.Has("certificates") {
 		return createTrustedAll(c, body)
 	}
-	n, err := newCertificate(body)
+	n, err := newCertificate(c, body)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func createTrustedAll(c *call, body c8yjson.Object) error {
 	}
 	all := make([]trust.NewCertificate, len(items))
 	for i, item := range items {
-		if all[i], err = newCertificate(item); err != nil {
+		if all[i], err = newCertificate(c, item); err != nil {
 			return err
 		}
 	}
@@ -120,7 +120,9 @@ func createTrustedAll(c *call, body c8yjson.Object) error {
 	return nil
 }
 
-func newCertificate(body c8yjson.Object) (trust.NewCertificate, error) {
+// newCertificate reads one that is to be added. With addToTrustStore=false it is
+// kept but trusts nobody until it is enabled.
+func newCertificate(c *call, body c8yjson.Object) (trust.NewCertificate, error) {
 	in, err := c8yjson.ParseTrustedCertificate(body)
 	if err != nil {
 		return trust.NewCertificate{}, err
@@ -135,7 +137,11 @@ func newCertificate(body c8yjson.Object) (trust.NewCertificate, error) {
 	if missing != nil {
 		return trust.NewCertificate{}, c8yjson.Missing(missing...)
 	}
-	return trust.NewCertificate{Text: in.Text, Name: c8yjson.Text(in.Name), Status: *in.Status,
+	status := *in.Status
+	if c.query.Get("addToTrustStore") == "false" && status == "ENABLED" {
+		status = "DISABLED"
+	}
+	return trust.NewCertificate{Text: in.Text, Name: c8yjson.Text(in.Name), Status: status,
 		AutoRegistration: in.AutoRegistration != nil && *in.AutoRegistration}, nil
 }
 
