@@ -44,7 +44,7 @@ func FuzzTenantForHost(f *testing.F) {
 			t.Errorf("%q leads to %q", host, got)
 		}
 		again, err := s.TenantForHost(ctx, strings.ToUpper(strings.ToLower(host)))
-		if err != nil && strings.ToLower(strings.ToUpper(host)) == strings.ToLower(host) || err == nil && again != got {
+		if err != nil && strings.EqualFold(strings.ToLower(strings.ToUpper(host)), host) || err == nil && again != got {
 			t.Errorf("%q leads to %q, in upper case to %q, %v", host, got, again, err)
 		}
 	})
