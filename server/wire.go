@@ -111,7 +111,7 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 	s.est = estapi.New(estapi.Config{CA: authority, Auth: auth, Tenants: s.accounts, Refusals: s.refusals, Log: log})
 	s.retention = retention.New(retention.Config{Rules: store, Tenants: store, IDs: store, Telemetry: store, Operations: store,
 		Old: store, Changes: store, Log: log})
-	s.rest = restapi.New(restapi.Config{Auth: auth, Accounts: s.accounts, DeviceUsers: store, Inventory: objects, Telemetry: samples, Operations: s.operations,
+	s.rest = restapi.New(restapi.Config{Auth: auth, Accounts: s.accounts, DeviceUsers: store, Inventory: objects, Files: files, IDs: store, Telemetry: samples, Operations: s.operations,
 		Audit: audit.New(store, time.Now), Retention: s.retention, Trust: s.trust, Authority: authority, Tokens: tokens, Registrations: registrations,
 		Notifications: s.notices, NotificationTokens: tokens, Refusals: s.refusals, Described: estapi.Calls(), Version: systemVersion, Log: log})
 	s.mqtt = mqttapi.New(mqttapi.Config{

@@ -134,6 +134,9 @@ func fill(r io.Reader, b []byte) (n int, err error) {
 	return n, err
 }
 
+// Bound is how many bytes a file may have.
+func (s *Service) Bound() int64 { return s.MaxBytes }
+
 // Delete removes the content of object; problem.NotFound if it has none.
 func (s *Service) Delete(ctx context.Context, tenant platform.TenantID, object platform.ID) error {
 	return s.Config.Store.DeleteBinary(ctx, tenant, object)

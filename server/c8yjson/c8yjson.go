@@ -25,6 +25,8 @@ const (
 	MediaManagedObjectReference  = vendorPrefix + "managedObjectReference" + vendorSuffix
 	MediaManagedObjectReferences = vendorPrefix + "managedObjectReferenceCollection" + vendorSuffix
 	MediaManagedObjectUser       = vendorPrefix + "managedObjectUser" + vendorSuffix
+	MediaInventoryAPI            = vendorPrefix + "inventoryApi" + vendorSuffix
+	MediaIdentityAPI             = vendorPrefix + "identityApi" + vendorSuffix
 	MediaExternalID              = vendorPrefix + "externalId" + vendorSuffix
 	MediaExternalIDs             = vendorPrefix + "externalIdCollection" + vendorSuffix
 	MediaMeasurement             = vendorPrefix + "measurement" + vendorSuffix

@@ -30,14 +30,29 @@ func ExternalID(w *Writer, base string, id platform.ID, x platform.ExternalID) {
 
 // ExternalIDs writes all external IDs of an object.
 func ExternalIDs(w *Writer, base string, id platform.ID, xids []platform.ExternalID) {
+	bound := make([]BoundID, len(xids))
+	for i, x := range xids {
+		bound[i] = BoundID{id, x}
+	}
+	BoundIDs(w, base, bound, "/identity/globalIds/"+id.String()+"/externalIds")
+}
+
+// BoundID is an external ID with the object that has it.
+type BoundID struct {
+	Object platform.ID
+	platform.ExternalID
+}
+
+// BoundIDs writes external IDs of any objects; self is the path of the list.
+func BoundIDs(w *Writer, base string, bound []BoundID, self string) {
 	w.Open('{')
 	w.Key("externalIds")
 	w.Open('[')
-	for _, x := range xids {
-		ExternalID(w, base, id, x)
+	for _, b := range bound {
+		ExternalID(w, base, b.Object, b.ExternalID)
 	}
 	w.Close(']')
-	w.Link("self", base, "/identity/globalIds/", id.String(), "/externalIds")
+	w.Link("self", base, self)
 	w.Close('}')
 }
 

@@ -7,8 +7,11 @@ import (
 	"mooring/server/platform"
 )
 
-// PathManagedObjects is where managed objects live.
-const PathManagedObjects = "/inventory/managedObjects/"
+// Where managed objects live, and the files among them.
+const (
+	PathManagedObjects = "/inventory/managedObjects/"
+	PathBinaries       = "/inventory/binaries/"
+)
 
 // objectMembers are those of a managed object that are no fragments. All but
 // name, type and owner are written by the server and ignored in bodies.
@@ -31,10 +34,40 @@ var ParentsOf = map[platform.ChildKind]string{
 
 // Relatives are the objects around one, by the name of the list they are in:
 // "childDevices", "deviceParents", … A list that is missing is written empty.
-type Relatives map[string][]platform.ManagedObject
+type Relatives map[string]RelativeList
+
+// RelativeList is one of those lists.
+type RelativeList struct {
+	References []platform.Relative
+	Count      int64 // written if it is not zero
+}
+
+// Add puts r into a list.
+func (r Relatives) Add(list string, relative platform.Relative) {
+	l := r[list]
+	l.References = append(l.References, relative)
+	r[list] = l
+}
+
+// Count notes how many there are.
+func (r Relatives) Count(list string, n int64) {
+	l := r[list]
+	l.Count = n
+	r[list] = l
+}
 
 // ManagedObject writes o. base is scheme and host of the client.
 func ManagedObject(w *Writer, base string, o platform.ManagedObject, relatives Relatives) {
+	object(w, base, PathManagedObjects, o, relatives)
+}
+
+// Binary writes the managed object of a file, which has its URL among the
+// binaries.
+func Binary(w *Writer, base string, o platform.ManagedObject, relatives Relatives) {
+	object(w, base, PathBinaries, o, relatives)
+}
+
+func object(w *Writer, base, path string, o platform.ManagedObject, relatives Relatives) {
 	id := o.ID.String()
 	w.Open('{')
 	w.Text("id", id)
@@ -43,7 +76,7 @@ func ManagedObject(w *Writer, base string, o platform.ManagedObject, relatives R
 	w.TextIf("owner", o.Owner)
 	w.Time("creationTime", o.Created)
 	w.Time("lastUpdated", o.Updated)
-	w.Link("self", base, PathManagedObjects, id)
+	w.Link("self", base, path, id)
 	for _, name := range slices.Sorted(maps.Keys(o.Fragments)) {
 		w.Key(name)
 		w.Raw(o.Fragments[name])
@@ -52,9 +85,12 @@ func ManagedObject(w *Writer, base string, o platform.ManagedObject, relatives R
 		w.Key(name)
 		w.Open('{')
 		w.Link("self", base, PathManagedObjects, id, "/", name)
+		if n := relatives[name].Count; n > 0 {
+			w.Int("count", n)
+		}
 		w.Key("references")
 		w.Open('[')
-		for _, r := range relatives[name] {
+		for _, r := range relatives[name].References {
 			shortReference(w, base, id, name, r)
 		}
 		w.Close(']')
@@ -63,7 +99,7 @@ func ManagedObject(w *Writer, base string, o platform.ManagedObject, relatives R
 	w.Close('}')
 }
 
-func shortReference(w *Writer, base, owner, list string, r platform.ManagedObject) {
+func shortReference(w *Writer, base, owner, list string, r platform.Relative) {
 	w.Open('{')
 	w.Key("managedObject")
 	w.Open('{')
@@ -76,11 +112,36 @@ func shortReference(w *Writer, base, owner, list string, r platform.ManagedObjec
 }
 
 // Reference writes a child under its parent with the whole child (rest.md §6.2).
-func Reference(w *Writer, base string, parent platform.ID, kind platform.ChildKind, child platform.ManagedObject) {
+func Reference(w *Writer, base string, parent platform.ID, kind platform.ChildKind, child platform.ManagedObject, relatives Relatives) {
 	w.Open('{')
 	w.Key("managedObject")
-	ManagedObject(w, base, child, nil)
+	ManagedObject(w, base, child, relatives)
 	w.Link("self", base, PathManagedObjects, parent.String(), "/", string(kind), "/", child.ID.String())
+	w.Close('}')
+}
+
+// References writes several children that are no page of a list.
+func References(w *Writer, base string, parent platform.ID, kind platform.ChildKind, children []platform.ManagedObject) {
+	w.Open('{')
+	w.Key("references")
+	w.Open('[')
+	for _, o := range children {
+		Reference(w, base, parent, kind, o, nil)
+	}
+	w.Close(']')
+	w.Link("self", base, PathManagedObjects, parent.String(), "/", string(kind))
+	w.Close('}')
+}
+
+// ManagedObjects writes several objects that are no page of a list.
+func ManagedObjects(w *Writer, base string, objects []platform.ManagedObject) {
+	w.Open('{')
+	w.Key("managedObjects")
+	w.Open('[')
+	for _, o := range objects {
+		ManagedObject(w, base, o, nil)
+	}
+	w.Close(']')
 	w.Close('}')
 }
 
@@ -117,11 +178,12 @@ func ParseManagedObject(o Object) (ObjectInput, error) {
 	}
 	slices.Sort(in.Remove)
 	var err error
-	in.ExternalIDs, err = externalIDs(o)
+	in.ExternalIDs, err = ParseExternalIDs(o)
 	return in, err
 }
 
-func externalIDs(o Object) ([]platform.ExternalID, error) {
+// ParseExternalIDs reads the list "externalIds" of an object.
+func ParseExternalIDs(o Object) ([]platform.ExternalID, error) {
 	items, err := o.Objects("externalIds")
 	if err != nil {
 		return nil, err
@@ -170,6 +232,9 @@ func ParseReferences(o Object) (ids []platform.ID, found bool, err error) {
 			return nil, false, Missing("managedObject.id")
 		}
 		ids = append(ids, id)
+	}
+	if len(ids) == 0 {
+		return nil, true, Missing("references")
 	}
 	return ids, true, nil
 }

@@ -26,9 +26,9 @@ func TestGolden(t *testing.T) {
 			platform.FragmentAgent: json.RawMessage("{}"), "c8y_Position": json.RawMessage(`{"lat":50.1000}`)}}
 	tests := map[string]func(*c8yjson.Writer){
 		"managedobject": func(w *c8yjson.Writer) {
-			c8yjson.ManagedObject(w, base, object, c8yjson.Relatives{"childDevices": {{ID: 7, Name: "child"}}})
+			c8yjson.ManagedObject(w, base, object, c8yjson.Relatives{"childDevices": {References: []platform.Relative{{ID: 7, Name: "child"}}}})
 		},
-		"reference": func(w *c8yjson.Writer) { c8yjson.Reference(w, base, 5, platform.ChildAdditions, object) },
+		"reference": func(w *c8yjson.Writer) { c8yjson.Reference(w, base, 5, platform.ChildAdditions, object, nil) },
 		"externalid": func(w *c8yjson.Writer) {
 			c8yjson.ExternalID(w, base, 5, platform.ExternalID{Type: "c8y_Serial", Value: "a/b ä"})
 		},

@@ -113,9 +113,13 @@ func TestCaches(t *testing.T) {
 		return id
 	}
 	for name, forget := range map[string]func(platform.ID) error{
-		"deleted":   func(id platform.ID) error { return alone.Delete(ctx, platform.Principal{}, "t1", id, false) },
-		"cascading": func(id platform.ID) error { return alone.Delete(ctx, platform.Principal{}, "t1", id, true) },
-		"unbound":   func(platform.ID) error { return alone.Unbind(ctx, "t1", xid) },
+		"deleted": func(id platform.ID) error {
+			return alone.Delete(ctx, platform.Principal{}, "t1", id, platform.DeleteAlone)
+		},
+		"cascading": func(id platform.ID) error {
+			return alone.Delete(ctx, platform.Principal{}, "t1", id, platform.DeleteHierarchy)
+		},
+		"unbound": func(platform.ID) error { return alone.Unbind(ctx, "t1", xid) },
 	} {
 		id := make1()
 		for _, s := range []*inventory.Service{alone, told, alone, told} {

@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"mooring/server/platform"
@@ -12,28 +13,57 @@ import (
 // posted. Objects that share a lock wait for each other now and then.
 type turns [256]sync.Mutex
 
-func (t *turns) of(id platform.ID) *sync.Mutex { return &t[uint64(id)%uint64(len(t))] }
+// lock takes the turns of objects, each once and in one order.
+func (t *turns) lock(ids []platform.ID) (unlock func()) {
+	places := make([]int, len(ids))
+	for i, id := range ids {
+		places[i] = int(uint64(id) % uint64(len(t)))
+	}
+	slices.Sort(places)
+	places = slices.Compact(places)
+	for _, p := range places {
+		t[p].Lock()
+	}
+	return func() {
+		for _, p := range places {
+			t[p].Unlock()
+		}
+	}
+}
 
 // told carries out change, which returns the object as it is afterwards, and
 // waits until those who listen are told of it.
 func (s *Service) told(ctx context.Context, tenant platform.TenantID, id platform.ID, action platform.NoticeAction,
 	change func() (platform.ManagedObject, error)) (platform.ManagedObject, error) {
+	list, err := s.toldAll(ctx, tenant, []platform.ID{id}, action, func() ([]platform.ManagedObject, error) {
+		o, err := change()
+		return []platform.ManagedObject{o}, err
+	})
+	return list[0], err
+}
+
+// toldAll is told for several objects, whose change returns them in the order
+// of ids, or none if they are gone.
+func (s *Service) toldAll(ctx context.Context, tenant platform.TenantID, ids []platform.ID, action platform.NoticeAction,
+	change func() ([]platform.ManagedObject, error)) ([]platform.ManagedObject, error) {
 	if s.notices == nil || !s.notices.Wanted(tenant) || platform.ModeOf(ctx) == platform.ModeQuiescent {
 		return change()
 	}
-	turn := s.turns.of(id)
-	turn.Lock()
-	o, err := change()
+	unlock := s.turns.lock(ids)
+	list, err := change()
 	if err != nil {
-		turn.Unlock()
-		return o, err
+		unlock()
+		return list, err
 	}
-	n := platform.Notice{Tenant: tenant, API: platform.NoticeManagedObjects, Action: action, Source: id, ID: id, Type: o.Type}
-	if action != platform.NoticeDelete {
-		n.Object = o
+	notices := make([]platform.Notice, len(ids))
+	for i, id := range ids {
+		notices[i] = platform.Notice{Tenant: tenant, API: platform.NoticeManagedObjects, Action: action, Source: id, ID: id}
+		if action != platform.NoticeDelete {
+			notices[i].Type, notices[i].Object = list[i].Type, list[i]
+		}
 	}
 	done := make(chan error, 1)
-	s.notices.Post([]platform.Notice{n}, func(err error) { done <- err })
-	turn.Unlock()
-	return o, platform.Await(ctx, done)
+	s.notices.Post(notices, func(err error) { done <- err })
+	unlock()
+	return list, platform.Await(ctx, done)
 }

@@ -60,7 +60,7 @@ func TestNotices(t *testing.T) {
 		check(t, err)
 		_, err = s.Update(ctx, tenant, platform.UpdateObject{ID: 1 << 50, Type: &typ})
 		wantKind(t, err, problem.NotFound)
-		check(t, s.Delete(ctx, platform.Principal{}, tenant, o.ID, false))
+		check(t, s.Delete(ctx, platform.Principal{}, tenant, o.ID, platform.DeleteAlone))
 	}
 	want := []string{"CREATE managedobjects a true", "UPDATE managedobjects b true", "DELETE managedobjects  false"}
 	if !reflect.DeepEqual(l.told, want) {

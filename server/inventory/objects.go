@@ -20,29 +20,58 @@ const (
 )
 
 // Create adds an object with its names and its place and returns it. The ID is
-// given here; Created and Updated are now.
+// given here unless it has one from the sequence of IDs; Created and Updated
+// are now.
 //
 // Errors: problem.Unprocessable beyond a bound, problem.Conflict if an
 // external ID is bound already, problem.NotFound if there is no such parent.
 func (s *Service) Create(ctx context.Context, tenant platform.TenantID, cmd platform.CreateObject) (platform.ManagedObject, error) {
+	cmd, err := s.prepare(ctx, tenant, cmd)
+	if err != nil {
+		return cmd.Object, err
+	}
+	_, err = s.told(ctx, tenant, cmd.Object.ID, platform.NoticeCreate, func() (platform.ManagedObject, error) {
+		return cmd.Object, s.store.CreateObject(ctx, tenant, cmd)
+	})
+	if err == nil {
+		s.tellCreated(cmd.Object)
+	}
+	if cmd.Parent != nil && errors.Is(err, problem.NotFound) {
+		err = notFound(cmd.Parent.Parent, err)
+	}
+	return cmd.Object, isBound(err)
+}
+
+// isBound puts a text on the Conflict of external IDs.
+func isBound(err error) error {
+	if !errors.Is(err, problem.Conflict) {
+		return err
+	}
+	return problem.WithCode(problem.Conflict, "identity/Duplicate", "An external ID is bound to another object already.", err)
+}
+
+// prepare checks a command and fills in what the server gives.
+func (s *Service) prepare(ctx context.Context, tenant platform.TenantID, cmd platform.CreateObject) (platform.CreateObject, error) {
 	o := &cmd.Object
 	if err := checkTexts(o.Name, o.Type, o.Owner); err != nil {
-		return *o, err
+		return cmd, err
 	}
 	if err := checkFragments(o.Fragments); err != nil {
-		return *o, err
+		return cmd, err
 	}
 	if len(cmd.ExternalIDs) > MaxExternalIDs {
-		return *o, problem.New(problem.Unprocessable, "An object has at most 64 external IDs.", nil)
+		return cmd, problem.New(problem.Unprocessable, "An object has at most 64 external IDs.", nil)
 	}
 	for _, x := range cmd.ExternalIDs {
 		if err := checkExternalID(x); err != nil {
-			return *o, err
+			return cmd, err
 		}
 	}
-	var err error
-	if o.ID, err = s.ids.NewID(ctx); err != nil {
-		return *o, err
+	if o.ID == 0 {
+		var err error
+		if o.ID, err = s.ids.NewID(ctx); err != nil {
+			return cmd, err
+		}
 	}
 	o.Tenant = tenant
 	o.Created = platform.Millis(s.now())
@@ -52,19 +81,7 @@ func (s *Service) Create(ctx context.Context, tenant platform.TenantID, cmd plat
 		link.Child = o.ID
 		cmd.Parent = &link
 	}
-	_, err = s.told(ctx, tenant, o.ID, platform.NoticeCreate, func() (platform.ManagedObject, error) {
-		return *o, s.store.CreateObject(ctx, tenant, cmd)
-	})
-	switch {
-	case errors.Is(err, problem.Conflict):
-		return *o, problem.WithCode(problem.Conflict, "identity/Duplicate", "An external ID is bound to another object already.", err)
-	case errors.Is(err, problem.NotFound) && cmd.Parent != nil:
-		return *o, notFound(cmd.Parent.Parent, err)
-	}
-	if err == nil {
-		s.tellCreated(*o)
-	}
-	return *o, err
+	return cmd, nil
 }
 
 // Object returns an object; problem.NotFound if there is none.
@@ -73,29 +90,22 @@ func (s *Service) Object(ctx context.Context, tenant platform.TenantID, id platf
 	return s.overlay(o), notFound(id, err)
 }
 
-// Objects lists objects in the order of IDs.
+// Objects lists objects in the order of the query, else of IDs.
 func (s *Service) Objects(ctx context.Context, tenant platform.TenantID, f platform.ObjectFilter, page platform.Page) (platform.List[platform.ManagedObject], error) {
 	if len(f.IDs) > MaxFilterIDs {
 		return platform.List[platform.ManagedObject]{}, problem.New(problem.Unprocessable, "At most 2000 ids at once.", nil)
 	}
-	return s.store.Objects(ctx, tenant, f, page)
+	list, err := s.store.Objects(ctx, tenant, f, page)
+	for i := range list.Items {
+		s.overlay(list.Items[i])
+	}
+	return list, err
 }
 
 // Update changes the parts of an object that cmd sets. At is now unless it is
 // set.
 func (s *Service) Update(ctx context.Context, tenant platform.TenantID, cmd platform.UpdateObject) (platform.ManagedObject, error) {
-	if cmd.At.IsZero() {
-		cmd.At = platform.Millis(s.now())
-	}
-	for _, text := range []*string{cmd.Name, cmd.Type, cmd.Owner} {
-		if text == nil {
-			continue
-		}
-		if err := checkTexts(*text); err != nil {
-			return platform.ManagedObject{}, err
-		}
-	}
-	if err := s.checkGrowth(ctx, tenant, cmd); err != nil {
+	if err := s.checkUpdate(ctx, tenant, &cmd); err != nil {
 		return platform.ManagedObject{}, err
 	}
 	o, err := s.told(ctx, tenant, cmd.ID, platform.NoticeUpdate, func() (platform.ManagedObject, error) {
@@ -108,6 +118,22 @@ func (s *Service) Update(ctx context.Context, tenant platform.TenantID, cmd plat
 	}
 	s.tellLive(tenant, cmd)
 	return s.overlay(o), nil
+}
+
+// checkUpdate checks a command and dates it.
+func (s *Service) checkUpdate(ctx context.Context, tenant platform.TenantID, cmd *platform.UpdateObject) error {
+	if cmd.At.IsZero() {
+		cmd.At = platform.Millis(s.now())
+	}
+	for _, text := range []*string{cmd.Name, cmd.Type, cmd.Owner} {
+		if text == nil {
+			continue
+		}
+		if err := checkTexts(*text); err != nil {
+			return err
+		}
+	}
+	return s.checkGrowth(ctx, tenant, *cmd)
 }
 
 // checkGrowth keeps an object from growing without bound by many updates that
@@ -136,22 +162,6 @@ func (s *Service) checkGrowth(ctx context.Context, tenant platform.TenantID, cmd
 		delete(merged, name)
 	}
 	return checkFragments(merged)
-}
-
-// Delete removes an object with its names and links; with cascade also its
-// child devices and additions.
-func (s *Service) Delete(ctx context.Context, actor platform.Principal, tenant platform.TenantID, id platform.ID, cascade bool) error {
-	_, err := s.told(ctx, tenant, id, platform.NoticeDelete, func() (platform.ManagedObject, error) {
-		err := s.store.DeleteObject(ctx, tenant, id, cascade, platform.AuditRecord{Tenant: tenant, At: platform.Millis(s.now()),
-			Type: "Inventory", Activity: "Managed object deleted", Text: "Managed object '" + id.String() + "' deleted", User: actor.User, Source: id.String()})
-		if cascade {
-			s.versions.allChanged()
-		} else {
-			s.versions.changed(tenant, id)
-		}
-		return platform.ManagedObject{}, err
-	})
-	return notFound(id, err)
 }
 
 // notFound puts the contract's text on a problem.NotFound (rest.md §0.4).

@@ -71,7 +71,7 @@ type Objects interface {
 	Parents(ctx context.Context, tenant platform.TenantID, child platform.ID, kind platform.ChildKind) ([]platform.ManagedObject, error)
 	Object(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.ManagedObject, error)
 	Create(ctx context.Context, tenant platform.TenantID, cmd platform.CreateObject) (platform.ManagedObject, error)
-	AddChild(ctx context.Context, tenant platform.TenantID, link platform.ChildLink) error
+	AddChild(ctx context.Context, tenant platform.TenantID, links ...platform.ChildLink) error
 	// ChangeSoftware changes the advanced software list of a device.
 	ChangeSoftware(ctx context.Context, tenant platform.TenantID, device platform.ID, owner string, change func([]inventory.Software) []inventory.Software) error
 	// Resolve finds the object that has a name of any type.

@@ -3,6 +3,8 @@ package platform
 import (
 	"context"
 	"time"
+
+	"mooring/internal/query"
 )
 
 // Fragment names that the server itself reads or writes.
@@ -78,10 +80,34 @@ type ObjectFilter struct {
 	Owner        string
 	FragmentType string
 	Name         string
-	Text         string // substring of name or type, any case
-	ParentID     ID     // direct children of this object, of kind ParentKind
-	ParentKind   ChildKind
-	OnlyRoots    bool
+	// Text is words that must occur, in any case, in ID, name, type, owner or an
+	// external ID; in double quotes it is one.
+	Text       string
+	ParentID   ID // direct children of this object, of kind ParentKind
+	ParentKind ChildKind
+	OnlyRoots  bool
+	// Query is a further condition, and the order of the list.
+	Query query.Query
+	// Within is the user of a device: what they own and what is below that.
+	Within string
+}
+
+// Cascade says what goes with an object that is deleted.
+type Cascade int
+
+// What goes with it.
+const (
+	DeleteAlone     Cascade = iota
+	DeleteSubgroups         // the groups within a group, and those within them
+	DeleteHierarchy         // everything below it, of every kind
+)
+
+// Relative is an object in a list of children or parents of another.
+type Relative struct {
+	Of   ID
+	Kind ChildKind
+	ID   ID
+	Name string
 }
 
 // Inventory keeps managed objects, their external IDs and hierarchies.
@@ -89,10 +115,18 @@ type ObjectFilter struct {
 type Inventory interface {
 	CreateObject(ctx context.Context, tenant TenantID, cmd CreateObject, audit ...AuditRecord) error
 	UpdateObject(ctx context.Context, tenant TenantID, cmd UpdateObject, audit ...AuditRecord) (ManagedObject, error)
-	// DeleteObject removes the object, its external IDs and links; with cascade also its child devices and additions. Telemetry stays until retention.
-	DeleteObject(ctx context.Context, tenant TenantID, id ID, cascade bool, audit ...AuditRecord) error
+	// CreateObjects does several or none.
+	CreateObjects(ctx context.Context, tenant TenantID, cmds []CreateObject, audit ...AuditRecord) error
+	// UpdateObjects does several or none.
+	UpdateObjects(ctx context.Context, tenant TenantID, cmds []UpdateObject, audit ...AuditRecord) ([]ManagedObject, error)
+	// Doomed lists id and what goes with it, those below before those above, at most
+	// limit of them; it is NotFound if there is no such object.
+	Doomed(ctx context.Context, tenant TenantID, id ID, cascade Cascade, limit int) ([]ID, error)
+	// DeleteObjects removes objects with their external IDs and links. It is NotFound
+	// if none of them is there. Telemetry stays until retention.
+	DeleteObjects(ctx context.Context, tenant TenantID, ids []ID, audit ...AuditRecord) error
 	Object(ctx context.Context, tenant TenantID, id ID) (ManagedObject, error)
-	// Objects lists in the order of IDs.
+	// Objects lists in the order of the query, else of IDs.
 	Objects(ctx context.Context, tenant TenantID, filter ObjectFilter, page Page) (List[ManagedObject], error)
 
 	// ObjectByExternalID resolves a name.
@@ -102,16 +136,31 @@ type Inventory interface {
 	BindExternalID(ctx context.Context, tenant TenantID, id ID, xid ExternalID) error
 	UnbindExternalID(ctx context.Context, tenant TenantID, xid ExternalID) error
 
-	// AddChild is NotFound if one of the two is missing; adding twice is fine.
-	AddChild(ctx context.Context, tenant TenantID, link ChildLink) error
-	RemoveChild(ctx context.Context, tenant TenantID, link ChildLink) error
+	// AddChild does all or none. It is NotFound if an object is missing; adding
+	// twice is fine.
+	AddChild(ctx context.Context, tenant TenantID, links ...ChildLink) error
+	// RemoveChild does all or none: NotFound if a link is not there.
+	RemoveChild(ctx context.Context, tenant TenantID, links ...ChildLink) error
 	// Children lists the direct children of a kind; Parents the direct parents.
 	Children(ctx context.Context, tenant TenantID, parent ID, kind ChildKind, page Page) (List[ManagedObject], error)
 	// Descendants lists the IDs of what is below an object through links of these
 	// kinds, at most limit of them, in no order and without the object itself.
 	Descendants(ctx context.Context, tenant TenantID, root ID, kinds []ChildKind, limit int) ([]ID, error)
 	Parents(ctx context.Context, tenant TenantID, child ID, kind ChildKind) ([]ManagedObject, error)
+	// ChildrenOf lists the direct children of several objects, in the order of
+	// parents and children, at most limit of each.
+	ChildrenOf(ctx context.Context, tenant TenantID, parents []ID, limit int) ([]Relative, error)
+	// CountChildrenOf counts them, for those that have any.
+	CountChildrenOf(ctx context.Context, tenant TenantID, parents []ID) (map[ID]map[ChildKind]int64, error)
+	// ParentsOf lists the direct parents of several objects, or the ancestors of
+	// all levels, at most MaxAncestors.
+	ParentsOf(ctx context.Context, tenant TenantID, children []ID, ancestors bool) ([]Relative, error)
+	// BelowOwned tells whether an object above id is owned by owner.
+	BelowOwned(ctx context.Context, tenant TenantID, id ID, owner string) (bool, error)
 }
+
+// MaxAncestors bounds the answer of ParentsOf.
+const MaxAncestors = 20_000
 
 // IDs hands out identifiers. A store reserves them from the instance's
 // sequence in blocks of 1,000, so that NewID rarely touches the database.

@@ -27,6 +27,12 @@ const (
 	RoleInventoryAdmin        Role = "ROLE_INVENTORY_ADMIN"
 	RoleInventoryRead         Role = "ROLE_INVENTORY_READ"
 	RoleInventoryCreate       Role = "ROLE_INVENTORY_CREATE"
+	RoleManagedObjectAdmin    Role = "ROLE_MANAGED_OBJECT_ADMIN"
+	RoleManagedObjectRead     Role = "ROLE_MANAGED_OBJECT_READ"
+	RoleManagedObjectCreate   Role = "ROLE_MANAGED_OBJECT_CREATE"
+	RoleBinaryAdmin           Role = "ROLE_BINARY_ADMIN"
+	RoleBinaryRead            Role = "ROLE_BINARY_READ"
+	RoleBinaryCreate          Role = "ROLE_BINARY_CREATE"
 	RoleIdentityAdmin         Role = "ROLE_IDENTITY_ADMIN"
 	RoleIdentityRead          Role = "ROLE_IDENTITY_READ"
 	RoleMeasurementAdmin      Role = "ROLE_MEASUREMENT_ADMIN"
@@ -59,6 +65,7 @@ var AdminRoles = []Role{
 	RoleAlarmAdmin, RoleAlarmRead, RoleAuditAdmin, RoleAuditRead, RoleOptionAdmin, RoleOptionRead,
 	RoleUserAdmin, RoleUserRead, RoleUserOwnRead, RoleRetentionAdmin, RoleRetentionRead, RoleNotificationAdmin,
 	RoleMQTTServiceAdmin, RoleMQTTServiceRead, RoleMQTTServiceUpdate,
+	RoleManagedObjectAdmin, RoleManagedObjectRead, RoleManagedObjectCreate, RoleBinaryAdmin, RoleBinaryRead, RoleBinaryCreate,
 }
 
 // RolesMQTTService are those of which one makes a person an application on the

@@ -27,10 +27,16 @@ var (
 	tenantAdmins  = []platform.Role{platform.RoleTenantAdmin, platform.RoleTenantManagementAdmin}
 	tenantReaders = []platform.Role{platform.RoleTenantAdmin, platform.RoleTenantManagementAdmin, platform.RoleTenantManagementRead}
 
-	inventoryAdmins  = []platform.Role{platform.RoleInventoryAdmin}
-	inventoryReaders = []platform.Role{platform.RoleInventoryRead, platform.RoleInventoryAdmin}
-	identityAdmins   = []platform.Role{platform.RoleIdentityAdmin}
-	identityReaders  = []platform.Role{platform.RoleIdentityRead, platform.RoleIdentityAdmin}
+	inventoryAdmins   = []platform.Role{platform.RoleInventoryAdmin, platform.RoleManagedObjectAdmin}
+	inventoryReaders  = []platform.Role{platform.RoleInventoryRead, platform.RoleInventoryAdmin, platform.RoleManagedObjectRead, platform.RoleManagedObjectAdmin}
+	inventoryCreators = []platform.Role{platform.RoleInventoryAdmin, platform.RoleInventoryCreate, platform.RoleManagedObjectAdmin, platform.RoleManagedObjectCreate}
+
+	binaryAdmins   = append([]platform.Role{platform.RoleBinaryAdmin}, inventoryAdmins...)
+	binaryReaders  = append([]platform.Role{platform.RoleBinaryRead, platform.RoleBinaryAdmin}, inventoryReaders...)
+	binaryCreators = append([]platform.Role{platform.RoleBinaryAdmin, platform.RoleBinaryCreate}, inventoryCreators...)
+
+	identityAdmins  = []platform.Role{platform.RoleIdentityAdmin}
+	identityReaders = []platform.Role{platform.RoleIdentityRead, platform.RoleIdentityAdmin}
 )
 
 // admit authenticates the call and checks the roles of its route. The user by
@@ -53,17 +59,20 @@ func (c *call) admit() error {
 	return nil
 }
 
-// mayUse allows a call on an object to who holds one of roles or owns it
-// (rest.md §6). An object that is not there is problem.NotFound to everybody.
+// mayUse allows a call on an object to who holds one of roles or owns it, and
+// to a device that owns one above it (rest.md §6). An object that is not there
+// is problem.NotFound to everybody.
 func (c *call) mayUse(id platform.ID, roles []platform.Role) error {
 	owner, err := c.api.Inventory.Owner(c.ctx(), c.tenant(), id)
-	if err != nil {
+	if err != nil || c.who.HasAny(roles...) || owner != "" && owner == c.who.User {
 		return err
 	}
-	if !c.who.HasAny(roles...) && (owner == "" || owner != c.who.User) {
-		return forbidden()
+	if c.who.IsDevice() {
+		if within, err := c.api.Inventory.Within(c.ctx(), c.tenant(), id, c.who.User); within || err != nil {
+			return err
+		}
 	}
-	return nil
+	return forbidden()
 }
 
 // ownTenant refuses a path that names another tenant: not there for who

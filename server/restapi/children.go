@@ -16,9 +16,9 @@ func (a *API) childRoutes() []route {
 		one := all + "/{child}"
 		routes = append(routes,
 			route{method: "GET", path: all, access: user, serve: func(c *call) error { return listChildren(c, kind) },
-				doc: doc{Does: "List " + words[kind], Query: "query, withChildren: boolean, paging", Gives: "managedObjectReferenceCollection"}},
+				doc: doc{Does: "List " + words[kind], Query: "query, q, " + objectView + ", paging", Gives: "managedObjectReferenceCollection", Also: "422"}},
 			route{method: "POST", path: all, access: user, serve: func(c *call) error { return addChildren(c, kind) },
-				doc: doc{Does: "Add " + words[kind] + ", known or new", Takes: "newChildren", Gives: "managedObjectReference | managedObject", Also: "409"}},
+				doc: doc{Does: "Add " + words[kind] + ", known or new", Takes: "newChildren", Gives: "managedObjectReference | managedObjectReferences | managedObject", Also: "409"}},
 			route{method: "DELETE", path: all, access: user, serve: func(c *call) error { return removeChildren(c, kind) },
 				doc: doc{Does: "Remove several " + words[kind], Takes: "newChildren"}},
 			route{method: "GET", path: one, access: user, serve: func(c *call) error { return readChild(c, kind) },
@@ -42,12 +42,20 @@ func listChildren(c *call, kind platform.ChildKind) error {
 	if err != nil {
 		return err
 	}
-	list, err := c.api.Inventory.Children(c.ctx(), c.tenant(), id, kind, p.Page)
+	f := platform.ObjectFilter{ParentID: id, ParentKind: kind}
+	if err := readQuery(c, &f); err != nil {
+		return err
+	}
+	list, err := c.api.Inventory.Objects(c.ctx(), c.tenant(), f, p.Page)
+	if err != nil {
+		return err
+	}
+	all, err := c.relativesOf(list.Items)
 	if err != nil {
 		return err
 	}
 	collection(c, c8yjson.MediaManagedObjectReferences, "references", p, list, func(w *c8yjson.Writer, o platform.ManagedObject) {
-		c8yjson.Reference(w, c.base(), id, kind, o)
+		c8yjson.Reference(w, c.base(), id, kind, o, all[o.ID])
 	})
 	return nil
 }
@@ -72,29 +80,43 @@ func addChildren(c *call, kind platform.ChildKind) error {
 	if !referred {
 		return createChild(c, body, platform.ChildLink{Parent: id, Kind: kind})
 	}
-	for _, child := range ids {
+	links := make([]platform.ChildLink, len(ids))
+	for i, child := range ids {
 		if err := c.mayUse(child, inventoryAdmins); err != nil {
 			return err
 		}
+		links[i] = platform.ChildLink{Parent: id, Kind: kind, Child: child}
 	}
-	var last platform.ManagedObject
-	for _, child := range ids {
-		link := platform.ChildLink{Parent: id, Kind: kind, Child: child}
-		if err := c.api.Inventory.AddChild(c.ctx(), c.tenant(), link); err != nil {
-			return err
-		}
-		if last, err = c.api.Inventory.Object(c.ctx(), c.tenant(), child); err != nil {
-			return err
-		}
+	if err := c.api.Inventory.AddChild(c.ctx(), c.tenant(), links...); err != nil {
+		return err
 	}
-	return createdReference(c, id, kind, last)
+	if body.Has("references") {
+		return createdReferences(c, id, kind, ids)
+	}
+	child, err := c.api.Inventory.Object(c.ctx(), c.tenant(), ids[0])
+	if err != nil {
+		return err
+	}
+	return createdReference(c, id, kind, child)
+}
+
+// createdReferences answers who added several children at once.
+func createdReferences(c *call, parent platform.ID, kind platform.ChildKind, ids []platform.ID) error {
+	list, err := c.api.Inventory.Objects(c.ctx(), c.tenant(), platform.ObjectFilter{IDs: ids}, platform.Page{Number: 1, Size: platform.MaxPageSize})
+	if err != nil {
+		return err
+	}
+	c.created(objectLink(c, parent)+"/"+string(kind), c8yjson.MediaManagedObjectReferences, func(w *c8yjson.Writer) {
+		c8yjson.References(w, c.base(), parent, kind, list.Items)
+	})
+	return nil
 }
 
 func createChild(c *call, body c8yjson.Object, link platform.ChildLink) error {
-	if !c.who.HasAny(platform.RoleInventoryAdmin, platform.RoleInventoryCreate) {
+	if !c.who.HasAny(inventoryCreators...) {
 		return forbidden()
 	}
-	child, err := newObjectOf(c, body, &link)
+	child, err := newObject(c, body, &link)
 	if err != nil {
 		return err
 	}
@@ -106,27 +128,26 @@ func createChild(c *call, body c8yjson.Object, link platform.ChildLink) error {
 func createdReference(c *call, parent platform.ID, kind platform.ChildKind, child platform.ManagedObject) error {
 	location := objectLink(c, parent) + "/" + string(kind) + "/" + child.ID.String()
 	c.created(location, c8yjson.MediaManagedObjectReference, func(w *c8yjson.Writer) {
-		c8yjson.Reference(w, c.base(), parent, kind, child)
+		c8yjson.Reference(w, c.base(), parent, kind, child, nil)
 	})
 	return nil
 }
 
-func childLink(c *call, kind platform.ChildKind, roles []platform.Role) (platform.ChildLink, error) {
-	link := platform.ChildLink{Kind: kind}
-	var err error
-	if link.Parent, err = c.id("id"); err != nil {
-		return link, err
+// childLink reads the link that a path names.
+func childLink(c *call, kind platform.ChildKind) (link platform.ChildLink, err error) {
+	link.Kind = kind
+	if link.Parent, err = c.id("id"); err == nil {
+		link.Child, err = c.id("child")
 	}
-	if err := c.mayUse(link.Parent, roles); err != nil {
-		return link, err
-	}
-	link.Child, err = c.id("child")
 	return link, err
 }
 
 func readChild(c *call, kind platform.ChildKind) error {
-	link, err := childLink(c, kind, inventoryReaders)
+	link, err := childLink(c, kind)
 	if err != nil {
+		return err
+	}
+	if err := c.mayUse(link.Parent, inventoryReaders); err != nil {
 		return err
 	}
 	child, err := c.api.Inventory.Child(c.ctx(), c.tenant(), link)
@@ -134,29 +155,22 @@ func readChild(c *call, kind platform.ChildKind) error {
 		return err
 	}
 	c.answer(http.StatusOK, c8yjson.MediaManagedObjectReference, func(w *c8yjson.Writer) {
-		c8yjson.Reference(w, c.base(), link.Parent, kind, child)
+		c8yjson.Reference(w, c.base(), link.Parent, kind, child, nil)
 	})
 	return nil
 }
 
 func removeChild(c *call, kind platform.ChildKind) error {
-	link, err := childLink(c, kind, inventoryAdmins)
+	link, err := childLink(c, kind)
 	if err != nil {
 		return err
 	}
-	if err := c.api.Inventory.RemoveChild(c.ctx(), c.tenant(), link); err != nil {
-		return err
-	}
-	c.empty(http.StatusNoContent)
-	return nil
+	return c.unlink([]platform.ChildLink{link})
 }
 
 func removeChildren(c *call, kind platform.ChildKind) error {
 	id, err := c.id("id")
 	if err != nil {
-		return err
-	}
-	if err := c.mayUse(id, inventoryAdmins); err != nil {
 		return err
 	}
 	body, err := c.body()
@@ -168,13 +182,29 @@ func removeChildren(c *call, kind platform.ChildKind) error {
 		return err
 	}
 	if !found {
-		return problem.WithCode(problem.Unprocessable, "undefined/validationError", "Following mandatory fields should be included: references", nil)
+		return c8yjson.Missing("references")
 	}
-	for _, child := range ids {
-		link := platform.ChildLink{Parent: id, Kind: kind, Child: child}
-		if err := c.api.Inventory.RemoveChild(c.ctx(), c.tenant(), link); err != nil {
+	links := make([]platform.ChildLink, len(ids))
+	for i, child := range ids {
+		links[i] = platform.ChildLink{Parent: id, Kind: kind, Child: child}
+	}
+	return c.unlink(links)
+}
+
+// unlink takes children away, if the caller may change each of the parents or
+// the child (OpenAPI document, removal of children).
+func (c *call) unlink(links []platform.ChildLink) error {
+	for _, link := range links {
+		err := c.mayUse(link.Parent, inventoryAdmins)
+		if problem.KindOf(err) == problem.Forbidden && c.mayUse(link.Child, inventoryAdmins) == nil {
+			err = nil
+		}
+		if err != nil {
 			return err
 		}
+	}
+	if err := c.api.Inventory.RemoveChild(c.ctx(), c.tenant(), links...); err != nil {
+		return err
 	}
 	c.empty(http.StatusNoContent)
 	return nil

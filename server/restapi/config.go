@@ -10,6 +10,7 @@ import (
 
 	"mooring/internal/secret"
 	"mooring/server/account"
+	"mooring/server/binary"
 	"mooring/server/openapi"
 	"mooring/server/operation"
 	"mooring/server/platform"
@@ -24,6 +25,8 @@ type Config struct {
 	Accounts      Accounts
 	DeviceUsers   DeviceUsers
 	Inventory     Inventory
+	Files         Files
+	IDs           IDs
 	Telemetry     Telemetry
 	Operations    Operations
 	Audit         Audit
@@ -105,9 +108,12 @@ type DeviceUsers interface {
 // Inventory is managed objects and their names: server/inventory.
 type Inventory interface {
 	Owner(ctx context.Context, tenant platform.TenantID, id platform.ID) (string, error)
+	Within(ctx context.Context, tenant platform.TenantID, id platform.ID, user string) (bool, error)
 	Create(ctx context.Context, tenant platform.TenantID, cmd platform.CreateObject) (platform.ManagedObject, error)
+	CreateAll(ctx context.Context, tenant platform.TenantID, cmds []platform.CreateObject) ([]platform.ManagedObject, error)
 	Update(ctx context.Context, tenant platform.TenantID, cmd platform.UpdateObject) (platform.ManagedObject, error)
-	Delete(ctx context.Context, actor platform.Principal, tenant platform.TenantID, id platform.ID, cascade bool) error
+	UpdateAll(ctx context.Context, tenant platform.TenantID, cmds []platform.UpdateObject) ([]platform.ManagedObject, error)
+	Delete(ctx context.Context, actor platform.Principal, tenant platform.TenantID, id platform.ID, cascade platform.Cascade) error
 	Object(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.ManagedObject, error)
 	Objects(ctx context.Context, tenant platform.TenantID, f platform.ObjectFilter, page platform.Page) (platform.List[platform.ManagedObject], error)
 
@@ -116,13 +122,29 @@ type Inventory interface {
 	Bind(ctx context.Context, tenant platform.TenantID, id platform.ID, xid platform.ExternalID) error
 	Unbind(ctx context.Context, tenant platform.TenantID, xid platform.ExternalID) error
 
-	AddChild(ctx context.Context, tenant platform.TenantID, link platform.ChildLink) error
-	RemoveChild(ctx context.Context, tenant platform.TenantID, link platform.ChildLink) error
+	AddChild(ctx context.Context, tenant platform.TenantID, links ...platform.ChildLink) error
+	RemoveChild(ctx context.Context, tenant platform.TenantID, links ...platform.ChildLink) error
 	Child(ctx context.Context, tenant platform.TenantID, link platform.ChildLink) (platform.ManagedObject, error)
-	Children(ctx context.Context, tenant platform.TenantID, parent platform.ID, kind platform.ChildKind, page platform.Page) (platform.List[platform.ManagedObject], error)
 	// Descendants lists what is below an object, at most limit, in no order.
 	Descendants(ctx context.Context, tenant platform.TenantID, root platform.ID, kinds []platform.ChildKind, limit int) ([]platform.ID, error)
 	Parents(ctx context.Context, tenant platform.TenantID, child platform.ID, kind platform.ChildKind) ([]platform.ManagedObject, error)
+	ChildrenOf(ctx context.Context, tenant platform.TenantID, parents []platform.ID) ([]platform.Relative, error)
+	CountChildrenOf(ctx context.Context, tenant platform.TenantID, parents []platform.ID) (map[platform.ID]map[platform.ChildKind]int64, error)
+	ParentsOf(ctx context.Context, tenant platform.TenantID, children []platform.ID, ancestors bool) ([]platform.Relative, error)
+}
+
+// Files is the bytes of files: server/binary.
+type Files interface {
+	Store(ctx context.Context, tenant platform.TenantID, object platform.ID, r io.Reader) (platform.Binary, error)
+	Open(ctx context.Context, tenant platform.TenantID, object platform.ID) (*binary.Content, error)
+	Delete(ctx context.Context, tenant platform.TenantID, object platform.ID) error
+	// Bound is how many bytes a file may have.
+	Bound() int64
+}
+
+// IDs gives out identifiers of the instance.
+type IDs interface {
+	NewID(ctx context.Context) (platform.ID, error)
 }
 
 // Telemetry is measurements, events and alarms: server/telemetry.

@@ -3,6 +3,7 @@ package restapi
 import (
 	"net/http"
 
+	"mooring/internal/problem"
 	"mooring/server/c8yjson"
 	"mooring/server/platform"
 )
@@ -10,6 +11,10 @@ import (
 func (a *API) identityRoutes() []route {
 	const byName, byObject = "/identity/externalIds/{type}/{externalId}", "/identity/globalIds/{id}/externalIds"
 	return []route{
+		{method: "GET", path: "/identity", access: user, serve: apiDocument(c8yjson.MediaIdentityAPI, "/identity", identityAPI),
+			doc: doc{Does: "List where external IDs are found", Gives: "identityApi"}},
+		{method: "POST", path: "/identity/search", access: user, serve: searchExternalIDs,
+			doc: doc{Does: "Find the managed objects of several external IDs", Takes: "externalIdSearch", Gives: "externalIdCollection", Status: http.StatusOK}},
 		{method: "GET", path: byName, access: user, serve: readExternalID,
 			doc: doc{Does: "Find the managed object of an external ID", Gives: "externalId"}},
 		{method: "DELETE", path: byName, access: user, serve: deleteExternalID,
@@ -92,6 +97,41 @@ func createExternalID(c *call) error {
 	}
 	c.created(c8yjson.ExternalIDLink(c.base(), xid), c8yjson.MediaExternalID, func(w *c8yjson.Writer) {
 		c8yjson.ExternalID(w, c.base(), id, xid)
+	})
+	return nil
+}
+
+// maxSearched bounds the external IDs that are looked up at once.
+const maxSearched = 1000
+
+// searchExternalIDs answers with those of the names that are bound, to objects
+// that the caller may see.
+func searchExternalIDs(c *call) error {
+	body, err := c.body()
+	if err != nil {
+		return err
+	}
+	xids, err := c8yjson.ParseExternalIDs(body)
+	if err != nil || len(xids) == 0 || len(xids) > maxSearched {
+		return problem.WithCode(problem.Invalid, "identity/Bad Request", "'externalIds' must be a list of 1 to 1000 types and externalIds.", err)
+	}
+	var found []c8yjson.BoundID
+	for _, x := range xids {
+		id, err := c.api.Inventory.Resolve(c.ctx(), c.tenant(), x)
+		if err == nil {
+			err = c.mayUse(id, identityReaders)
+		}
+		switch problem.KindOf(err) {
+		case problem.NotFound, problem.Forbidden:
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		found = append(found, c8yjson.BoundID{Object: id, ExternalID: x})
+	}
+	c.answer(http.StatusOK, c8yjson.MediaExternalIDs, func(w *c8yjson.Writer) {
+		c8yjson.BoundIDs(w, c.base(), found, "/identity/search")
 	})
 	return nil
 }

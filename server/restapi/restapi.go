@@ -58,7 +58,7 @@ func New(c Config) *API {
 // routes lists every call.
 func (a *API) routes() []route {
 	return slices.Concat(
-		a.managedObjectRoutes(), a.childRoutes(), a.identityRoutes(),
+		a.inventoryRoutes(), a.managedObjectRoutes(), a.binaryRoutes(), a.childRoutes(), a.identityRoutes(),
 		a.measurementRoutes(), a.eventRoutes(), a.alarmRoutes(), a.operationRoutes(), a.retentionRoutes(),
 		a.tenantRoutes(), a.tenantsRoutes(), a.loginRoutes(), a.groupRoutes(), a.optionRoutes(), a.systemOptionRoutes(), a.featureRoutes(),
 		a.userRoutes(), a.auditRoutes(),
@@ -111,7 +111,6 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve finds the route, admits the caller and runs the handler.
 func (c *call) serve() error {
-	c.r.Body = http.MaxBytesReader(c.w, c.r.Body, c8yjson.MaxBodyBytes)
 	segments, ok := splitPath(c.r.URL.EscapedPath())
 	if !ok || len(c.r.URL.RawQuery) > maxQueryBytes {
 		return problem.New(problem.Invalid, "The URL is malformed or too long.", nil)
@@ -130,6 +129,11 @@ func (c *call) serve() error {
 		return problem.New(problem.Invalid, "The query of the URL is malformed.", err)
 	}
 	c.values = values
+	bound := int64(c8yjson.MaxBodyBytes)
+	if c.route.maxBody > 0 {
+		bound = c.route.maxBody
+	}
+	c.r.Body = http.MaxBytesReader(c.w, c.r.Body, bound)
 	if err := c.admit(); err != nil {
 		return err
 	}

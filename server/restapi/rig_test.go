@@ -25,6 +25,7 @@ import (
 	"mooring/internal/secret"
 	"mooring/server/account"
 	"mooring/server/audit"
+	"mooring/server/binary"
 	"mooring/server/ca"
 	"mooring/server/deviceauth"
 	"mooring/server/devicetoken"
@@ -54,6 +55,7 @@ type rig struct {
 	store    *sqlstore.Store
 	accounts *account.Service
 	things   *inventory.Service
+	files    *binary.Service
 	values   *telemetry.Service
 	orders   *operation.Service
 	trust    *trust.Trust
@@ -103,6 +105,7 @@ func newRig(t testing.TB) *rig {
 	notices := notify.New(notify.Config{Store: store, IDs: store, Encode: func(context.Context, platform.Notice) []byte { return []byte("{}") }})
 	r.things = inventory.New(inventory.Config{Store: store, IDs: store})
 	notices.Objects = r.things
+	r.files = binary.New(binary.Config{Store: store, IDs: store, MaxBytes: 3 << 20})
 	r.values = telemetry.New(telemetry.Config{Store: store, IDs: store})
 	r.orders = operation.New(operation.Config{Store: store, IDs: store, Objects: r.things, Options: r.accounts})
 	r.trust = trust.New(trust.Config{Certificates: store, Revocations: store, Options: store, Tenants: store})
@@ -120,7 +123,7 @@ func newRig(t testing.TB) *rig {
 
 	auth := httpauth.New(httpauth.Config{Accounts: r.accounts, Devices: devices, Tokens: tokens, Certificates: devices,
 		Refusals: refusals, ReasonOf: deviceauth.ReasonOf})
-	r.api = restapi.New(restapi.Config{Auth: auth, Accounts: r.accounts, DeviceUsers: store, Notifications: notices, NotificationTokens: tokens, Inventory: r.things, Telemetry: r.values, Operations: r.orders,
+	r.api = restapi.New(restapi.Config{Auth: auth, Accounts: r.accounts, DeviceUsers: store, Notifications: notices, NotificationTokens: tokens, Inventory: r.things, Files: r.files, IDs: store, Telemetry: r.values, Operations: r.orders,
 		Audit:     audit.New(store, nil),
 		Retention: retention.New(retention.Config{Rules: store, Tenants: store, IDs: store, Telemetry: store, Operations: store, Old: store, Changes: store}), Trust: r.trust, Authority: authority, Tokens: tokens, Registrations: r.requests,
 		Refusals: refusals, Version: "1.0"})

@@ -25,7 +25,9 @@ type route struct {
 	path   string // "/inventory/managedObjects/{id}"
 	access access
 	serve  func(*call) error
-	doc    doc // what the server's description of itself says of it
+	// maxBody bounds the body in bytes, for what is no JSON; zero: c8yjson.MaxBodyBytes.
+	maxBody int64
+	doc     doc // what the server's description of itself says of it
 
 	area  string   // begins the code of errors that have none: first segment, or what areas says
 	names []string // of the segments in braces, in order

@@ -22,6 +22,8 @@ type dialect struct {
 	nudge string
 	// position is the function (text, part) that is positive if part is in text.
 	position string
+	// within asks whether the bytes part are in the bytes all.
+	within func(part, all string) string
 	// migrationLock keeps two nodes from migrating at once; it holds until the end
 	// of the transaction.
 	migrationLock string
@@ -45,6 +47,7 @@ var sqliteDialect = &dialect{
 	lookup:   context.WithoutCancel,
 	position: "instr",
 	indexed:  func(table, index string) string { return table + " INDEXED BY " + index },
+	within:   func(part, all string) string { return "instr(" + all + ", " + part + ") > 0" },
 	bulk:     bulkInserts(1),
 
 	alarmAudits: outboxTable,
@@ -58,6 +61,7 @@ var postgresDialect = &dialect{
 	lookup:        func(ctx context.Context) context.Context { return ctx },
 	lockRow:       " FOR NO KEY UPDATE",
 	position:      "strpos",
+	within:        func(part, all string) string { return "position(CAST(" + part + " AS BYTEA) IN " + all + ") > 0" },
 	nudge:         "SELECT pg_notify('" + changeChannel + "', '')",
 	migrationLock: "SELECT pg_advisory_xact_lock(7235421906)", // numbers that are ours alone in the database
 	alarmLock:     "SELECT pg_advisory_xact_lock(7235421907)",

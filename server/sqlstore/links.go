@@ -7,10 +7,15 @@ import (
 )
 
 // AddChild implements platform.Inventory.
-func (s *Store) AddChild(ctx context.Context, tenant platform.TenantID, link platform.ChildLink) error {
+func (s *Store) AddChild(ctx context.Context, tenant platform.TenantID, links ...platform.ChildLink) error {
 	return s.write(ctx, tenant, nil, func(tx *session, t tenantKey) error {
-		tx.changed(t, tenant, platform.ChangeObject, link.Parent.String())
-		return tx.link(t, link)
+		for _, l := range links {
+			tx.changed(t, tenant, platform.ChangeObject, l.Parent.String())
+			if err := tx.link(t, l); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
@@ -36,20 +41,16 @@ func (s *session) link(t tenantKey, l platform.ChildLink) error {
 		t, l.Parent, string(l.Kind), l.Child)
 }
 
-// RemoveChild implements platform.Inventory: NotFound if the child is not there.
-func (s *Store) RemoveChild(ctx context.Context, tenant platform.TenantID, link platform.ChildLink) error {
+// RemoveChild implements platform.Inventory: NotFound if a child is not there.
+func (s *Store) RemoveChild(ctx context.Context, tenant platform.TenantID, links ...platform.ChildLink) error {
 	return s.write(ctx, tenant, nil, func(tx *session, t tenantKey) error {
-		tx.changed(t, tenant, platform.ChangeObject, link.Parent.String())
-		return tx.must("child", "DELETE FROM links WHERE tenant = $1 AND parent = $2 AND kind = $3 AND child = $4",
-			t, link.Parent, string(link.Kind), link.Child)
+		for _, l := range links {
+			tx.changed(t, tenant, platform.ChangeObject, l.Parent.String())
+			if err := tx.must("child", "DELETE FROM links WHERE tenant = $1 AND parent = $2 AND kind = $3 AND child = $4",
+				t, l.Parent, string(l.Kind), l.Child); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
-}
-
-// descendants lists id and everything that a cascade takes along: child
-// devices and additions, theirs, and so on. Rings end the search.
-func (s *session) descendants(t tenantKey, id platform.ID) ([]platform.ID, error) {
-	return all(s, (*row).id, `WITH RECURSIVE doomed (id) AS (
-			SELECT o.id FROM objects o WHERE o.tenant = $1 AND o.id = $2
-			UNION SELECT l.child FROM doomed d JOIN links l ON l.tenant = $1 AND l.parent = d.id AND l.kind IN ($3, $4))
-		SELECT id FROM doomed ORDER BY id`, t, id, string(platform.ChildDevices), string(platform.ChildAdditions))
 }

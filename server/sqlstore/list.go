@@ -11,11 +11,14 @@ import (
 // selection is a SELECT under construction: which rows of which tables, in
 // which order. Conditions have "?" where an argument goes.
 type selection struct {
-	columns string
-	from    string
-	order   string
-	where   []string
-	args    []any
+	columns    string
+	from       string
+	order      string
+	where      []string
+	args       []any
+	columnArgs []any // of columns; only for sql
+	// countBy selects as many rows in a cheaper way; nil: the same rows are counted.
+	countBy *selection
 }
 
 func (q *selection) and(condition string, args ...any) {
@@ -53,11 +56,19 @@ func (q *selection) between(column string, from, to time.Time) {
 }
 
 // rest is everything after the columns, with numbered parameters.
-func (q *selection) rest() string {
+func (q *selection) rest() string { return numberParameters(q.tail()) }
+
+// tail is everything after the columns.
+func (q *selection) tail() string {
 	text := " FROM " + q.from
 	if len(q.where) > 0 {
 		text += " WHERE " + strings.Join(q.where, " AND ")
 	}
+	return text
+}
+
+// numberParameters writes "$1", "$2", … for "?".
+func numberParameters(text string) string {
 	parts := strings.Split(text, "?")
 	for i := range parts[1:] {
 		parts[i] += "$" + strconv.Itoa(i+1)
@@ -66,15 +77,23 @@ func (q *selection) rest() string {
 }
 
 func (q *selection) sql() string {
-	text := "SELECT " + q.columns + q.rest()
+	text := "SELECT " + q.columns + q.tail()
 	if q.order != "" {
 		text += " ORDER BY " + q.order
 	}
-	return text
+	return numberParameters(text)
+}
+
+// allArgs are the arguments of sql.
+func (q *selection) allArgs() []any {
+	return append(q.columnArgs[:len(q.columnArgs):len(q.columnArgs)], q.args...)
 }
 
 // count counts the rows.
 func (q *selection) count(s *session) (int64, error) {
+	if q.countBy != nil {
+		return q.countBy.count(s)
+	}
 	var n int64
 	err := s.each(func(r *row) error {
 		n = r.int()

@@ -135,6 +135,7 @@ func TestMigrationsStayAsTheyWere(t *testing.T) {
 		"postgres/telemetry_rest":    "78f29ce11aa8a385",
 		"sqlite-binary/binaries":     "7dd706e5690c2dd1",
 		"postgres/binaries":          "6c53c6680b144821",
+		"sqlite/statistics":          "f01fd715fbb695fb",
 		"sqlite/operations":          "ec9dc28ef921440e",
 		"postgres/operations":        "df149d67a5093a97",
 		"sqlite/groups":              "9202a6c0f8389ea0",

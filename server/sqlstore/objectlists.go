@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"mooring/internal/query"
 	"mooring/server/platform"
 )
 
@@ -13,31 +14,121 @@ func (s *Store) Objects(ctx context.Context, tenant platform.TenantID, filter pl
 		if len(filter.IDs) > platform.MaxPageSize {
 			return platform.List[platform.ManagedObject]{}, invalid("too many IDs")
 		}
-		return tx.objects(t, tenant, tx.objectsWhere(t, filter), page)
+		q, err := tx.planObjects(t, filter)
+		if err != nil {
+			return platform.List[platform.ManagedObject]{}, err
+		}
+		l, err := q.list(tx, tenant, page)
+		if err != nil {
+			return l, err
+		}
+		return l, tx.withFragments(t, pointers(l.Items))
 	})
 }
 
-func (s *session) objectsWhere(t tenantKey, f platform.ObjectFilter) *selection {
-	q := selection{columns: objectColumns, from: "objects o", order: "o.id"}
+// objectQuery is how a list of objects is read: what SQL selects, and what is
+// then looked at one by one.
+type objectQuery struct {
+	selection
+	session *session
+	tenant  tenantKey
+	left    []*query.Node // conditions that SQL cannot say
+	orders  []query.Order // keys that SQL cannot sort by, and those beside them
+	probes  []probe
+	leads   []lead
+	must    []condition // joined to the others at the end
+}
+
+// planObjects translates a filter.
+func (s *session) planObjects(t tenantKey, f platform.ObjectFilter) (*objectQuery, error) {
+	q := &objectQuery{selection: selection{columns: objectColumns, from: "objects o"}, session: s, tenant: t}
 	q.and("o.tenant = ?", t)
-	in(&q, "o.id", f.IDs, func(id platform.ID) any { return id })
+	in(&q.selection, "o.id", f.IDs, func(id platform.ID) any { return id })
 	q.equal("o.type", f.Type)
 	q.equal("o.owner", f.Owner)
 	q.equal("o.name", f.Name)
-	if f.Text != "" {
-		q.and(s.d.position+"(o.folded, ?) > 0", strings.ToLower(f.Text))
-	}
+	q.text(f.Text)
 	if f.FragmentType != "" {
-		q.and("EXISTS (SELECT 1 FROM fragments f WHERE f.tenant = o.tenant AND f.object = o.id AND f.name = ?)", f.FragmentType)
+		q.filter(&query.Node{Kind: query.Has, Paths: []query.Path{{f.FragmentType}}})
 	}
 	if f.ParentID != 0 {
-		q.and("EXISTS (SELECT 1 FROM links l WHERE l.tenant = o.tenant AND l.child = o.id AND l.parent = ? AND l.kind = ?)",
-			f.ParentID, string(f.ParentKind))
+		q.leads = append(q.leads, lead{table: "links", object: "child", rows: cond("d.parent = ? AND d.kind = ?", f.ParentID, string(f.ParentKind)),
+			otherwise: cond("EXISTS (SELECT 1 FROM links l WHERE l.tenant = o.tenant AND l.child = o.id AND l.parent = ? AND l.kind = ?)", f.ParentID, string(f.ParentKind))})
 	}
 	if f.OnlyRoots {
 		q.and("NOT EXISTS (SELECT 1 FROM links l WHERE l.tenant = o.tenant AND l.child = o.id)")
 	}
-	return &q
+	if f.Within != "" {
+		c := withinOwned(t, f.Within)
+		q.and(c.sql, c.args...)
+	}
+	if n := f.Query.Filter; n != nil {
+		q.filter(n)
+	}
+	if err := q.arrange(f); err != nil {
+		return nil, err
+	}
+	if all := join("AND", q.must); len(q.must) > 0 {
+		q.and(all.sql, all.args...)
+	}
+	return q, nil
+}
+
+// text asks for words in ID, name, type, owner or an external ID.
+func (q *objectQuery) text(text string) {
+	var words []string
+	if inner, ok := strings.CutPrefix(text, `"`); ok && len(text) > 2 && strings.HasSuffix(text, `"`) {
+		words = []string{inner[:len(inner)-1]}
+	} else {
+		words = strings.Fields(text)
+	}
+	for _, w := range words[:min(len(words), maxWords)] {
+		w, position := strings.ToLower(w), q.session.d.position
+		q.and("("+position+"(o.folded, ?) > 0 OR "+position+"(lower(o.owner), ?) > 0 OR CAST(o.id AS TEXT) = ?"+
+			" OR o.id IN (SELECT x.object FROM external_ids x WHERE x.tenant = ? AND "+position+"(lower(x.value), ?) > 0))",
+			w, w, w, q.tenant, w)
+	}
+}
+
+// maxWords bounds the words of a search for text.
+const maxWords = 16
+
+// filter adds a condition of the query language.
+func (q *objectQuery) filter(n *query.Node) {
+	if n.Kind == query.And {
+		for _, k := range n.Kids {
+			q.filter(k)
+		}
+		return
+	}
+	c, exact := q.session.compileQuery(q.tenant, n)
+	if !exact {
+		q.left = append(q.left, n)
+		var ok bool
+		if c, ok = q.session.around(q.tenant, n); !ok {
+			return
+		}
+	}
+	if l, ok := leadOf(n); ok && len(q.leads) < maxLeads {
+		l.otherwise = c
+		if exactText(n) {
+			l.also = q.session.textWithin(n, "d.value")
+		}
+		q.leads = append(q.leads, l)
+		return
+	}
+	q.must = append(q.must, c)
+}
+
+// list reads a page without the fragments.
+func (q *objectQuery) list(s *session, tenant platform.TenantID, page platform.Page) (platform.List[platform.ManagedObject], error) {
+	switch {
+	case q.orders != nil:
+		return q.sorted(s, tenant, page)
+	case q.left != nil:
+		return q.sifted(s, tenant, page)
+	}
+	return list(s, &q.selection, page, scanObject(tenant))
 }
 
 // objects reads a page of objects with their fragments.
@@ -55,36 +146,4 @@ func pointers[T any](items []T) []*T {
 		list[i] = &items[i]
 	}
 	return list
-}
-
-// Children implements platform.Inventory.
-func (s *Store) Children(ctx context.Context, tenant platform.TenantID, parent platform.ID, kind platform.ChildKind, page platform.Page) (platform.List[platform.ManagedObject], error) {
-	return readOne(ctx, s, tenant, func(tx *session, t tenantKey) (platform.List[platform.ManagedObject], error) {
-		if _, err := tx.object(t, tenant, parent, ""); err != nil {
-			return platform.List[platform.ManagedObject]{}, err
-		}
-		q := selection{columns: objectColumns, from: "links l JOIN objects o ON o.tenant = l.tenant AND o.id = l.child", order: "o.id"}
-		q.and("l.tenant = ?", t)
-		q.and("l.parent = ?", parent)
-		q.and("l.kind = ?", string(kind))
-		return tx.objects(t, tenant, &q, page)
-	})
-}
-
-// Parents implements platform.Inventory: in the order of IDs.
-func (s *Store) Parents(ctx context.Context, tenant platform.TenantID, child platform.ID, kind platform.ChildKind) ([]platform.ManagedObject, error) {
-	return readOne(ctx, s, tenant, func(tx *session, t tenantKey) ([]platform.ManagedObject, error) {
-		if _, err := tx.object(t, tenant, child, ""); err != nil {
-			return nil, err
-		}
-		q := selection{columns: objectColumns, from: "links l JOIN objects o ON o.tenant = l.tenant AND o.id = l.parent", order: "o.id"}
-		q.and("l.tenant = ?", t)
-		q.and("l.child = ?", child)
-		q.and("l.kind = ?", string(kind))
-		parents, err := all(tx, scanObject(tenant), q.sql(), q.args...)
-		if err != nil {
-			return nil, err
-		}
-		return parents, tx.withFragments(t, pointers(parents))
-	})
 }

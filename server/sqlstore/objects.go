@@ -23,8 +23,20 @@ func folded(name, objectType string) string { return strings.ToLower(name + "\n"
 
 // CreateObject implements platform.Inventory.
 func (s *Store) CreateObject(ctx context.Context, tenant platform.TenantID, cmd platform.CreateObject, audit ...platform.AuditRecord) error {
-	cmd.Object.Tenant = tenant
-	return s.write(ctx, tenant, audit, func(tx *session, t tenantKey) error { return tx.createObject(t, cmd) })
+	return s.CreateObjects(ctx, tenant, []platform.CreateObject{cmd}, audit...)
+}
+
+// CreateObjects implements platform.Inventory.
+func (s *Store) CreateObjects(ctx context.Context, tenant platform.TenantID, cmds []platform.CreateObject, audit ...platform.AuditRecord) error {
+	return s.write(ctx, tenant, audit, func(tx *session, t tenantKey) error {
+		for _, cmd := range cmds {
+			cmd.Object.Tenant = tenant
+			if err := tx.createObject(t, cmd); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func (s *session) createObject(t tenantKey, cmd platform.CreateObject) error {
@@ -53,21 +65,38 @@ func (s *session) createObject(t tenantKey, cmd platform.CreateObject) error {
 
 // UpdateObject implements platform.Inventory.
 func (s *Store) UpdateObject(ctx context.Context, tenant platform.TenantID, cmd platform.UpdateObject, audit ...platform.AuditRecord) (platform.ManagedObject, error) {
-	var o platform.ManagedObject
-	err := s.write(ctx, tenant, audit, func(tx *session, t tenantKey) (err error) {
-		if o, err = tx.object(t, tenant, cmd.ID, tx.d.lockRow); err != nil {
-			return err
-		}
-		if err := tx.updateObject(t, &o, cmd); err != nil {
-			return err
-		}
-		tx.changed(t, tenant, platform.ChangeObject, cmd.ID.String())
-		return tx.withFragments(t, []*platform.ManagedObject{&o})
-	})
+	list, err := s.UpdateObjects(ctx, tenant, []platform.UpdateObject{cmd}, audit...)
 	if err != nil {
 		return platform.ManagedObject{}, err
 	}
-	return o, nil
+	return list[0], nil
+}
+
+// UpdateObjects implements platform.Inventory.
+func (s *Store) UpdateObjects(ctx context.Context, tenant platform.TenantID, cmds []platform.UpdateObject, audit ...platform.AuditRecord) ([]platform.ManagedObject, error) {
+	var list []platform.ManagedObject
+	err := s.write(ctx, tenant, audit, func(tx *session, t tenantKey) error {
+		list = make([]platform.ManagedObject, len(cmds)) // anew if the transaction is repeated
+		for i, cmd := range cmds {
+			o, err := tx.object(t, tenant, cmd.ID, tx.d.lockRow)
+			if err != nil {
+				return err
+			}
+			if err := tx.updateObject(t, &o, cmd); err != nil {
+				return err
+			}
+			tx.changed(t, tenant, platform.ChangeObject, cmd.ID.String())
+			list[i] = o
+			if err := tx.withFragments(t, []*platform.ManagedObject{&list[i]}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
 }
 
 func (s *session) updateObject(t tenantKey, o *platform.ManagedObject, cmd platform.UpdateObject) error {
@@ -101,25 +130,21 @@ func replace(field, value *string) {
 	}
 }
 
-// DeleteObject implements platform.Inventory.
-func (s *Store) DeleteObject(ctx context.Context, tenant platform.TenantID, id platform.ID, cascade bool, audit ...platform.AuditRecord) error {
+// DeleteObjects implements platform.Inventory.
+func (s *Store) DeleteObjects(ctx context.Context, tenant platform.TenantID, ids []platform.ID, audit ...platform.AuditRecord) error {
 	return s.write(ctx, tenant, audit, func(tx *session, t tenantKey) error {
-		doomed := []platform.ID{id}
-		if cascade {
-			var err error
-			if doomed, err = tx.descendants(t, id); err != nil {
-				return err
-			}
-		}
-		if len(doomed) == 0 {
-			return notFound("managed object")
-		}
-		for _, id := range doomed {
+		gone := int64(0)
+		for _, id := range ids {
 			// External IDs, fragments and links go with it by their foreign keys.
-			if err := tx.must("managed object", "DELETE FROM objects WHERE tenant = $1 AND id = $2", t, id); err != nil {
+			n, err := tx.exec("DELETE FROM objects WHERE tenant = $1 AND id = $2", t, id)
+			if err != nil {
 				return err
 			}
+			gone += n
 			tx.changed(t, tenant, platform.ChangeObject, id.String())
+		}
+		if gone == 0 {
+			return notFound("managed object")
 		}
 		return nil
 	})

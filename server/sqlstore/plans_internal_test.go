@@ -1,10 +1,13 @@
 package sqlstore
 
 import (
+	"context"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"mooring/internal/query"
 	"mooring/server/platform"
 )
 
@@ -36,25 +39,101 @@ func TestListsFollowAnIndex(t *testing.T) {
 			}
 		}
 	}
-	tx := session{d: s.d}
-	objects, args := tx.objectsWhere(1, platform.ObjectFilter{FragmentType: "c8y_IsDevice"}).paged(platform.Page{Number: 1, Size: 5})
-	if plan := explain(t, s.reads, objects, args); strings.Contains(plan, "TEMP B-TREE") || strings.Contains(plan, "SCAN") {
-		t.Errorf("objects: got plan %s", plan)
+}
+
+// Lists of objects by what clients ask for, among 100,000 of them: each is read
+// through indexes, none looks at all objects, and none sorts more than it must.
+func TestObjectPlans(t *testing.T) {
+	s, err := OpenSQLite(t.Context(), t.TempDir(), Options{})
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer s.Close()
+	if err := fillObjects(t.Context(), s, 100_000); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		query   string
+		want    string // a part of the plan
+		sorting bool
+	}{
+		{"has(c8y_IsDevice)", "SEARCH d USING COVERING INDEX fragments_by_name", false},
+		{"$filter=(has(c8y_IsDevice)) $orderby=name asc", "SEARCH o USING INDEX objects_by_name", false},
+		{"has(c8y_IsDeviceGroup)", "SEARCH d USING COVERING INDEX fragments_by_name", false},
+		{"has(c8y_IsDeviceGroup) $orderby=name", "SEARCH d USING COVERING INDEX fragments_by_name", true},
+		{"has(c8y_IsDevice) and has(c8y_IsDeviceGroup)", "SEARCH d USING COVERING INDEX fragments_by_name", false},
+		{"type eq 'c8y_DeviceGroup'", "SEARCH o USING INDEX objects_by_type", false},
+		{"owner eq 'device_7' and has(c8y_IsDevice)", "SEARCH o USING INDEX objects_by_owner", false},
+		{"name eq 'Device 7'", "SEARCH o USING INDEX objects_by_name", false},
+		{"id eq '7'", "SEARCH o USING PRIMARY KEY (tenant=? AND id=?)", false},
+		{"(id eq '7') or (id eq '9')", "SEARCH o USING PRIMARY KEY (tenant=? AND id=?)", false},
+		{"bygroupid(1) and has(c8y_IsDevice)", "SEARCH d USING PRIMARY KEY (tenant=? AND parent=? AND kind=?)", false},
+		{"c8y_Hardware.serialNumber eq 'S7'", "SEARCH d USING INDEX fragments_by_name", false},
+	}
+	for _, tt := range tests {
+		q, err := query.Parse(tt.query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan, err := read1(t.Context(), s.reads, func(tx *session) (string, error) {
+			p, err := tx.planObjects(2, platform.ObjectFilter{Query: q})
+			if err != nil {
+				return "", err
+			}
+			p.tests()
+			p.columnArgs, p.columns = nil, objectColumns
+			text, args := p.paged(platform.Page{Number: 1, Size: 5})
+			return explainOn(tx, text, args)
+		})
+		if err != nil || !strings.Contains(plan, tt.want) || strings.Contains(plan, "SCAN") || strings.Contains(plan, "TEMP B-TREE") != tt.sorting {
+			t.Errorf("%s: got plan %s, %v, want %s", tt.query, plan, err, tt.want)
+		}
+	}
+}
+
+// fillObjects stores n devices and a group of a hundred of them in tenant t1.
+func fillObjects(ctx context.Context, s *Store, n int) error {
+	if err := s.CreateTenant(ctx, platform.Tenant{ID: "t1"}, platform.User{}); err != nil {
+		return err
+	}
+	group := platform.ManagedObject{ID: 1, Name: "Group", Type: "c8y_DeviceGroup", Owner: "admin", Fragments: platform.Fragments{"c8y_IsDeviceGroup": []byte("{}")}}
+	cmds := []platform.CreateObject{{Object: group}}
+	for i := 2; i <= n; i++ {
+		no := strconv.Itoa(i)
+		cmd := platform.CreateObject{Object: platform.ManagedObject{ID: platform.ID(i), Name: "Device " + no, Type: "type" + strconv.Itoa(i%50), Owner: "device_" + no,
+			Created: time.UnixMilli(int64(i)), Updated: time.UnixMilli(int64(i)), Fragments: platform.Fragments{
+				"c8y_IsDevice": []byte("{}"), "com_cumulocity_model_Agent": []byte("{}"),
+				"c8y_Availability": []byte(`{"status":"AVAILABLE","lastMessage":"2026-01-10T08:00:00.000Z"}`),
+				"c8y_Hardware":     []byte(`{"serialNumber":"S` + no + `","model":"rpi","revision":"1.0"}`),
+			}}, ExternalIDs: []platform.ExternalID{{Type: "c8y_Serial", Value: "dev" + no}}}
+		if i%1000 == 7 {
+			cmd.Parent = &platform.ChildLink{Parent: 1, Kind: platform.ChildAssets}
+		}
+		if cmds = append(cmds, cmd); len(cmds) == 1000 || i == n {
+			if err := s.CreateObjects(ctx, "t1", cmds); err != nil {
+				return err
+			}
+			cmds = cmds[:0]
+		}
+	}
+	return nil
 }
 
 func explain(t *testing.T, p *pool, text string, args []any) string {
 	t.Helper()
-	steps, err := read1(t.Context(), p, func(s *session) ([]string, error) {
-		return all(s, func(r *row) string {
-			r.int()
-			r.int()
-			r.int()
-			return r.text()
-		}, "EXPLAIN QUERY PLAN "+text, args...)
-	})
+	plan, err := read1(t.Context(), p, func(s *session) (string, error) { return explainOn(s, text, args) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.Join(steps, "; ")
+	return plan
+}
+
+func explainOn(s *session, text string, args []any) (string, error) {
+	steps, err := all(s, func(r *row) string {
+		r.int()
+		r.int()
+		r.int()
+		return r.text()
+	}, "EXPLAIN QUERY PLAN "+text, args...)
+	return strings.Join(steps, "; "), err
 }

@@ -130,7 +130,7 @@ func TestChanges(t *testing.T) {
 	if _, l := size(); l != 2 {
 		t.Errorf("%d collections", l)
 	}
-	check(t, objects.Delete(ctx, platform.Principal{}, mine, id, false))
+	check(t, objects.Delete(ctx, platform.Principal{}, mine, id, platform.DeleteAlone))
 	if _, err := s.Collection(ctx, mine, "x"); problem.KindOf(err) != problem.NotFound {
 		t.Errorf("removed: %v", err)
 	}

@@ -3,6 +3,7 @@ package platformtest
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"mooring/internal/problem"
 	"mooring/server/platform"
@@ -77,37 +78,62 @@ var objectChecks = []check{
 		id, child := f.create("dev1", "a"), f.create("dev2")
 		f.must(f.BindExternalID(f.Context(), acme, id, xid))
 		f.must(f.AddChild(f.Context(), acme, platform.ChildLink{Parent: id, Kind: platform.ChildDevices, Child: child}))
-		f.must(f.DeleteObject(f.Context(), acme, id, false, audit("deleted")))
+		f.must(f.DeleteObjects(f.Context(), acme, []platform.ID{f.newID(), id}, audit("deleted")))
 		_, err := f.Object(f.Context(), acme, id)
 		f.kind(err, problem.NotFound)
 		_, err = f.ObjectByExternalID(f.Context(), acme, xid)
 		f.kind(err, problem.NotFound)
 		equal(f, "parents of the child", len(got[[]platform.ManagedObject](f)(f.Parents(f.Context(), acme, child, platform.ChildDevices))), 0)
-		f.kind(f.DeleteObject(f.Context(), acme, id, false, audit("no")), problem.NotFound)
-		f.kind(f.DeleteObject(f.Context(), acme, id, true, audit("no")), problem.NotFound)
+		f.kind(f.DeleteObjects(f.Context(), acme, []platform.ID{id}, audit("no")), problem.NotFound)
+		f.kind(f.DeleteObjects(f.Context(), acme, nil, audit("no")), problem.NotFound)
 		equal(f, "audit", f.audits(), []string{"deleted"})
 	}},
-	{"cascade takes child devices and additions, not assets, and survives rings", func(f *fixture) {
+	{"what goes with an object, those below first, and rings", func(f *fixture) {
 		f.tenants()
-		ids := map[string]platform.ID{}
-		for _, name := range []string{"root", "device", "addition", "grandchild", "asset"} {
-			ids[name] = f.create(name)
-		}
-		for _, l := range []struct {
-			parent, child string
-			kind          platform.ChildKind
-		}{
-			{"root", "device", platform.ChildDevices},
-			{"root", "addition", platform.ChildAdditions},
-			{"root", "asset", platform.ChildAssets},
-			{"device", "grandchild", platform.ChildDevices},
-			{"grandchild", "root", platform.ChildDevices},
+		root := f.create("root", "c8y_IsDeviceGroup")
+		group, deepGroup := f.create("group", "c8y_IsDeviceGroup"), f.create("deep", "c8y_IsDeviceGroup")
+		device, addition, notBelow := f.create("device"), f.create("addition"), f.create("parent", "c8y_IsDeviceGroup")
+		for _, l := range []platform.ChildLink{
+			{Parent: notBelow, Kind: platform.ChildAssets, Child: root},
+			{Parent: root, Kind: platform.ChildAssets, Child: group},
+			{Parent: root, Kind: platform.ChildAssets, Child: device},
+			{Parent: root, Kind: platform.ChildAdditions, Child: addition},
+			{Parent: group, Kind: platform.ChildAssets, Child: deepGroup},
+			{Parent: deepGroup, Kind: platform.ChildDevices, Child: root},
 		} {
-			f.must(f.AddChild(f.Context(), acme, platform.ChildLink{Parent: ids[l.parent], Kind: l.kind, Child: ids[l.child]}))
+			f.must(f.AddChild(f.Context(), acme, l))
 		}
-		f.must(f.DeleteObject(f.Context(), acme, ids["root"], true))
-		l := got[platform.List[platform.ManagedObject]](f)(f.Objects(f.Context(), acme, platform.ObjectFilter{}, everything))
-		equal(f, "left", collect(l.Items, func(o platform.ManagedObject) string { return o.Name }), []string{"asset"})
+		doomed := func(c platform.Cascade, limit int) []platform.ID {
+			return got[[]platform.ID](f)(f.Doomed(f.Context(), acme, root, c, limit))
+		}
+		equal(f, "alone", doomed(platform.DeleteAlone, 9), []platform.ID{root})
+		equal(f, "subgroups", doomed(platform.DeleteSubgroups, 9), []platform.ID{deepGroup, group, root})
+		all := doomed(platform.DeleteHierarchy, 9)
+		if len(all) != 5 || all[0] != deepGroup || all[4] != root || slices.Contains(all, notBelow) {
+			f.Errorf("hierarchy: got %v", all)
+		}
+		equal(f, "limit", len(doomed(platform.DeleteHierarchy, 3)), 3)
+		_, err := f.Doomed(f.Context(), acme, f.newID(), platform.DeleteHierarchy, 9)
+		f.kind(err, problem.NotFound)
+		_, err = f.Doomed(f.Context(), other, root, platform.DeleteHierarchy, 9)
+		f.kind(err, problem.NotFound)
+	}},
+	{"several are created or changed, or none", func(f *fixture) {
+		f.tenants()
+		xid := []platform.ExternalID{{Type: "t", Value: "v"}}
+		a, b := f.object("a"), f.object("b")
+		f.kind(f.CreateObjects(f.Context(), acme, []platform.CreateObject{{Object: a, ExternalIDs: xid}, {Object: b, ExternalIDs: xid}}, audit("no")), problem.Conflict)
+		_, err := f.Object(f.Context(), acme, a.ID)
+		f.kind(err, problem.NotFound)
+		f.must(f.CreateObjects(f.Context(), acme, []platform.CreateObject{{Object: a, ExternalIDs: xid}, {Object: b}}, audit("created")))
+		_, err = f.UpdateObjects(f.Context(), acme, []platform.UpdateObject{{ID: a.ID, Name: pointer("new")}, {ID: f.newID()}}, audit("no"))
+		f.kind(err, problem.NotFound)
+		equal(f, "name", got[platform.ManagedObject](f)(f.Object(f.Context(), acme, a.ID)).Name, "a")
+		list := got[[]platform.ManagedObject](f)(f.UpdateObjects(f.Context(), acme,
+			[]platform.UpdateObject{{ID: b.ID, Name: pointer("B"), At: at(1)}, {ID: a.ID, Name: pointer("A"), At: at(1)}}, audit("changed")))
+		equal(f, "answer", collect(list, func(o platform.ManagedObject) string { return o.Name }), []string{"B", "A"})
+		equal(f, "answer", list[1], got[platform.ManagedObject](f)(f.Object(f.Context(), acme, a.ID)))
+		equal(f, "audit", f.audits(), []string{"created", "changed"})
 	}},
 }
 
@@ -131,6 +157,7 @@ var objectListChecks = []check{
 		b, c := f.create("beta", "c8y_IsDevice"), f.create("Ärger")
 		f.must(f.AddChild(f.Context(), acme, platform.ChildLink{Parent: group, Kind: platform.ChildAssets, Child: a}))
 		f.must(f.AddChild(f.Context(), acme, platform.ChildLink{Parent: group, Kind: platform.ChildDevices, Child: b}))
+		f.must(f.BindExternalID(f.Context(), acme, b, platform.ExternalID{Type: "c8y_Serial", Value: "ser-XyzW"}))
 		tests := []struct {
 			name   string
 			filter platform.ObjectFilter
@@ -144,6 +171,14 @@ var objectListChecks = []check{
 			{"fragment", platform.ObjectFilter{FragmentType: "c8y_IsDevice"}, []platform.ID{a, b}},
 			{"text in name", platform.ObjectFilter{Text: "ALPH"}, []platform.ID{a}},
 			{"text in type", platform.ObjectFilter{Text: "pe of B"}, []platform.ID{b}},
+			{"text in owner", platform.ObjectFilter{Text: "device_alp"}, []platform.ID{a}},
+			{"text in external ID", platform.ObjectFilter{Text: "SER-xYz"}, []platform.ID{b}},
+			{"text is ID", platform.ObjectFilter{Text: c.String()}, []platform.ID{c}},
+			{"all words", platform.ObjectFilter{Text: "of be"}, []platform.ID{b}},
+			{"words in any order", platform.ObjectFilter{Text: "be of"}, []platform.ID{b}},
+			{"phrase", platform.ObjectFilter{Text: `"be of"`}, nil},
+			{"within", platform.ObjectFilter{Within: "device_Group"}, []platform.ID{group, a, b}},
+			{"within none", platform.ObjectFilter{Within: "nobody"}, nil},
 			{"text with umlaut", platform.ObjectFilter{Text: "är"}, []platform.ID{c}},
 			{"text is no pattern", platform.ObjectFilter{Text: "%"}, nil},
 			{"parent", platform.ObjectFilter{ParentID: group, ParentKind: platform.ChildAssets}, []platform.ID{a}},

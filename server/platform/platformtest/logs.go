@@ -125,7 +125,7 @@ var changeChecks = []check{
 		f.must(f.SetDeviceUserEnabled(ctx, acme, "dev1", false))
 		f.must(f.DeleteDeviceUser(ctx, acme, "dev1"))
 		f.must(f.CreateObject(ctx, acme, platform.CreateObject{Object: platform.ManagedObject{ID: id}}))
-		f.must(f.DeleteObject(ctx, acme, id, false))
+		f.must(f.DeleteObjects(ctx, acme, []platform.ID{id}))
 		want := []string{
 			"user ann", "option c/k", "option c/k", "trust aa", "trust aa", "trust aa", "revocation ff", "revocation ",
 			"deviceuser dev1", "deviceuser dev1", "deviceuser dev1", "object " + id.String(), "object " + id.String(),

@@ -114,8 +114,8 @@ func (f *fixture) intrude(t platform.TenantID, object platform.ID, of platform.T
 	f.must(f.CreateObject(ctx, t, platform.CreateObject{Object: platform.ManagedObject{ID: mine, Name: "mine"}}))
 	attempts := map[string]error{
 		"update object":      err2(f.UpdateObject(ctx, t, platform.UpdateObject{ID: object, Name: pointer("stolen")})),
-		"delete object":      f.DeleteObject(ctx, t, object, false),
-		"delete cascade":     f.DeleteObject(ctx, t, object, true),
+		"delete object":      f.DeleteObjects(ctx, t, []platform.ID{object}),
+		"doomed":             err2(f.Doomed(ctx, t, object, platform.DeleteHierarchy, 9)),
 		"object":             err2(f.Object(ctx, t, object)),
 		"external IDs":       err2(f.ExternalIDs(ctx, t, object)),
 		"bind":               f.BindExternalID(ctx, t, object, platform.ExternalID{Type: "new", Value: "v"}),
@@ -145,7 +145,7 @@ func (f *fixture) intrude(t platform.TenantID, object platform.ID, of platform.T
 	equal(f, "alarms of another tenant", len(got[[]platform.Alarm](f)(f.SetAlarmStatus(ctx, t, []platform.ID{a.ID}, platform.Cleared, day, "x"))), 0)
 	equal(f, "descendants of another tenant", len(got[[]platform.ID](f)(f.Descendants(ctx, t, object,
 		[]platform.ChildKind{platform.ChildDevices, platform.ChildAssets, platform.ChildAdditions}, 10))), 0)
-	f.must(f.DeleteObject(ctx, t, mine, true))
+	f.must(f.DeleteObjects(ctx, t, []platform.ID{mine}))
 }
 
 func err2[T any](_ T, err error) error { return err }
@@ -180,7 +180,7 @@ var tenancyChecks = []check{
 		f.must(f.SetDeviceUserEnabled(ctx, other, "dev1", false))
 		f.must(f.DeleteDeviceUser(ctx, other, "dev1"))
 		f.must(f.UnbindExternalID(ctx, other, platform.ExternalID{Type: "t", Value: "v"}))
-		f.must(f.DeleteObject(ctx, other, object, true))
+		f.must(f.DeleteObjects(ctx, other, []platform.ID{object}))
 		f.must(f.DropStaged(ctx, other, "dev1"))
 		f.must(f.submit(platform.Batch{Tenant: other, AlarmChanges: []platform.AlarmChange{{Source: source1, Type: "same", Status: platform.Cleared}}}))
 		for what, text := range f.describe(acme) {

@@ -1,0 +1,53 @@
+package sqlstore
+
+import (
+	"testing"
+
+	"mooring/internal/query"
+	"mooring/server/platform"
+)
+
+// BenchmarkObjects lists objects among 100,000 as clients do: a page of 50.
+func BenchmarkObjects(b *testing.B) {
+	s, err := OpenSQLite(b.Context(), b.TempDir(), Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	if err := fillObjects(b.Context(), s, 100_000); err != nil {
+		b.Fatal(err)
+	}
+	page, counted := platform.Page{Number: 1, Size: 50}, platform.Page{Number: 1, Size: 50, WithTotal: true}
+	for _, bb := range []struct {
+		name  string
+		f     platform.ObjectFilter
+		query string
+		page  platform.Page
+	}{
+		{"type", platform.ObjectFilter{Type: "type7"}, "", page},
+		{"fragment", platform.ObjectFilter{FragmentType: "c8y_IsDevice"}, "", page},
+		{"fragment counted", platform.ObjectFilter{FragmentType: "c8y_IsDevice"}, "", counted},
+		{"devices by name", platform.ObjectFilter{}, "$filter=(has(c8y_IsDevice)) $orderby=name", page},
+		{"text", platform.ObjectFilter{Text: "dev99999"}, "", page},
+		{"group", platform.ObjectFilter{}, "bygroupid(1)", page},
+		{"hierarchy", platform.ObjectFilter{}, "isinhierarchyof(1)", page},
+		{"name pattern", platform.ObjectFilter{}, "name eq '*99999*'", page},
+		{"nested", platform.ObjectFilter{}, "c8y_Hardware.serialNumber eq 'S99999'", page},
+		{"nested, all match", platform.ObjectFilter{}, "c8y_Availability.status eq 'AVAILABLE'", page},
+		{"nested, counted", platform.ObjectFilter{}, "c8y_Availability.status eq 'AVAILABLE'", counted},
+		{"order by nested", platform.ObjectFilter{}, "has(c8y_IsDevice) $orderby=c8y_Hardware.serialNumber", page},
+	} {
+		q, err := query.Parse(bb.query)
+		if err != nil {
+			b.Fatal(err)
+		}
+		bb.f.Query = q
+		b.Run(bb.name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := s.Objects(b.Context(), "t1", bb.f, bb.page); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
