@@ -40,7 +40,7 @@ var serverLayers = map[string]layer{
 	"retention": service, "operation": service, "presence": service, "notify": service, "refusal": service, "vault": service, "mail": service,
 	"c8yjson": shared, "httpauth": shared, "openapi": shared, "gate": shared,
 
-	"estapi": frontEnd, "restapi": frontEnd, "mqttapi": frontEnd, "mqttservice": frontEnd, "lwm2mapi": frontEnd, "webui": frontEnd,
+	"estapi": frontEnd, "restapi": frontEnd, "notifyapi": frontEnd, "mqttapi": frontEnd, "mqttservice": frontEnd, "lwm2mapi": frontEnd, "webui": frontEnd,
 
 	"servertest": rig, "cmd": serverWhole, "config": serverWhole,
 }

@@ -15,7 +15,7 @@ var libraries = map[string][]string{
 	"github.com/foxboron/go-tpm-keyfiles": {"hsm/tpmkey"},
 	"github.com/google/go-tpm":            {"hsm/tpmkey", "hsm/tpmkey/swtpmtest"},
 	"github.com/golang-jwt/jwt/v5":        {"server/devicetoken"},
-	"github.com/gorilla/websocket":        {"server/mqttapi"},
+	"github.com/gorilla/websocket":        {"server/mqttapi", "server/notifyapi"},
 	"github.com/jackc/pgx/v5":             {"server/sqlstore"},
 	"github.com/mochi-mqtt/server/v2":     {"server/mqttapi", "server/mqttservice"},
 	"github.com/pelletier/go-toml/v2":     {"agent/config", "server/config", "server"},

@@ -14,6 +14,7 @@ import (
 
 	"mooring/internal/est"
 	"mooring/server/httpauth"
+	"mooring/server/notifyapi"
 	"mooring/server/platform"
 )
 
@@ -32,6 +33,7 @@ func (s *Server) serveHTTP(run *group, doors *listeners) {
 	if s.opts.Middleware != nil {
 		handler = s.opts.Middleware(handler)
 	}
+	handler = orElse(s.services.realtime, handler)
 	crlOnly := byPrefix("/crl/", s.services.rest, http.NotFoundHandler())
 	mqtt := s.services.mqtt
 
@@ -59,6 +61,9 @@ func (s *Server) serveHTTP(run *group, doors *listeners) {
 			server.ConnState = s.handshakeRefusals(door.name)
 			l = tls.NewListener(l, door.tls)
 		}
+		// Shutdown waits for no connection that was taken over, and for all that hold
+		// a request.
+		server.RegisterOnShutdown(s.services.realtime.Close)
 		run.serve(door.name, func() error {
 			err := server.Serve(l)
 			if errors.Is(err, http.ErrServerClosed) {
@@ -67,6 +72,18 @@ func (s *Server) serveHTTP(run *group, doors *listeners) {
 			return err
 		}, server.Shutdown)
 	}
+}
+
+// orElse lets the notifications serve what is theirs. Nothing stands before them: a
+// WebSocket takes over the connection.
+func orElse(notifications *notifyapi.API, others http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if notifications.Handles(r) {
+			notifications.ServeHTTP(w, r)
+			return
+		}
+		others.ServeHTTP(w, r)
+	})
 }
 
 // mqttPath is where MQTT over WebSocket is served (mqtt.md §1.1).

@@ -24,6 +24,7 @@ import (
 	"mooring/server/mqttapi"
 	"mooring/server/mqttservice"
 	"mooring/server/notify"
+	"mooring/server/notifyapi"
 	"mooring/server/operation"
 	"mooring/server/platform"
 	"mooring/server/presence"
@@ -59,9 +60,10 @@ type services struct {
 	chores     []chore
 	retention  *retention.Service
 
-	est  *estapi.API
-	rest *restapi.API
-	mqtt *mqttapi.Server
+	est      *estapi.API
+	rest     *restapi.API
+	realtime *notifyapi.API
+	mqtt     *mqttapi.Server
 
 	service *mqttservice.Server
 }
@@ -124,6 +126,7 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 		OneWay: cfg.TLS.OneWay, Log: log,
 		Limits: mqttservice.Limits{Handshake: cfg.Limits.ConnectWithin, Handshakes: cfg.Limits.Handshakes, Connections: cfg.Limits.Connections},
 	})
+	s.realtime = notifyapi.New(notifyapi.Config{Auth: auth, Notices: s.notices, Objects: objects, Tokens: tokens, Log: log})
 	s.chores = []chore{
 		{"renewal of certificate authorities", authority.RenewDue},
 		{"removal of files that nobody needs", func(ctx context.Context) error { return files.Sweep(ctx, s.needsFile) }},

@@ -44,3 +44,7 @@ func (a *Authenticator) byCookie(r *http.Request) (platform.Principal, error) {
 	}
 	return p, nil
 }
+
+// HasLoginCookie reports whether r came with the cookie of a login, be it good
+// or bad.
+func HasLoginCookie(r *http.Request) bool { return cookieToken(r) != "" }
