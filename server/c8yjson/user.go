@@ -53,6 +53,7 @@ func roleReferences(w *Writer, base string, roles []platform.Role) {
 func User(w *Writer, base string, u platform.User, effective []platform.Role, groups func()) {
 	w.Open('{')
 	userFields(w, u)
+	w.Text("passwordStrength", "GREEN") // no other is accepted
 	w.Link("self", base, UserPath(u.Tenant, u.Name))
 	w.Key("roles")
 	roleReferences(w, base, u.Roles)

@@ -221,7 +221,7 @@ func (r *rig) do(q request) answer {
 func (a answer) want(t testing.TB, status int) answer {
 	t.Helper()
 	if a.status != status {
-		t.Fatalf("got %d %s, want %d", a.status, a.body, status)
+		t.Fatalf("got %d %.2000s, want %d", a.status, a.body, status)
 	}
 	return a
 }

@@ -110,8 +110,8 @@ func (n *node) allow() string {
 }
 
 // splitPath takes an encoded path apart and then decodes each segment, so that
-// an external ID may hold an encoded slash. Trailing slashes are dropped. ok is
-// false for a path that is malformed or too long to be one of ours.
+// an external ID may hold an encoded slash. Empty segments are dropped: clients
+// send a slash too many, at the end or in between. ok is false for a path that is malformed or too long to be one of ours.
 func splitPath(escaped string) (segments []string, ok bool) {
 	trimmed := strings.TrimRight(strings.TrimPrefix(escaped, "/"), "/")
 	if trimmed == "" {
@@ -121,6 +121,9 @@ func splitPath(escaped string) (segments []string, ok bool) {
 		return nil, false
 	}
 	for s := range strings.SplitSeq(trimmed, "/") {
+		if s == "" {
+			continue
+		}
 		decoded, err := url.PathUnescape(s)
 		if err != nil {
 			return nil, false

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"mooring/server/telemetry"
 )
 
 func TestMeasurements(t *testing.T) {
@@ -71,7 +73,7 @@ func TestMeasurementsAreStoredWholeOrNotAtAll(t *testing.T) {
 	if got := r.do(request{method: "GET", path: "/measurement/measurements"}).items(t, "measurements"); len(got) != 0 {
 		t.Errorf("%d measurements of a refused request", len(got))
 	}
-	for n, want := range map[int]int{1999: 201, 2000: 201, 2001: 422} {
+	for n, want := range map[int]int{telemetry.MaxBatch - 1: 201, telemetry.MaxBatch: 201, telemetry.MaxBatch + 1: 422} {
 		all := strings.Repeat(good+",", n-1) + good
 		r.do(request{method: "POST", path: "/measurement/measurements", body: `{"measurements":[` + all + `]}`}).want(t, want)
 	}

@@ -72,7 +72,7 @@ var tenantShapes = openapi.Shapes{
 
 // personFields are those that users have in all forms.
 const personFields = "id: string, userName: string, firstName?: string, lastName?: string, email?: string, phone?: string, displayName?: string, " +
-	"enabled: boolean, shouldResetPassword: boolean, lastPasswordChange?: date, twoFactorAuthenticationEnabled: boolean, devicePermissions: object, " +
+	"enabled: boolean, shouldResetPassword: boolean, lastPasswordChange?: date, passwordStrength?: string, twoFactorAuthenticationEnabled: boolean, devicePermissions: object, " +
 	"customProperties: object, self: uri"
 
 var userShapes = openapi.Shapes{

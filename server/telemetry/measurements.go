@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"context"
+	"fmt"
 
 	"mooring/internal/problem"
 	"mooring/server/platform"
@@ -11,7 +12,7 @@ import (
 // IDs. A measurement without time is of now.
 func (s *Service) CreateMeasurements(ctx context.Context, tenant platform.TenantID, ms []platform.Measurement) ([]platform.Measurement, error) {
 	if len(ms) > MaxBatch {
-		return nil, problem.New(problem.Unprocessable, "At most 2000 measurements at once.", nil)
+		return nil, problem.New(problem.Unprocessable, fmt.Sprintf("At most %d measurements at once.", MaxBatch), nil)
 	}
 	stored := make([]platform.Measurement, len(ms))
 	now := platform.Millis(s.now())

@@ -22,7 +22,7 @@ const (
 	MaxTypeBytes = 1024
 	MaxTextBytes = 16 << 10
 	MaxBodyBytes = 256 << 10
-	MaxBatch     = 2_000 // measurements in one request
+	MaxBatch     = 20_000 // measurements in one request
 )
 
 // Config says what a Service works on.
