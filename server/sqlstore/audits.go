@@ -113,9 +113,25 @@ func (s *Store) AuditRecord(ctx context.Context, tenant platform.TenantID, id pl
 	})
 }
 
-func auditsWhere(columns string, t tenantKey, f platform.AuditFilter) *selection {
+// auditsIndex is the one that finds the fewest records.
+func auditsIndex(f platform.AuditFilter) string {
+	switch {
+	case f.Source != "":
+		return "audits_of_source"
+	case f.User != "":
+		return "audits_of_user"
+	case f.Type != "":
+		return "audits_of_type"
+	}
+	return ""
+}
+
+func (d *dialect) auditsWhere(columns string, t tenantKey, f platform.AuditFilter) *selection {
 	q := selection{columns: columns, from: "audits", order: "id DESC"}
 	q.and("tenant = ?", t)
+	if index := auditsIndex(f); index != "" {
+		q.from = d.indexed("audits", index)
+	}
 	for _, c := range []struct{ column, value string }{{"source", f.Source}, {"user_name", f.User}} {
 		if c.value != "" {
 			q.and(c.column + " <> ''") // as the index says it
@@ -137,7 +153,7 @@ func (s *Store) AuditRecords(ctx context.Context, tenant platform.TenantID, f pl
 		return platform.List[platform.AuditRecord]{}, err
 	}
 	return readOne(ctx, s, tenant, func(tx *session, t tenantKey) (platform.List[platform.AuditRecord], error) {
-		return list(tx, auditsWhere(auditColumns, t, f), page, scanAudit(tenant))
+		return list(tx, tx.d.auditsWhere(auditColumns, t, f), page, scanAudit(tenant))
 	})
 }
 
@@ -151,7 +167,8 @@ func (s *Store) DropAudits(ctx context.Context, tenant platform.TenantID, f plat
 		return 0, err
 	}
 	ids, err := read1(ctx, s.reads, func(tx *session) ([]platform.ID, error) {
-		q := auditsWhere("id", key, f)
+		q := tx.d.auditsWhere("id", key, f)
+		q.from = tx.d.indexed("audits", "audits_of_time")
 		q.order = "at"
 		text, args := q.paged(platform.Page{Number: 1, Size: platform.MaxDeleted - 1}) // one more
 		return all(tx, (*row).id, text, args...)

@@ -3,10 +3,12 @@ package sqlstore_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -84,8 +86,9 @@ func (p *process) kill(t *testing.T) (rest [][]string) {
 	return rest
 }
 
-// writeForever stores measurements and users, and says what was acknowledged:
-// "m ID", "u NAME".
+// writeForever stores measurements with alarms, and users, and says what was
+// acknowledged: "m ID" for both of the first, "u NAME". Now and then it reads
+// the audit log, which empties the outbox.
 func writeForever(s *sqlstore.Store) {
 	var (
 		mu sync.Mutex
@@ -103,7 +106,15 @@ func writeForever(s *sqlstore.Store) {
 				if err != nil {
 					return
 				}
-				s.Submit(measurement(id), func(err error) {
+				b := measurement(id)
+				b.Measurements[0].Body = json.RawMessage(`{"f":{"s` + strconv.Itoa(int(id)%500) + `":{"value":1}}}`)
+				b.Alarms = []platform.Alarm{{ID: id, Source: platform.ID(int(id)), Type: "A", Status: platform.Active}}
+				if id%50 == 0 {
+					if _, err := s.AuditRecords(context.Background(), tenant, platform.AuditFilter{}, platform.Page{Number: 1, Size: 1}); err != nil {
+						return
+					}
+				}
+				s.Submit(b, func(err error) {
 					if err == nil {
 						say("m", id)
 					}

@@ -1,7 +1,12 @@
 package sqlstore_test
 
 import (
+	"context"
+	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
+	"strconv"
 	"testing"
 
 	"mooring/server/platform"
@@ -20,6 +25,7 @@ func TestKilled(t *testing.T) {
 	seed := rand.Uint64()
 	random := rand.New(rand.NewPCG(seed, 0))
 	for round := range rounds {
+		before := maps.Clone(said)
 		p := startChild(t, "write", dir)
 		for range random.IntN(3000) {
 			fields, ok := p.line()
@@ -31,6 +37,8 @@ func TestKilled(t *testing.T) {
 		for _, fields := range p.kill(t) {
 			note(t, said, fields)
 		}
+		fresh := maps.Clone(said)
+		maps.DeleteFunc(fresh, func(key string, _ bool) bool { return before[key] })
 		s := openSQLite(t, dir, sqlstore.Options{})
 		for key := range said {
 			id, _ := platform.ParseID(key[1:])
@@ -40,6 +48,9 @@ func TestKilled(t *testing.T) {
 			} else {
 				_, err = s.User(t.Context(), tenant, key[1:])
 			}
+			if err == nil && key[0] == 'm' && fresh[key] {
+				err = checkAlarm(t.Context(), s, id)
+			}
 			if err != nil {
 				t.Errorf("seed %d, round %d: %s was acknowledged: %v", seed, round, key, err)
 			}
@@ -47,6 +58,31 @@ func TestKilled(t *testing.T) {
 		closeStore(t, s)
 	}
 	t.Logf("%d acknowledged in %d rounds", len(said), rounds)
+}
+
+// checkAlarm wants the alarm of that number with one audit row, and the series
+// of its measurement.
+func checkAlarm(ctx context.Context, s *sqlstore.Store, id platform.ID) error {
+	if _, err := s.Alarm(ctx, tenant, id); err != nil {
+		return err
+	}
+	audits, err := s.AuditRecords(ctx, tenant, platform.AuditFilter{Source: id.String()}, platform.Page{Number: 1, Size: 2})
+	if err != nil || len(audits.Items) != 1 {
+		return fmt.Errorf("%d audit rows, %w", len(audits.Items), err)
+	}
+	m, err := s.Measurement(ctx, tenant, id)
+	if err != nil {
+		return err
+	}
+	series, err := s.Series(ctx, tenant, m.Source)
+	if err != nil {
+		return err
+	}
+	want := "s" + strconv.Itoa(int(id)%500)
+	if !slices.ContainsFunc(series, func(n platform.SeriesName) bool { return n.Series == want }) {
+		return fmt.Errorf("series %s is not remembered", want)
+	}
+	return nil
 }
 
 // note remembers what a child said. Hearing it twice means that an ID was

@@ -119,6 +119,49 @@ func fillObjects(ctx context.Context, s *Store, n int) error {
 	return nil
 }
 
+// What is asked for often is found by its own index.
+func TestFiltersFollowTheirIndex(t *testing.T) {
+	s, err := OpenSQLite(t.Context(), t.TempDir(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	page := platform.Page{Number: 1, Size: 5}
+	alarms := func(f platform.TelemetryFilter) (string, []any) {
+		return sqliteDialect.alarmsWhere(alarmColumns, 1, f).paged(page)
+	}
+	audits := func(f platform.AuditFilter) (string, []any) {
+		return sqliteDialect.auditsWhere(auditColumns, 1, f).paged(page)
+	}
+	open := []platform.AlarmStatus{platform.Active, platform.Acknowledged}
+	type query func() (string, []any)
+	tests := []struct {
+		pool  *pool
+		index string
+		query query
+	}{
+		{s.telemetryR, "alarms_unresolved", func() (string, []any) { return alarms(platform.TelemetryFilter{Statuses: open, NewestFirst: true}) }},
+		{s.telemetryR, "alarms_of_source", func() (string, []any) { return alarms(platform.TelemetryFilter{Statuses: open, Source: 1}) }},
+		{s.telemetryR, "alarms_of_tenant", func() (string, []any) {
+			return alarms(platform.TelemetryFilter{Statuses: append(open, platform.Cleared), NewestFirst: true})
+		}},
+		{s.telemetryR, "events_of_source", func() (string, []any) {
+			return sqliteDialect.eventsWhere("id", 1, platform.TelemetryFilter{Source: 1, After: &platform.Cursor{ID: 1}}).paged(page)
+		}},
+		{s.reads, "audits_of_source", func() (string, []any) { return audits(platform.AuditFilter{Source: "1"}) }},
+		{s.reads, "audits_of_user", func() (string, []any) { return audits(platform.AuditFilter{User: "u", OldestFirst: true}) }},
+		{s.reads, "audits_of_type", func() (string, []any) { return audits(platform.AuditFilter{Type: "t"}) }},
+		{s.reads, "audits_of_source", func() (string, []any) { return audits(platform.AuditFilter{Type: "t", Source: "1"}) }},
+	}
+	for _, tt := range tests {
+		text, args := tt.query()
+		plan := explain(t, tt.pool, text, args)
+		if !strings.Contains(plan, "INDEX "+tt.index) || strings.Contains(strings.ReplaceAll(plan, "TEMP B-TREE FOR LAST TERM", ""), "TEMP B-TREE") {
+			t.Errorf("%s %v: got plan %s, want %s", text, args, plan, tt.index)
+		}
+	}
+}
+
 func explain(t *testing.T, p *pool, text string, args []any) string {
 	t.Helper()
 	plan, err := read1(t.Context(), p, func(s *session) (string, error) { return explainOn(s, text, args) })
