@@ -55,6 +55,7 @@ var (
 	descLineErrors  = describe("mqtt_line_errors_total", "SmartREST lines answered on s/e")
 	descOverflows   = describe("mqtt_overflows_total", "connections closed because they did not read")
 	descTurnedAway  = describe("mqtt_turned_away_total", "connections closed because too many were open or in their handshake")
+	descWills       = describe("mqtt_wills_total", "wills carried out")
 	descStalled     = describe("mqtt_stalled_total", "connections closed because they stood still: window, bytes in flight or rate")
 	descTooFast     = describe("mqtt_too_fast_total", "connections closed because the device outran its rate")
 	descDelayed     = describe("mqtt_delayed_total", "publishes that waited because their device was above its rate")
@@ -78,7 +79,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 // Describe implements prometheus.Collector.
 func (c *statsCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descConnections, descAccepted, descRefused, descPublishes, descAcked,
-		descFailures, descLineErrors, descOverflows, descKicked, descRefusals, descTurnedAway, descStalled,
+		descFailures, descLineErrors, descOverflows, descKicked, descRefusals, descWills, descTurnedAway, descStalled,
 		descTooFast, descDelayed, descTakeovers, descDelivered, descHandshakes, descHashes, descService, descServiceWait, descServiceAll,
 		descPresence, descPresenceAll} {
 		ch <- d
@@ -105,6 +106,7 @@ func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
 	count(descOverflows, stats.Overflows)
 	count(descKicked, stats.Kicked)
 	count(descTurnedAway, stats.TurnedAway)
+	count(descWills, stats.Wills)
 	count(descStalled, stats.Stalled)
 	count(descTooFast, stats.TooFast)
 	count(descDelayed, stats.Delayed)

@@ -39,7 +39,9 @@ func TestPresence(t *testing.T) {
 		}
 		alarms := func(want int) {
 			t.Helper()
-			var list struct{ Alarms []struct{ Type, Severity, Text string } }
+			var list struct {
+				Alarms []struct{ Type, Severity, Text string }
+			}
 			s.Call(http.MethodGet, "/alarm/alarms?type=c8y_UnavailabilityAlarm&status=ACTIVE&source="+id, nil, &list)
 			if len(list.Alarms) != want {
 				t.Errorf("%d alarms, want %d: %+v", len(list.Alarms), want, list.Alarms)

@@ -167,6 +167,9 @@ func (s *Server) Run(ctx context.Context, ready func(Ready)) (err error) {
 	if err := s.rotateTickets(ctx); err != nil {
 		return err
 	}
+	if err := s.services.mqtt.CarryOutWills(ctx); err != nil {
+		s.log.Error("wills of the last run were not carried out; they stay for the next start", "err", err)
+	}
 	doors, err := openListeners(s.cfg.Listeners, s.opts.Listen)
 	if err != nil {
 		return err
@@ -185,6 +188,7 @@ func (s *Server) Run(ctx context.Context, ready func(Ready)) (err error) {
 	}
 	run.background(s.services.run)
 	run.background(s.keepTicketsFresh)
+	run.background(s.services.mqtt.KeepWills)
 	run.background(s.services.keepSchedule)
 	root := ""
 	if s.cfg.Dev && s.cfg.TLS.Certificate == "" {

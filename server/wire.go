@@ -117,7 +117,7 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 		Audit: audit.New(store, time.Now), Retention: s.retention, Trust: s.trust, Authority: authority, Tokens: tokens, Registrations: registrations,
 		Notifications: s.notices, NotificationTokens: tokens, Refusals: s.refusals, Described: estapi.Calls(), Version: systemVersion, Log: log})
 	s.mqtt = mqttapi.New(mqttapi.Config{
-		Auth: mqttAuth{s.devices, s.accounts, "mqtts"}, Devices: objects, Objects: objects, Presence: s.presence, Telemetry: samples, Operations: s.operations,
+		Auth: mqttAuth{s.devices, s.accounts, "mqtts"}, Devices: objects, Objects: objects, Presence: s.presence, Wills: store, Alone: !s.tailing, Telemetry: samples, Operations: s.operations,
 		Tokens: tokens, Registrations: mqttRegistrations{registrations, s.accounts}, Templates: collections, Refusals: s.refusals, Options: s.accounts, OneWay: cfg.TLS.OneWay, Version: systemVersion, Log: log,
 		Limits: mqttapi.Limits{Handshake: cfg.Limits.ConnectWithin, Handshakes: cfg.Limits.Handshakes, Connections: cfg.Limits.Connections},
 	})

@@ -85,6 +85,7 @@ func (s *Server) connect(c *conn, pk *packets.Packet) bool {
 	pk.Connect.WillTopic, pk.Connect.WillPayload = "", nil
 	pk.Connect.UsernameFlag, pk.Connect.Username = false, nil
 	pk.Connect.PasswordFlag, pk.Connect.Password = false, nil
+	sess.keepWill(ctx)
 	sess.establish()
 	sess.tellOnline(true)
 	c.accept(pk.Connect.Keepalive)

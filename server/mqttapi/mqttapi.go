@@ -21,6 +21,7 @@ package mqttapi
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"log/slog"
 	"sync"
@@ -130,7 +131,7 @@ type Options interface {
 	Option(ctx context.Context, tenant platform.TenantID, key platform.OptionKey) (value string, set bool, err error)
 }
 
-// Config is what the front end is built from. All services but Presence and Options must be set.
+// Config is what the front end is built from. All services but those that may be nil must be set.
 type Config struct {
 	Auth      Authenticator
 	Devices   Devices
@@ -141,9 +142,13 @@ type Config struct {
 	// Registrations may be nil: then there are no credentials to fetch.
 	Registrations Registrations
 	// Templates may be nil: then there are no collections.
-	Templates  Templates
-	Refusals   Refusals
-	Options    Options // nil: no tenant has set any
+	Templates Templates
+	Refusals  Refusals
+	Options   Options // nil: no tenant has set any
+	Wills     Wills   // nil: wills die with the server
+	// Alone says that no other server works on the store: stored wills that are not
+	// this server's are of sessions that are dead.
+	Alone      bool
 	Operations Operations
 	// OneWay says that devices are not asked for certificates: who has no password
 	// is told so.
@@ -170,6 +175,7 @@ type Server struct {
 	cancel context.CancelFunc
 
 	epochs     atomic.Uint64
+	owner      string        // of wills: names this process
 	judgements atomic.Uint64 // counts Kick and KickIf, before they look for sessions
 
 	mu        sync.Mutex // guards the fields below
@@ -200,6 +206,7 @@ func New(cfg Config) *Server {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.owner = rand.Text()
 	s.sessions.init()
 	s.agents.sessions = map[agent]*session{}
 	s.budget = newBudget(s.limits.InflightBytes)

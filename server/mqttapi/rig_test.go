@@ -52,6 +52,7 @@ func newRigOf(t testing.TB, change func(*mqttapi.Config)) *rig {
 		Operations: noOperations{}, Refusals: r.refusals, Presence: r.presence, Version: "2026.1.0",
 	}
 	change(&cfg)
+	r.telemetry = cfg.Telemetry.(*fakeTelemetry)
 	r.Server = mqttapi.New(cfg)
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = r.Serve(r.plain, "mqtt", nil) })

@@ -17,6 +17,7 @@ type Stats struct {
 	Acknowledged      int64 // QoS 1 and 2 publishes whose data is durable
 	CommitFailures    int64 // publishes that could not be stored: the connection was closed
 	Stalled           int64 // connections closed because they stood still: window, bytes in flight or rate
+	Wills             int64 // carried out, those of a server that died included
 	TooFast           int64 // of these, for their rate
 	Delayed           int64 // publishes that waited because their device was above its rate
 	Delivered         int64
@@ -28,7 +29,7 @@ type Stats struct {
 type counters struct {
 	connections, accepted, handshakeFailures, turnedAway, takeovers, kicked atomic.Int64
 	publishes, lines, lineErrors, acknowledged, commitFailures, stalled     atomic.Int64
-	tooFast, delayed                                                        atomic.Int64
+	wills, tooFast, delayed                                                 atomic.Int64
 	delivered, overflows, droppedErrors                                     atomic.Int64
 	refused                                                                 [6]atomic.Int64
 }
@@ -41,7 +42,7 @@ func (s *Server) Stats() Stats {
 		TurnedAway: c.turnedAway.Load(), Takeovers: c.takeovers.Load(), Kicked: c.kicked.Load(),
 		Publishes: c.publishes.Load(), Lines: c.lines.Load(), LineErrors: c.lineErrors.Load(),
 		Acknowledged: c.acknowledged.Load(), CommitFailures: c.commitFailures.Load(), Stalled: c.stalled.Load(),
-		TooFast: c.tooFast.Load(), Delayed: c.delayed.Load(),
+		Wills: c.wills.Load(), TooFast: c.tooFast.Load(), Delayed: c.delayed.Load(),
 		Delivered: c.delivered.Load(), Overflows: c.overflows.Load(), DroppedErrors: c.droppedErrors.Load(),
 	}
 	for i := range st.Refused {

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"mooring/server/platform"
 )
 
 // will is what a client wants to be said when its connection ends without a
@@ -13,6 +15,7 @@ import (
 type will struct {
 	topic   string
 	payload []byte // empty: there is no will, or an empty one, which says nothing
+	kept    bool   // it is in the store too
 }
 
 func willOf(pk *packets.Packet) will {
@@ -22,11 +25,22 @@ func willOf(pk *packets.Packet) will {
 	return will{topic: pk.Connect.WillTopic, payload: pk.Connect.WillPayload}
 }
 
-// dropWill: the client has said DISCONNECT (MQTT-3.14.4-3).
+// dropWill: the client has said DISCONNECT (MQTT-3.14.4-3). A new session of the
+// device may keep its own will meanwhile: commands of a device are carried out in
+// order.
 func (s *session) dropWill() {
 	s.mu.Lock()
+	kept := s.will.kept
 	s.will = will{}
 	s.mu.Unlock()
+	if kept {
+		s.server.cfg.Telemetry.Submit(platform.Batch{Tenant: s.place.tenant, Release: s.willKey()}, func(error) {})
+	}
+}
+
+func (s *session) willKey() *platform.StagedKey {
+	key := s.stagedKey(platform.WillPacketID)
+	return &key
 }
 
 // runWill carries out the will and waits until it is durable.
@@ -37,8 +51,13 @@ func (s *session) runWill(ctx context.Context) {
 	if len(w.payload) == 0 {
 		return
 	}
+	s.server.stats.wills.Add(1)
 	done := make(chan error, 1)
-	s.apply(inbound{topic: w.topic, payload: w.payload}, func(err error) { done <- err })
+	in := inbound{topic: w.topic, payload: w.payload}
+	if w.kept {
+		in.release = s.willKey()
+	}
+	s.apply(in, func(err error) { done <- err })
 	select {
 	case err := <-done:
 		if err != nil {

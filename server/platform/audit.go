@@ -118,6 +118,7 @@ type Store interface {
 	Operations
 	BulkOperations
 	Telemetry
+	Wills
 	Binaries
 	Notifications
 	Audits

@@ -31,6 +31,6 @@ func (s *Store) Staged(ctx context.Context, key platform.StagedKey) (platform.St
 // DropStaged implements platform.Telemetry.
 func (s *Store) DropStaged(ctx context.Context, tenant platform.TenantID, device string) error {
 	return s.writeTelemetry(ctx, tenant, func(tx *session, t tenantKey) error {
-		return tx.run("DELETE FROM staged WHERE tenant = $1 AND device = $2", t, device)
+		return tx.run("DELETE FROM staged WHERE tenant = $1 AND device = $2 AND packet <> $3", t, device, platform.WillPacketID)
 	})
 }

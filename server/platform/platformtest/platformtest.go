@@ -21,7 +21,7 @@ func Run(t *testing.T, open func(testing.TB) platform.Store) {
 		tenantChecks, userChecks, optionChecks, deviceUserChecks, registrationChecks, registerObjectChecks,
 		trustedChecks, revocationChecks, issuerChecks, renewalChecks, sealedKeyChecks,
 		objectChecks, objectListChecks, queryChecks, relativeChecks, externalIDChecks, childChecks, idChecks,
-		measurementChecks, seriesChecks, collectionChecks, eventChecks, alarmChecks, alarmCommandChecks, retentionChecks, stagedChecks, submitChecks, binaryChecks,
+		measurementChecks, seriesChecks, collectionChecks, eventChecks, alarmChecks, alarmCommandChecks, retentionChecks, stagedChecks, willChecks, submitChecks, binaryChecks,
 		operationChecks, bulkChecks, notificationChecks, presenceChecks,
 		auditChecks, refusalChecks, changeChecks, tenancyChecks, concurrencyChecks, closeChecks,
 	} {

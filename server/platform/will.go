@@ -1,0 +1,27 @@
+package platform
+
+import (
+	"context"
+	"time"
+)
+
+// A will is kept while its session lives, so that it is carried out even if the
+// server dies: as a staged publish of packet ID 0, which no QoS 2 publish has. Its
+// Topic names the owner, the server process that has the session; its Payload is
+// the front end's. Batch.Release forgets it in the transaction that carries it out.
+const WillPacketID = 0
+
+// MaxWills is how many Wills returns at most.
+const MaxWills = 1_000
+
+// Wills finds the wills of sessions whose server is gone.
+type Wills interface {
+	// Wills lists those of other owners that were not touched since before, in the
+	// order of tenant and device.
+	Wills(ctx context.Context, owner string, before time.Time) ([]StagedPublish, error)
+	// ClaimWill makes the will owner's at the time at, if it still is that of p. Of
+	// two servers that find the same will one gets it.
+	ClaimWill(ctx context.Context, p StagedPublish, owner string, at time.Time) (bool, error)
+	// TouchWills says that owner lives.
+	TouchWills(ctx context.Context, owner string, at time.Time) error
+}
