@@ -154,6 +154,8 @@ type Telemetry interface {
 	Measurements(ctx context.Context, tenant platform.TenantID, f platform.TelemetryFilter, page platform.Page) (platform.List[platform.Measurement], error)
 	DeleteMeasurements(ctx context.Context, tenant platform.TenantID, f platform.TelemetryFilter) error
 	Series(ctx context.Context, tenant platform.TenantID, q telemetry.SeriesQuery) (telemetry.SeriesResult, error)
+	SeriesOf(ctx context.Context, tenant platform.TenantID, source platform.ID) ([]platform.SeriesName, error)
+	Latest(ctx context.Context, tenant platform.TenantID, source platform.ID) ([]telemetry.LatestValue, error)
 	DeleteMeasurement(ctx context.Context, tenant platform.TenantID, id platform.ID) error
 
 	CreateEvent(ctx context.Context, tenant platform.TenantID, e platform.Event) (platform.Event, error)

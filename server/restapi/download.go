@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mooring/server/binary"
+	"mooring/server/c8yjson"
 )
 
 // transferWithin is how long one piece of a file may take, either way; the
@@ -62,22 +63,39 @@ func (c *call) download(content *binary.Content, name, media string) {
 		_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(transferWithin))
 	}}
 	w.extend()
+	if !strings.HasPrefix(c.r.Header.Get("Range"), "bytes=") {
+		c.r.Header.Del("Range") // a unit nobody knows is to be ignored (RFC 9110 §14.2)
+	}
 	http.ServeContent(w, c.r, "", content.At, content)
+	if w.refused != 0 {
+		h.Del("Content-Disposition")
+		c.answer(w.refused, c8yjson.MediaError, func(j *c8yjson.Writer) {
+			c8yjson.Error(j, "general/"+http.StatusText(w.refused), "The range or condition of the request does not fit the file.")
+		})
+	}
 }
 
 // pacedWriter notes the status of an answer and gives each piece its time.
 type pacedWriter struct {
 	http.ResponseWriter
-	call   *call
-	extend func()
+	call    *call
+	extend  func()
+	refused int // a status that is answered in the API's own form
 }
 
 func (w *pacedWriter) WriteHeader(status int) {
+	if status >= http.StatusBadRequest {
+		w.refused = status
+		return
+	}
 	w.call.started, w.call.status = true, status
 	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w *pacedWriter) Write(p []byte) (int, error) {
+	if w.refused != 0 {
+		return len(p), nil
+	}
 	w.extend()
 	return w.ResponseWriter.Write(p)
 }

@@ -11,10 +11,13 @@ const objectView = "withChildren: boolean, withChildrenCount: boolean, withParen
 // asks reports whether a parameter is "true".
 func (c *call) asks(name string) bool { return c.query.Get(name) == "true" }
 
-// relativesOf reads what the query asks to see around objects; nothing by
+// relativesOf reads what the query asks to see in and around objects; nothing by
 // default (rest.md §6.1, §8). withGroups shows the groups an object is in,
 // withParents the ancestors of all levels.
 func (c *call) relativesOf(objects []platform.ManagedObject) (map[platform.ID]c8yjson.Relatives, error) {
+	if err := c.withLatest(objects); err != nil {
+		return nil, err
+	}
 	all := map[platform.ID]c8yjson.Relatives{}
 	ids := make([]platform.ID, len(objects))
 	for i, o := range objects {
