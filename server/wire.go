@@ -88,13 +88,13 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 	s.devices = deviceauth.New(deviceauth.Config{Trust: s.trust, Users: store, Secrets: s.vault, Log: log})
 	s.refusals = refusal.New(refusal.Config{Store: store, Log: log})
 	tokens := devicetoken.New(devicetoken.Config{Keys: store, Vault: s.vault, Options: s.accounts, Turns: store, Log: log})
-	registrations := registration.New(registration.Config{Store: store, IDs: store, MACs: s.vault, Options: s.accounts, Log: log})
 	s.notices = notify.New(notify.Config{Store: store, IDs: store, Encode: noticeEncoder(s.accounts, cfg), Log: log})
 	if s.tailing {
 		s.notices.Poll = noticePoll
 	}
 	needs := &presenceNeeds{}
 	s.presence = presence.New(presence.Config{Store: store, Names: needs, Alarms: needs, Alone: !s.tailing, Log: log})
+	registrations := registration.New(registration.Config{Store: store, IDs: store, MACs: s.vault, Options: s.accounts, Notices: s.notices, Log: log})
 	objects := inventory.New(inventory.Config{Store: store, IDs: store, Live: s.presence, Notices: s.notices, Log: log})
 	s.notices.Objects = objects
 	collections := templates.New(objects, nil)

@@ -146,6 +146,9 @@ func (s *Service) registerRow(ctx context.Context, actor platform.Principal, r r
 	if err != nil {
 		return "", rowError(err)
 	}
+	if err := s.tell(ctx, cmd, done); err != nil {
+		return "", rowError(err)
+	}
 	if done.Created {
 		return BulkCreated, nil
 	}

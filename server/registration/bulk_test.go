@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -278,5 +279,18 @@ func TestExternalIDInUse(t *testing.T) {
 	}
 	if _, err := r.Get(t.Context(), tenant, "dev2"); !errors.Is(err, problem.NotFound) {
 		t.Errorf("the failed row left a registration: %v", err)
+	}
+}
+
+// TestNewObjectsAreTold sees that who listens hears of a device's object when a
+// registration makes one, and not again when the row is repeated.
+func TestNewObjectsAreTold(t *testing.T) {
+	r := newRig(t)
+	for range 2 {
+		r.bulk("ID;AUTH_TYPE;CREDENTIALS;NAME\nd1;BASIC;secret;One\n")
+	}
+	want := []string{"CREATE managedobjects One"}
+	if !slices.Equal(r.told.list, want) {
+		t.Errorf("told %q, want %q", r.told.list, want)
 	}
 }

@@ -135,12 +135,15 @@ func (s *Service) handOut(ctx context.Context, r platform.Registration) (Credent
 		return Credentials{}, err
 	}
 	device := platform.Principal{Tenant: r.Tenant, User: c.User}
-	_, err = s.store.HandOut(ctx, cmd, record(r, device, "given its password", now))
+	done, err := s.store.HandOut(ctx, cmd, record(r, device, "given its password", now))
 	if errors.Is(err, problem.Conflict) { // somebody was faster
 		return Credentials{}, nothingYet(r.ExternalID)
 	}
 	if err != nil {
 		return Credentials{}, fmt.Errorf("hand out password: %w", err)
+	}
+	if err := s.tell(ctx, cmd, done); err != nil {
+		s.log.Error("cannot tell of a new device", "tenant", r.Tenant, "external_id", r.ExternalID, "err", err)
 	}
 	return c, nil
 }

@@ -47,6 +47,7 @@ type Config struct {
 	MACs    MACs
 	IDs     platform.IDs
 	Options Options          // nil: none is set
+	Notices platform.Notices // hears of the objects made for devices; nil: nobody does
 	Now     func() time.Time // nil: time.Now
 	Log     *slog.Logger     // nil discards
 }
@@ -56,6 +57,7 @@ type Config struct {
 type Service struct {
 	store   Store
 	options Options
+	notices platform.Notices
 	macs    MACs
 	ids     platform.IDs
 	now     func() time.Time
@@ -70,7 +72,18 @@ func New(c Config) *Service {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{store: c.Store, options: c.Options, macs: c.MACs, ids: c.IDs, now: c.Now, log: c.Log}
+	return &Service{store: c.Store, options: c.Options, notices: c.Notices, macs: c.MACs, ids: c.IDs, now: c.Now, log: c.Log}
+}
+
+// tell waits until those who listen are told of the object that a registration
+// made, if it made one.
+func (s *Service) tell(ctx context.Context, cmd platform.RegisterDevice, done platform.Registered) error {
+	o, tenant := cmd.Object, cmd.Registration.Tenant
+	if o.ID == 0 || done.ObjectID != o.ID || s.notices == nil || !s.notices.Wanted(tenant) {
+		return nil
+	}
+	return platform.Tell(ctx, s.notices, platform.Notice{Tenant: tenant, API: platform.NoticeManagedObjects,
+		Action: platform.NoticeCreate, Source: o.ID, ID: o.ID, Type: o.Type, Object: o})
 }
 
 // NewRequest registers one device.
@@ -121,8 +134,12 @@ func (s *Service) Create(ctx context.Context, actor platform.Principal, r NewReq
 		}
 	}
 	reg := cmd.Registration
-	if _, err := s.store.Register(ctx, cmd, record(reg, actor, "registered", now)); err != nil {
+	done, err := s.store.Register(ctx, cmd, record(reg, actor, "registered", now))
+	if err != nil {
 		return platform.Registration{}, fmt.Errorf("register device: %w", err)
+	}
+	if err := s.tell(ctx, cmd, done); err != nil {
+		return platform.Registration{}, err
 	}
 	return s.Get(ctx, tenant, r.ExternalID)
 }

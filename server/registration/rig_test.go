@@ -31,6 +31,20 @@ type rig struct {
 	vault *vault.Vault
 
 	options options
+	told    *listener
+}
+
+// listener notes the objects it is told of.
+type listener struct{ list []string }
+
+func (l *listener) Wanted(id platform.TenantID) bool { return id == tenant }
+
+func (l *listener) Post(notices []platform.Notice, done func(error)) {
+	for _, n := range notices {
+		o, _ := n.Object.(platform.ManagedObject)
+		l.list = append(l.list, string(n.Action)+" "+string(n.API)+" "+o.Name)
+	}
+	done(nil)
 }
 
 // options are those of every tenant.
@@ -63,9 +77,9 @@ func newRig(t testing.TB) *rig {
 		t.Fatal(err)
 	}
 	v := vault.New(store, sealer, nil)
-	o := options{}
-	return &rig{t: t, store: store, vault: v, options: o, Service: registration.New(registration.Config{
-		Store: store, MACs: v, IDs: store, Options: o, Now: func() time.Time { return epoch },
+	o, told := options{}, &listener{}
+	return &rig{t: t, store: store, vault: v, options: o, told: told, Service: registration.New(registration.Config{
+		Store: store, MACs: v, IDs: store, Options: o, Notices: told, Now: func() time.Time { return epoch },
 	})}
 }
 
