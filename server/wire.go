@@ -130,12 +130,11 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 	s.chores = []chore{
 		{"renewal of certificate authorities", authority.RenewDue},
 		{"removal of files that nobody needs", func(ctx context.Context) error { return files.Sweep(ctx, s.needsFile) }},
-		{"operations that took too long", s.operations.FailOverdue},
 		{"notifications that nobody fetched", s.notices.Expire},
 		{"rotation of the token signing key", func(ctx context.Context) error { _, err := tokens.RotateDue(ctx); return err }},
 	}
 	// The order matters: who judges a session must have forgotten before it is asked.
-	feed.subscribe(s.accounts.Apply, s.trust.Apply, s.devices.Apply, objects.Apply, collections.Apply, authority.Apply, s.notices.Apply, s.judgeSessions, s.mqtt.Apply, s.presence.Apply)
+	feed.subscribe(s.accounts.Apply, s.trust.Apply, s.devices.Apply, objects.Apply, collections.Apply, authority.Apply, s.notices.Apply, s.judgeSessions, s.mqtt.Apply, s.presence.Apply, s.operations.Apply)
 	return s, nil
 }
 
@@ -171,6 +170,7 @@ func (s *services) run(ctx context.Context) {
 	running.Go(func() { s.lists.Run(ctx) })
 	running.Go(func() { s.retention.Run(ctx) })
 	running.Go(func() { s.operations.Run(ctx) })
+	running.Go(func() { s.operations.Keep(ctx) })
 	running.Go(func() { s.presence.Run(ctx) })
 	s.refusals.Run(ctx)
 	running.Wait()

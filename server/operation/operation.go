@@ -74,6 +74,7 @@ type Service struct {
 	started    time.Time
 	deliveries chan platform.OperationDelivery
 	turns      turns
+	wake       chan struct{}
 }
 
 // New returns a Service on the parts of c.
@@ -84,7 +85,7 @@ func New(c Config) *Service {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{Config: c, started: platform.Millis(c.Now()), deliveries: make(chan platform.OperationDelivery, maxDeliveries)}
+	return &Service{Config: c, started: platform.Millis(c.Now()), deliveries: make(chan platform.OperationDelivery, maxDeliveries), wake: make(chan struct{}, 1)}
 }
 
 // Create orders an operation. Its fragments are what the client wants done.

@@ -105,6 +105,8 @@ type rig struct {
 }
 
 func (r *rig) Option(_ context.Context, _ platform.TenantID, key platform.OptionKey) (string, bool, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	v, ok := r.options[key]
 	return v, ok, nil
 }
@@ -406,7 +408,8 @@ func TestTimeouts(t *testing.T) {
 	late := r.order(1, `"a":1`)
 	want := func(what string, ops []platform.Operation, status platform.OperationStatus, reason string) {
 		t.Helper()
-		check(t, r.FailOverdue(t.Context()))
+		_, err := r.FailOverdue(t.Context())
+		check(t, err)
 		for _, o := range ops {
 			if got := r.read(o.ID); got.Status != status || got.FailureReason != reason {
 				t.Fatalf("%s: %s %q", what, got.Status, got.FailureReason)

@@ -22,32 +22,34 @@ var timeouts = []struct {
 // maxTimeoutMinutes bounds the two options: ten years.
 const maxTimeoutMinutes = 10 * 365 * 24 * 60
 
-// FailOverdue fails the operations of all tenants that took too long.
-func (s *Service) FailOverdue(ctx context.Context) error {
+// FailOverdue fails the operations of all tenants that took too long. timing tells
+// that there is a tenant whose operations may.
+func (s *Service) FailOverdue(ctx context.Context) (timing bool, err error) {
 	if s.Options == nil {
-		return nil
+		return false, nil
 	}
 	tenants, err := s.Options.Tenants(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, t := range tenants {
 		for _, limit := range timeouts {
 			text, _, err := s.Options.Option(ctx, t.ID, limit.option)
 			if err != nil {
-				return err
+				return timing, err
 			}
 			minutes, err := strconv.Atoi(text)
 			if err != nil || minutes <= 0 || minutes > maxTimeoutMinutes {
 				continue // not set, or no number: nothing times out
 			}
+			timing = true
 			after := time.Duration(minutes) * time.Minute
 			if err := s.failOlder(ctx, t.ID, limit.status, after, limit.reason+text+" minutes."); err != nil {
-				return err
+				return timing, err
 			}
 		}
 	}
-	return nil
+	return timing, nil
 }
 
 // failOlder fails operations that have been in a state for longer than a while.

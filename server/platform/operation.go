@@ -127,10 +127,17 @@ type BulkOperation struct {
 	Parent  ID
 	Creator string
 	Note    string
-	Targets []ID // the devices, in order
+	Targets []ID // the devices, in order; known once it executes
 	Done    int  // how many of them have their operation
 	// Prototype are the fragments of each operation.
 	Prototype Fragments
+}
+
+// OpenBulkOperation is a bulk operation that has something to do at Next.
+type OpenBulkOperation struct {
+	Tenant TenantID
+	ID     ID
+	Next   time.Time
 }
 
 // BulkStatus is how far a bulk operation has come.
@@ -139,8 +146,8 @@ type BulkStatus string
 // The states.
 const (
 	BulkScheduled BulkStatus = "SCHEDULED"
-	BulkExecuting BulkStatus = "EXECUTING" // operations are being created, or are not final yet
-	BulkCompleted BulkStatus = "COMPLETED"
+	BulkExecuting BulkStatus = "EXECUTING" // operations are being created
+	BulkCompleted BulkStatus = "COMPLETED" // all of them were
 	BulkCanceled  BulkStatus = "CANCELED"
 )
 
@@ -153,9 +160,9 @@ type BulkOperations interface {
 	// UpdateBulkOperation replaces have by next and creates ops; Conflict unless the
 	// store has the status and Done of have.
 	UpdateBulkOperation(ctx context.Context, tenant TenantID, have, next BulkOperation, ops []Operation, audit ...AuditRecord) error
-	// DueBulkOperations lists those of all tenants, at most limit, that are not
-	// completed nor cancelled and whose Next is not after now.
-	DueBulkOperations(ctx context.Context, now time.Time, limit int) (map[TenantID][]ID, error)
+	// OpenBulkOperations lists those of all tenants, at most limit, that are
+	// scheduled or executing, by Next.
+	OpenBulkOperations(ctx context.Context, limit int) ([]OpenBulkOperation, error)
 	// CountOperations counts the operations of a bulk operation by status.
 	CountOperations(ctx context.Context, tenant TenantID, bulk ID) (map[OperationStatus]int64, error)
 }

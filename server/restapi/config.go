@@ -182,6 +182,12 @@ type Operations interface {
 	Operations(ctx context.Context, tenant platform.TenantID, f platform.OperationFilter, page platform.Page) (platform.List[platform.Operation], error)
 	Update(ctx context.Context, actor platform.Principal, id platform.ID, ch operation.Change) (platform.Operation, error)
 	Delete(ctx context.Context, actor platform.Principal, f platform.OperationFilter) error
+
+	CreateBulk(ctx context.Context, actor platform.Principal, b platform.BulkOperation) (platform.BulkOperation, error)
+	Bulk(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.BulkOperation, error)
+	Bulks(ctx context.Context, tenant platform.TenantID, page platform.Page) (platform.List[platform.BulkOperation], error)
+	BulkProgress(ctx context.Context, tenant platform.TenantID, id platform.ID) (map[platform.OperationStatus]int64, error)
+	UpdateBulk(ctx context.Context, actor platform.Principal, id platform.ID, ch operation.BulkChange) (platform.BulkOperation, error)
 }
 
 // Audit is the audit log: server/audit.

@@ -96,6 +96,14 @@ var operationShapes = openapi.Shapes{
 	"operation": vendor(c8yjson.MediaOperation, "id: id, self: uri, deviceId: id, deviceName?: string, agentId: id, creationTime: date, "+
 		"status: PENDING|EXECUTING|SUCCESSFUL|FAILED, failureReason?: string, bulkOperationId?: id, deviceExternalIDs?: externalIdCollection, delivery?: object, *"),
 	"operationCollection": vendor(c8yjson.MediaOperations, list("operations", "operation")),
+	"bulkOperation": vendor(c8yjson.MediaBulkOperation, "id: id, self: uri, groupId?: id, failedParentId?: id, startDate: date, creationRamp: number, "+
+		"operationPrototype: object, note?: string, status: ACTIVE|IN_PROGRESS|COMPLETED|DELETED, "+
+		"generalStatus: SCHEDULED|EXECUTING|EXECUTING_WITH_ERRORS|SUCCESSFUL|FAILED|CANCELED, progress: bulkProgress"),
+	"bulkProgress":            openapi.JSON("pending: integer, executing: integer, successful: integer, failed: integer, all: integer"),
+	"bulkOperationCollection": vendor(c8yjson.MediaBulkOperations, list("bulkOperations", "bulkOperation")),
+	"newBulkOperation": openapi.JSON("groupId?: string, failedParentId?: string, startDate: string, creationRamp: number, " +
+		"operationPrototype: object, note?: string, *"),
+	"bulkOperationChange": openapi.JSON("startDate?: string, creationRamp?: number, operationPrototype?: object, note?: string, *"),
 	"newOperation":        openapi.JSON("deviceId: string, description?: string, *"),
 	"operationChange":     openapi.JSON("status: string, failureReason?: string, *"),
 }

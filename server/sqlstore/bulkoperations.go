@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"context"
 	"encoding/json"
-	"time"
 
 	"mooring/server/platform"
 )
@@ -77,17 +76,14 @@ func (s *Store) UpdateBulkOperation(ctx context.Context, tenant platform.TenantI
 	})
 }
 
-// DueBulkOperations implements platform.BulkOperations.
-func (s *Store) DueBulkOperations(ctx context.Context, now time.Time, limit int) (map[platform.TenantID][]platform.ID, error) {
-	return read1(ctx, s.reads, func(tx *session) (map[platform.TenantID][]platform.ID, error) {
-		due := map[platform.TenantID][]platform.ID{}
-		return due, tx.each(func(r *row) error {
-			tenant := platform.TenantID(r.text())
-			due[tenant] = append(due[tenant], r.id())
-			return r.err
-		}, `SELECT t.id, b.id FROM bulk_operations b JOIN tenants t ON t.key = b.tenant
-			WHERE b.status IN ($1, $2) AND b.next <= $3 ORDER BY b.next LIMIT $4`,
-			string(platform.BulkScheduled), string(platform.BulkExecuting), now, limit)
+// OpenBulkOperations implements platform.BulkOperations.
+func (s *Store) OpenBulkOperations(ctx context.Context, limit int) ([]platform.OpenBulkOperation, error) {
+	return read1(ctx, s.reads, func(tx *session) ([]platform.OpenBulkOperation, error) {
+		return all(tx, func(r *row) platform.OpenBulkOperation {
+			return platform.OpenBulkOperation{Tenant: platform.TenantID(r.text()), ID: r.id(), Next: r.time()}
+		}, `SELECT t.id, b.id, b.next FROM bulk_operations b JOIN tenants t ON t.key = b.tenant
+			WHERE b.status IN ($1, $2) ORDER BY b.next, b.id LIMIT $3`,
+			string(platform.BulkScheduled), string(platform.BulkExecuting), limit)
 	})
 }
 

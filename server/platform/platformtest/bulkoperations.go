@@ -54,7 +54,7 @@ var bulkChecks = []check{
 		equal(f, "counts", got[map[platform.OperationStatus]int64](f)(f.CountOperations(f.Context(), acme, b.ID)),
 			map[platform.OperationStatus]int64{platform.OperationPending: 1})
 	}},
-	{"due bulk operations of all tenants", func(f *fixture) {
+	{"open bulk operations of all tenants", func(f *fixture) {
 		f.tenants()
 		var ids []platform.ID
 		for n, status := range []platform.BulkStatus{platform.BulkScheduled, platform.BulkExecuting, platform.BulkCompleted, platform.BulkCanceled, platform.BulkScheduled} {
@@ -63,14 +63,15 @@ var bulkChecks = []check{
 			f.must(f.CreateBulkOperation(f.Context(), acme, b))
 			ids = append(ids, b.ID)
 		}
-		theirs := f.bulk(0)
+		theirs := f.bulk(2)
 		f.must(f.CreateBulkOperation(f.Context(), other, theirs))
-		due := func(n, limit int) map[platform.TenantID][]platform.ID {
+		open := func(limit int) []platform.OpenBulkOperation {
 			f.Helper()
-			return got[map[platform.TenantID][]platform.ID](f)(f.DueBulkOperations(f.Context(), at(n), limit))
+			return got[[]platform.OpenBulkOperation](f)(f.OpenBulkOperations(f.Context(), limit))
 		}
-		equal(f, "before", due(-1, 10), map[platform.TenantID][]platform.ID{})
-		equal(f, "due", due(3, 10), map[platform.TenantID][]platform.ID{acme: ids[:2], other: {theirs.ID}})
-		equal(f, "later", due(4, 10)[acme], []platform.ID{ids[0], ids[1], ids[4]})
+		want := []platform.OpenBulkOperation{{Tenant: acme, ID: ids[0], Next: at(0)}, {Tenant: acme, ID: ids[1], Next: at(1)},
+			{Tenant: other, ID: theirs.ID, Next: at(2)}, {Tenant: acme, ID: ids[4], Next: at(4)}}
+		equal(f, "all", open(10), want)
+		equal(f, "some", open(2), want[:2])
 	}},
 }
