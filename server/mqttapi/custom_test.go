@@ -158,6 +158,25 @@ func TestDefaultCollection(t *testing.T) {
 	}
 }
 
+// TestManyAnswers: one publish may ask for more than waits at once.
+func TestManyAnswers(t *testing.T) {
+	w := withTemplates(t)
+	c := w.connect(t, dev("dev1"))
+	c.publish("s/ut/coll", collection)
+	c.publish("s/us", "100,"+strings.Repeat("n", 1000)+",T")
+	c.subscribe("s/dc/coll", "s/ds")
+	c.send(publish(7, 1, "s/uc/coll", strings.Repeat("GETX,dev1\n", 500)), publish(8, 1, "s/us", strings.Repeat("123\n", 500)))
+	answers, acknowledged := 0, 0
+	for answers < 1000 || acknowledged < 2 {
+		switch c.read().(type) {
+		case *mqtt.PublishPacket:
+			answers++
+		case *mqtt.PubackPacket:
+			acknowledged++
+		}
+	}
+}
+
 // TestOverlappingFilters: one message comes once, with the higher QoS.
 func TestOverlappingFilters(t *testing.T) {
 	w := withTemplates(t)

@@ -103,9 +103,10 @@ func (o *outbox) granted(topic string) (qos byte, ok bool) {
 	return qos, ok
 }
 
-// deliver queues a message for the topic, if the client has subscribed it. Beyond
-// the limits the connection is closed: what matters is kept elsewhere and sent
-// again on request.
+// deliver queues a message for the topic, if the client has subscribed it. Where
+// one publish asks for more than there is room for, what waits is written first.
+// If that makes no room the connection is closed: what matters is kept elsewhere
+// and sent again on request. Only the pump calls it, and who carries out a will.
 func (s *session) deliver(topic string, payload []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,13 +115,37 @@ func (s *session) deliver(topic string, payload []byte) {
 		return
 	}
 	m := message{topic: topic, payload: payload, qos: qos}
-	if !s.out.room(m.size(), s.server.limits.OutboundMessages, s.server.limits.OutboundBytes) {
+	room := func() bool {
+		return s.out.room(m.size(), s.server.limits.OutboundMessages, s.server.limits.OutboundBytes)
+	}
+	if !room() {
+		s.writeOut()
+	}
+	if !room() {
 		s.server.stats.overflows.Add(1)
 		s.server.log.Warn("connection closed because it does not read", "tenant", s.place.tenant, "external_id", s.place.device)
 		go s.close()
 		return
 	}
 	s.push(m)
+}
+
+// writeOut writes what waits. mu is held, and given up meanwhile.
+func (s *session) writeOut() {
+	for {
+		select {
+		case <-s.closing:
+			return // there is no pump any more, or it will see
+		default:
+		}
+		buf := s.collect(nil)
+		if len(buf) == 0 {
+			return
+		}
+		s.mu.Unlock()
+		s.write(buf)
+		s.mu.Lock()
+	}
 }
 
 // push queues a message. mu is held.
