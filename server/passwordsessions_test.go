@@ -139,3 +139,48 @@ func TestSessionsOfPeople(t *testing.T) {
 		})
 	}
 }
+
+// TestSessionsOfDeviceUsers: disabling the user of a device, on either of its
+// two addresses, or deleting it, closes the connection at once (rest.md §6.10).
+func TestSessionsOfDeviceUsers(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{Easy: true})
+	object := func(id string) string {
+		var found struct{ ManagedObject struct{ ID string } }
+		s.Call(http.MethodGet, "/identity/externalIds/c8y_Serial/"+id, nil, &found)
+		return "/inventory/managedObjects/" + found.ManagedObject.ID + "/user"
+	}
+	const users = "/user/" + servertest.Tenant + "/users/device_"
+	off := map[string]any{"enabled": false}
+	tests := []struct {
+		name   string
+		keeps  bool
+		change func(id string)
+	}{
+		{name: "user disabled", change: func(id string) { s.Call(http.MethodPut, users+id, off, nil) }},
+		{name: "disabled by its object", change: func(id string) { s.Call(http.MethodPut, object(id), off, nil) }},
+		{name: "user deleted", change: func(id string) { s.Call(http.MethodDelete, users+id, nil, nil) }},
+		{name: "another password", keeps: true, change: func(id string) { s.Call(http.MethodPut, users+id, map[string]any{"password": "new"}, nil) }},
+		{name: "request deleted", keeps: true, change: func(id string) { s.Call(http.MethodDelete, "/devicecontrol/newDeviceRequests/"+id, nil, nil) }},
+	}
+	for i, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			id := fmt.Sprintf("user%d", i)
+			bulk(t, s, "ID;CREDENTIALS\n"+id+";old\n")
+			c, code := byPassword(t, s, id, servertest.Tenant+"/device_"+id, "old")
+			if code != 0 || !alive(c) {
+				t.Fatalf("CONNACK %d", code)
+			}
+			tt.change(id)
+			if tt.keeps {
+				if !alive(c) {
+					t.Error("the connection was closed")
+				}
+				return
+			}
+			ended(t, c)
+			if _, code := byPassword(t, s, id, servertest.Tenant+"/device_"+id, "old"); code == 0 {
+				t.Error("it may connect again")
+			}
+		})
+	}
+}

@@ -1,7 +1,9 @@
 package c8yjson
 
 import (
+	"maps"
 	"net/url"
+	"slices"
 
 	"mooring/internal/secret"
 	"mooring/server/platform"
@@ -29,10 +31,19 @@ func NewDeviceRequest(w *Writer, base string, r platform.Registration) {
 	if len(r.Custom) > 0 {
 		w.Custom(r.Custom)
 	}
+	for _, name := range slices.Sorted(maps.Keys(r.Extra)) {
+		w.Key(name)
+		w.Raw(r.Extra[name])
+	}
 	w.Time("creationTime", r.Created)
 	w.Text("self", NewDeviceRequestLink(base, r.ExternalID))
 	w.Close('}')
 }
+
+// requestMembers are those of a registration that have a meaning, and the
+// server's own, which clients send back.
+var requestMembers = map[string]bool{"id": true, "type": true, "tenantId": true, "groupId": true, "status": true, "enrollmentToken": true,
+	"securityToken": true, "customProperties": true, "self": true, "owner": true, "creationTime": true}
 
 // RegistrationInput is a registration as a client sends it.
 type RegistrationInput struct {
@@ -44,6 +55,7 @@ type RegistrationInput struct {
 	Status        string        // of an update
 	SecurityToken secret.String
 	Custom        platform.Fragments // customProperties; nil: none
+	Extra         platform.Fragments // members that have no meaning here; nil: none
 }
 
 // ParseNewDeviceRequest reads the body of a registration or of its update.
@@ -61,6 +73,15 @@ func ParseNewDeviceRequest(o Object) (RegistrationInput, error) {
 	var err error
 	if in.GroupID, err = o.ID("groupId"); err != nil {
 		return in, err
+	}
+	for name, value := range o {
+		if requestMembers[name] || isNull(value) {
+			continue
+		}
+		if in.Extra == nil {
+			in.Extra = platform.Fragments{}
+		}
+		in.Extra[name] = value
 	}
 	in.Custom, err = parseCustom(o)
 	return in, err

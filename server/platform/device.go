@@ -97,7 +97,10 @@ type Registration struct {
 	OperatorToken SecretMAC
 	DeviceToken   SecretMAC
 	Tries         int       // wrong security tokens given at acceptance
-	Custom        Fragments // further properties of the request; nil: none
+	Custom        Fragments // customProperties; nil: none
+	// Extra are further members of the request as a client sent it, beside
+	// customProperties; nil: none. No name of Custom is empty.
+	Extra Fragments
 }
 
 // SpentOTP tells what the OTP bought, so that a lost answer can be given again

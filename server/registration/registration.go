@@ -93,6 +93,7 @@ type NewRequest struct {
 	Type       string
 	GroupID    platform.ID
 	Custom     platform.Fragments // further properties of the device
+	Extra      platform.Fragments // further members of the request, which are kept with it
 	// SecurityToken, if given, is what the device must send when it asks for its
 	// password.
 	SecurityToken secret.String
@@ -123,7 +124,7 @@ func (s *Service) Create(ctx context.Context, actor platform.Principal, r NewReq
 	now := platform.Millis(s.now())
 	cmd := platform.RegisterDevice{Registration: platform.Registration{
 		Tenant: tenant, ExternalID: r.ExternalID, Status: platform.StatusWaiting, Owner: actor.User,
-		Type: r.Type, GroupID: r.GroupID, Created: now, Custom: r.Custom,
+		Type: r.Type, GroupID: r.GroupID, Created: now, Custom: r.Custom, Extra: r.Extra,
 	}}
 	if err := s.addSecrets(ctx, &cmd.Registration, r); err != nil {
 		return platform.Registration{}, err
@@ -180,12 +181,18 @@ func (r NewRequest) checkCustom() error {
 	size := 0
 	for name, value := range r.Custom {
 		size += len(name) + len(value)
+		if name == "" {
+			return problem.WithCode(problem.Unprocessable, validationCode, "A property has no name.", nil)
+		}
 		if slices.Contains(reserved, name) {
 			return problem.WithCode(problem.Unprocessable, validationCode, "The property '"+name+"' is reserved.", nil)
 		}
 	}
+	for name, value := range r.Extra {
+		size += len(name) + len(value)
+	}
 	if size > maxCustomBytes || len(r.SecurityToken.Reveal()) > maxTokenBytes {
-		return problem.WithCode(problem.Unprocessable, validationCode, "customProperties have at most 16384 bytes, a securityToken 256.", nil)
+		return problem.WithCode(problem.Unprocessable, validationCode, "customProperties and further members have at most 16384 bytes, a securityToken 256.", nil)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package restapi_test
 
 import (
 	"encoding/base64"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -186,4 +187,22 @@ func TestUsersByOwner(t *testing.T) {
 			t.Errorf("%q: %d users, want %d", query, len(got), want)
 		}
 	}
+}
+
+// TestFurtherMembers of a new device request are kept, and none of them is
+// taken for one of the server's (rest.md §5.1).
+func TestFurtherMembers(t *testing.T) {
+	r := newRig(t)
+	const path = "/devicecontrol/newDeviceRequests"
+	made := r.do(request{method: "POST", path: path, body: `{"id":"d1","room":"5","x":{"y":[1]},"none":null,"owner":"somebody","creationTime":"1970-01-01T00:00:00Z","self":"x","customProperties":{"a":1}}`}).want(t, 201)
+	read := r.do(request{method: "GET", path: path + "/d1"}).want(t, 200)
+	if string(made.body) != string(read.body) || read.text(t, "room") != "5" || read.text(t, "owner") != "admin" || !strings.Contains(string(read.body), `"x":{"y":[1]}`) ||
+		!strings.Contains(string(read.body), `"customProperties":{"a":1}`) || strings.Contains(string(read.body), "none") {
+		t.Errorf("made %s, read %s", made.body, read.body)
+	}
+	for size, want := range map[int]int{16<<10 - len(`room""`): 201, 16<<10 - len(`room""`) + 1: 422} {
+		r.do(request{method: "POST", path: path, body: `{"id":"d` + strconv.Itoa(size) + `","room":"` + strings.Repeat("x", size) + `"}`}).want(t, want)
+	}
+	r.do(request{method: "POST", path: path, body: `{"id":"d3","customProperties":{"":1}}`}).want(t, 422)
+	r.do(request{method: "POST", path: path, body: `{"id":"d4","":1}`}).want(t, 201)
 }

@@ -64,7 +64,7 @@ func createRegistration(c *call) error {
 		return err
 	}
 	r, err := c.api.Registrations.Create(c.ctx(), c.actor(), registration.NewRequest{ExternalID: in.ID, OTP: in.EnrolmentOTP,
-		Type: in.Type, GroupID: in.GroupID, Tenant: platform.TenantID(in.TenantID), Custom: in.Custom, SecurityToken: in.SecurityToken})
+		Type: in.Type, GroupID: in.GroupID, Tenant: platform.TenantID(in.TenantID), Custom: in.Custom, Extra: in.Extra, SecurityToken: in.SecurityToken})
 	if err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ var certificateShapes = openapi.Shapes{
 
 var registrationShapes = openapi.Shapes{
 	"newDeviceRequest": vendor(c8yjson.MediaNewDeviceRequest, "id: string, status: WAITING_FOR_CONNECTION|PENDING_ACCEPTANCE|ACCEPTED|BLOCKED, owner?: string, "+
-		"tenantId: string, type?: string, groupId?: id, customProperties?: object, creationTime: date, self: uri"),
+		"tenantId: string, type?: string, groupId?: id, customProperties?: object, creationTime: date, self: uri, *"),
 	"newDeviceRequestCollection": vendor(c8yjson.MediaNewDeviceRequests, list("newDeviceRequests", "newDeviceRequest")),
 	"newNewDeviceRequest": openapi.JSON("id: string, groupId?: any, type?: string, enrollmentToken?: string, tenantId?: string, " +
 		"customProperties?: object, securityToken?: string, *"),

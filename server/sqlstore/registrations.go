@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"encoding/json"
 
 	"mooring/server/platform"
 )
@@ -14,13 +15,14 @@ const (
 )
 
 func scanRegistration(tenant platform.TenantID) func(*row) platform.Registration {
-	return func(r *row) platform.Registration {
-		reg := platform.Registration{
+	return func(r *row) (reg platform.Registration) {
+		reg = platform.Registration{
 			Tenant: tenant, ExternalID: r.text(), Status: platform.RegistrationStatus(r.text()), Owner: r.text(),
 			OTP: platform.SecretMAC{KeyID: r.text(), MAC: r.bytes()}, Type: r.text(), GroupID: r.id(), Created: r.time(), Epoch: r.int(),
 			AskedKey: r.hash(), HandsOut: r.bool(), OperatorToken: platform.SecretMAC{KeyID: r.text(), MAC: r.bytes()},
 			DeviceToken: platform.SecretMAC{KeyID: r.text(), MAC: r.bytes()}, Tries: int(r.int()), Custom: r.fragments(),
 		}
+		reg.Custom, reg.Extra, r.err = splitExtra(reg.Custom, r.err)
 		spent := platform.SpentOTP{Serial: r.text(), KeyHash: r.hash(), Certificate: r.bytes(), At: r.time()}
 		if spent.Serial != "" {
 			reg.OTPSpent = &spent
@@ -69,7 +71,11 @@ func (s *session) putRegistration(t tenantKey, r platform.Registration) (created
 	if err != nil {
 		return false, err
 	}
-	custom, err := encodeFragments(r.Custom)
+	all, err := joinExtra(r.Custom, r.Extra)
+	if err != nil {
+		return false, err
+	}
+	custom, err := encodeFragments(all)
 	if err != nil {
 		return false, err
 	}
@@ -78,6 +84,39 @@ func (s *session) putRegistration(t tenantKey, r platform.Registration) (created
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
 		t, r.ExternalID, string(r.Status), r.Owner, r.OTP.KeyID, r.OTP.MAC, r.Type, r.GroupID, r.Created, epoch, r.AskedKey[:],
 		r.HandsOut, r.OperatorToken.KeyID, r.OperatorToken.MAC, r.DeviceToken.KeyID, r.DeviceToken.MAC, r.Tries, custom)
+}
+
+// extraMember is where the column "custom" keeps a registration's Extra: a name
+// that no custom property has.
+const extraMember = ""
+
+func joinExtra(custom, extra platform.Fragments) (platform.Fragments, error) {
+	if len(extra) == 0 {
+		return custom, nil
+	}
+	text, err := json.Marshal(extra)
+	if err != nil {
+		return nil, invalid("a property is no JSON")
+	}
+	all := platform.Fragments{extraMember: text}
+	for name, value := range custom {
+		if name != extraMember {
+			all[name] = value
+		}
+	}
+	return all, nil
+}
+
+func splitExtra(all platform.Fragments, before error) (custom, extra platform.Fragments, err error) {
+	text, found := all[extraMember]
+	if !found || before != nil {
+		return all, nil, before
+	}
+	delete(all, extraMember)
+	if len(all) == 0 {
+		all = nil
+	}
+	return all, extra, json.Unmarshal(text, &extra)
 }
 
 // spendOTP is the compare-and-set of design decision 10.

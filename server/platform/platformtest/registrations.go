@@ -74,6 +74,7 @@ var registrationChecks = []check{
 		r := registration()
 		r.OTP, r.Status, r.HandsOut, r.OperatorToken = platform.SecretMAC{}, platform.StatusWaiting, true, otp(4)
 		r.Custom = platform.Fragments{"x": json.RawMessage("1")}
+		r.Extra = platform.Fragments{"y": json.RawMessage(`{"z":[2]}`)}
 		got[platform.Registered](f)(f.Register(f.Context(), platform.RegisterDevice{Registration: r}))
 		have := got[platform.Registration](f)(f.Registration(f.Context(), acme, "dev1"))
 		r.Epoch = 1
