@@ -140,6 +140,9 @@ func deleteEvent(c *call) error {
 	if err := c.api.Telemetry.DeleteEvent(c.ctx(), c.tenant(), e.ID); err != nil {
 		return err
 	}
+	if attached(e) {
+		c.forgetFile(e.ID)
+	}
 	c.empty(http.StatusNoContent)
 	return nil
 }

@@ -59,7 +59,7 @@ func New(c Config) *API {
 func (a *API) routes() []route {
 	return slices.Concat(
 		a.inventoryRoutes(), a.managedObjectRoutes(), a.binaryRoutes(), a.childRoutes(), a.identityRoutes(),
-		a.measurementRoutes(), a.eventRoutes(), a.alarmRoutes(), a.operationRoutes(), a.bulkOperationRoutes(), a.retentionRoutes(),
+		a.measurementRoutes(), a.eventRoutes(), a.eventBinaryRoutes(), a.alarmRoutes(), a.operationRoutes(), a.bulkOperationRoutes(), a.retentionRoutes(),
 		a.tenantRoutes(), a.tenantsRoutes(), a.loginRoutes(), a.groupRoutes(), a.optionRoutes(), a.systemOptionRoutes(), a.featureRoutes(),
 		a.userRoutes(), a.auditRoutes(),
 		a.trustedCertificateRoutes(), a.possessionRoutes(), a.chainRoutes(), a.revocationRoutes(), a.authorityRoutes(),

@@ -83,6 +83,7 @@ var telemetryShapes = openapi.Shapes{
 	"retentionRuleCollection": vendor(c8yjson.MediaRetentionRules, list("retentionRules", "retentionRule")),
 	"newRetentionRule":        openapi.JSON("maximumAge: integer, dataType?: string, fragmentType?: string, type?: string, source?: string, editable?: boolean"),
 	"retentionRuleChange":     openapi.JSON("maximumAge?: integer, dataType?: string, fragmentType?: string, type?: string, source?: string, editable?: boolean"),
+	"eventBinary":             openapi.JSON("name: string, self: uri, source: id, type: string"),
 	"newAlarm":                openapi.JSON("source: sourceReference, type: string, text: string, severity: string, time: string, status?: string, *"),
 	"auditRecord": vendor(c8yjson.MediaAuditRecord, "id: id, self: uri, creationTime: date, time: date, type: string, activity: string, text: string, "+
 		"severity: string, user?: string, application?: string, source?: auditSource, changes?: [object]"),

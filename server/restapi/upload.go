@@ -20,6 +20,9 @@ const octets = "application/octet-stream"
 // formOverhead is what a form may have besides the file.
 const formOverhead = 2 << 20
 
+// maxTypeBytes bounds the part "type" of a form.
+const maxTypeBytes = 1024
+
 // maxUpload bounds the body of an upload.
 func (a *API) maxUpload() int64 {
 	if a.Files == nil {
@@ -35,6 +38,7 @@ type upload struct {
 	size   int64
 	name   string         // of the file, without folders
 	media  string         // of the bytes; empty: not said
+	named  string         // what the part "type" of a form says; empty: there is none
 	object c8yjson.Object // what the client says of the file
 }
 
@@ -83,6 +87,13 @@ func (up *upload) part(c *call, id platform.ID, part *multipart.Part) (err error
 		}
 		up.object, err = c8yjson.ParseObject(text)
 		return err
+	}
+	if part.FormName() == "type" { // as tedge names the type of an attachment (rest.md §6.5)
+		text, err := io.ReadAll(io.LimitReader(part, maxTypeBytes+1))
+		if err != nil || len(text) > maxTypeBytes {
+			return problem.New(problem.Invalid, "The part 'type' cannot be read or is too long.", err)
+		}
+		up.named = string(text)
 	}
 	return nil // "filesize" and others tell nothing that the bytes do not
 }
