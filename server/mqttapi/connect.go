@@ -57,6 +57,10 @@ func (d decision) admitted(p platform.Principal, reason platform.Reason, err err
 func (s *Server) connect(c *conn, pk *packets.Packet) bool {
 	ctx, cancel := context.WithDeadline(s.base, c.handshakeEnd)
 	defer cancel()
+	if knownProtocol(pk) && !wellFormed(pk) {
+		s.log.Debug("malformed CONNECT", "door", c.door, "address", c.address)
+		return false
+	}
 	judgements := s.judgements.Load()
 	d := s.decide(ctx, c, pk)
 	if d.reason != platform.Accepted {
@@ -154,6 +158,19 @@ func knownProtocol(pk *packets.Packet) bool {
 		return pk.ProtocolVersion == 3
 	}
 	return false
+}
+
+// wellFormed reports whether the flags of a CONNECT agree with each other. One that
+// is malformed gets no CONNACK (MQTT-3.1.2-3, -11 to -15, -22).
+func wellFormed(pk *packets.Packet) bool {
+	c := &pk.Connect
+	switch {
+	case pk.ReservedBit != 0 || c.WillQos > 2:
+		return false
+	case !c.WillFlag && (c.WillQos != 0 || c.WillRetain):
+		return false
+	}
+	return c.UsernameFlag || !c.PasswordFlag
 }
 
 // oldProtocol refuses long client IDs on MQTT 3.1.

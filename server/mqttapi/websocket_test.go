@@ -36,8 +36,8 @@ func dialWS(t *testing.T, url string, d websocket.Dialer) *websocket.Conn {
 
 var mqttDialer = websocket.Dialer{Subprotocols: []string{"mqtt"}}
 
-// encode writes packets one after the other.
-func encode(t *testing.T, list ...mqtt.ControlPacket) []byte {
+// encodeFor writes packets one after the other.
+func encodeFor(t testing.TB, list ...mqtt.ControlPacket) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	for _, p := range list {
@@ -87,7 +87,7 @@ func wantPackets(t *testing.T, from io.Reader, kinds ...byte) {
 // (MQTT-6.0.0-2).
 func TestWebSocketFrames(t *testing.T) {
 	r, url := wsRig(t, mqttapi.Limits{})
-	all := encode(t, dev("dev1").packet(), subscribe(1, 1, "s/ds"), publish(2, 1, "s/us", "100"), subscribe(3, 1, "s/ds"), publish(4, 1, "s/us", "123"))
+	all := encodeFor(t, dev("dev1").packet(), subscribe(1, 1, "s/ds"), publish(2, 1, "s/us", "100"), subscribe(3, 1, "s/ds"), publish(4, 1, "s/us", "123"))
 	want := []byte{mqtt.Connack, mqtt.Suback, mqtt.Puback, mqtt.Suback}
 	tests := []struct {
 		name   string
@@ -180,7 +180,7 @@ func TestWebSocketRefusals(t *testing.T) {
 	wrong := dev("dev1")
 	wrong.password = "wrong"
 	ws := dialWS(t, url, mqttDialer)
-	if err := ws.WriteMessage(websocket.BinaryMessage, encode(t, wrong.packet())); err != nil {
+	if err := ws.WriteMessage(websocket.BinaryMessage, encodeFor(t, wrong.packet())); err != nil {
 		t.Fatal(err)
 	}
 	_, got, err := ws.ReadMessage()
@@ -192,7 +192,7 @@ func TestWebSocketRefusals(t *testing.T) {
 	}
 
 	ws = dialWS(t, url, mqttDialer)
-	if err := ws.WriteMessage(websocket.TextMessage, encode(t, dev("dev1").packet())); err != nil {
+	if err := ws.WriteMessage(websocket.TextMessage, encodeFor(t, dev("dev1").packet())); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := ws.ReadMessage(); !websocket.IsCloseError(err, websocket.CloseUnsupportedData) {
@@ -215,12 +215,12 @@ func TestWebSocketGate(t *testing.T) {
 	if err == nil || answer == nil || answer.StatusCode != http.StatusServiceUnavailable {
 		t.Fatalf("second handshake: %+v, %v, want 503", answer, err)
 	}
-	if err := first.WriteMessage(websocket.BinaryMessage, encode(t, dev("dev1").packet())); err != nil {
+	if err := first.WriteMessage(websocket.BinaryMessage, encodeFor(t, dev("dev1").packet())); err != nil {
 		t.Fatal(err)
 	}
 	wantPackets(t, &wsStream{Conn: first}, mqtt.Connack)
 	second := dialWS(t, url, mqttDialer)
-	if err := second.WriteMessage(websocket.BinaryMessage, encode(t, dev("dev1").packet())); err != nil {
+	if err := second.WriteMessage(websocket.BinaryMessage, encodeFor(t, dev("dev1").packet())); err != nil {
 		t.Fatal(err)
 	}
 	wantPackets(t, &wsStream{Conn: second}, mqtt.Connack)
