@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"mooring/internal/problem"
 	"mooring/server/account"
 	"mooring/server/c8yjson"
 	"mooring/server/config"
@@ -26,5 +27,24 @@ func noticeEncoder(accounts *account.Service, cfg config.Config) func(context.Co
 		var w c8yjson.Writer
 		c8yjson.Notice(&w, "https://"+host, n)
 		return w.Bytes()
+	}
+}
+
+// fetchNotice reads the object that another node tells of, as it is now.
+func fetchNotice(store platform.Store) func(context.Context, platform.Notice) (any, error) {
+	return func(ctx context.Context, n platform.Notice) (any, error) {
+		switch n.API {
+		case platform.NoticeManagedObjects:
+			return store.Object(ctx, n.Tenant, n.ID)
+		case platform.NoticeMeasurements:
+			return store.Measurement(ctx, n.Tenant, n.ID)
+		case platform.NoticeEvents:
+			return store.Event(ctx, n.Tenant, n.ID)
+		case platform.NoticeAlarms:
+			return store.Alarm(ctx, n.Tenant, n.ID)
+		case platform.NoticeOperations:
+			return store.Operation(ctx, n.Tenant, n.ID)
+		}
+		return nil, problem.NotFound
 	}
 }

@@ -89,8 +89,8 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 	s.refusals = refusal.New(refusal.Config{Store: store, Log: log})
 	tokens := devicetoken.New(devicetoken.Config{Keys: store, Vault: s.vault, Options: s.accounts, Turns: store, Log: log})
 	s.notices = notify.New(notify.Config{Store: store, IDs: store, Encode: noticeEncoder(s.accounts, cfg), Log: log})
-	if s.tailing {
-		s.notices.Poll = noticePoll
+	if broadcasts, able := store.(platform.Broadcasts); able && s.tailing {
+		s.notices.Poll, s.notices.Relay, s.notices.Fetch = noticePoll, broadcasts, fetchNotice(store)
 	}
 	needs := &presenceNeeds{}
 	s.presence = presence.New(presence.Config{Store: store, Names: needs, Alarms: needs, Alone: !s.tailing, Log: log})
@@ -168,6 +168,7 @@ func (s *services) run(ctx context.Context) {
 		running.Go(func() { s.feed.tail(ctx, s.store) })
 	}
 	running.Go(func() { s.lists.Run(ctx) })
+	running.Go(func() { s.notices.Run(ctx) })
 	running.Go(func() { s.retention.Run(ctx) })
 	running.Go(func() { s.operations.Run(ctx) })
 	running.Go(func() { s.operations.Keep(ctx) })

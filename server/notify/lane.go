@@ -20,6 +20,7 @@ const (
 type post struct {
 	notices []platform.Notice
 	done    func(error)
+	remote  bool // another node has stored what it had to
 }
 
 type lane struct {
@@ -35,14 +36,17 @@ func (s *Service) Post(notices []platform.Notice, done func(error)) {
 		done(nil)
 		return
 	}
-	l := &s.lanes[laneOf(notices[0].Tenant)]
+	s.lanes[laneOf(notices[0].Tenant)].add(post{notices: notices, done: done})
+}
+
+func (l *lane) add(p post) {
 	l.mu.Lock()
 	if len(l.waiting) >= maxWaiting {
 		l.mu.Unlock()
-		done(problem.New(problem.Unavailable, "Too much waits for those who listen.", nil))
+		p.done(problem.New(problem.Unavailable, "Too much waits for those who listen.", nil))
 		return
 	}
-	l.waiting = append(l.waiting, post{notices, done})
+	l.waiting = append(l.waiting, p)
 	start := !l.running
 	l.running = true
 	l.mu.Unlock()
@@ -79,7 +83,7 @@ func (l *lane) carryOut(batch []post) {
 	queues := map[platform.TenantID]*platform.AppendNotifications{}
 	for _, p := range batch {
 		for i := range p.notices {
-			l.s.pass(&p.notices[i], queues)
+			l.s.pass(&p.notices[i], p.remote, queues)
 		}
 	}
 	failed := map[platform.TenantID]error{}
@@ -94,6 +98,7 @@ func (l *lane) carryOut(batch []post) {
 	for _, p := range batch {
 		p.done(failed[p.notices[0].Tenant])
 	}
+	l.s.passOn(batch)
 }
 
 // wake tells the connected readers that something was stored.

@@ -52,6 +52,10 @@ type Config struct {
 	// {"id":"12"}.
 	Encode func(ctx context.Context, n platform.Notice) []byte
 	Limits Limits
+	// Relay tells other nodes; nil: there are none. With it Fetch reads the object of
+	// a notice that came from another node, as it is now.
+	Relay platform.Broadcasts
+	Fetch func(ctx context.Context, n platform.Notice) (any, error)
 	// Poll is how often a connected consumer looks for messages that other nodes
 	// have stored; zero: there are no other nodes.
 	Poll time.Duration
@@ -63,6 +67,7 @@ type Config struct {
 type Service struct {
 	Config
 	lanes [lanes]lane
+	relay relay
 	// active are the tenants somebody of whom listens; Wanted is asked for every
 	// message that comes in.
 	active atomic.Pointer[map[platform.TenantID]bool]
@@ -87,7 +92,7 @@ func New(c Config) *Service {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Service{Config: c, tenants: map[platform.TenantID]*tenant{}}
+	s := &Service{Config: c, tenants: map[platform.TenantID]*tenant{}, relay: newRelay()}
 	for i := range s.lanes {
 		s.lanes[i].s = s
 	}

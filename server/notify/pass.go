@@ -18,8 +18,9 @@ type target struct {
 }
 
 // pass hands a notice to those who listen; what has to be stored for a topic is
-// added to queues.
-func (s *Service) pass(n *platform.Notice, queues map[platform.TenantID]*platform.AppendNotifications) {
+// added to queues. What a remote node tells is for those only who are connected to
+// this one.
+func (s *Service) pass(n *platform.Notice, remote bool, queues map[platform.TenantID]*platform.AppendNotifications) {
 	ways := s.ways(n)
 	s.mu.RLock()
 	listeners, targets := s.match(n, ways)
@@ -27,7 +28,7 @@ func (s *Service) pass(n *platform.Notice, queues map[platform.TenantID]*platfor
 	if len(listeners)+len(targets) == 0 {
 		return
 	}
-	data := s.Encode(context.Background(), *n)
+	data := s.encode(*n)
 	for _, l := range listeners {
 		l.listener.Hear(l.channel, *n, data)
 	}
@@ -41,6 +42,9 @@ func (s *Service) pass(n *platform.Notice, queues map[platform.TenantID]*platfor
 			s.offer(n.Tenant, t.sub.Topic, m)
 			continue
 		}
+		if remote {
+			continue
+		}
 		q := queues[n.Tenant]
 		if q == nil {
 			q = &platform.AppendNotifications{Tenant: n.Tenant, MaxBytes: s.Limits.TopicBytes}
@@ -48,7 +52,7 @@ func (s *Service) pass(n *platform.Notice, queues map[platform.TenantID]*platfor
 		}
 		q.Messages = append(q.Messages, platform.TopicNotification{Topic: t.sub.Topic.Name, QueuedNotification: m})
 	}
-	if n.API == platform.NoticeManagedObjects && n.Action == platform.NoticeDelete {
+	if n.API == platform.NoticeManagedObjects && n.Action == platform.NoticeDelete && !remote {
 		s.forget(n)
 	}
 }

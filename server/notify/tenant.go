@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"mooring/internal/problem"
 	"mooring/server/platform"
@@ -36,6 +37,8 @@ type tenant struct {
 	tenantWide []*subscription
 	topics     map[platform.NotificationTopic]*topic
 	family     int // listeners and subscriptions that hear of descendants
+	// elsewhere is until when another node is taken to listen.
+	elsewhere time.Time
 }
 
 // topic is where the messages of subscriptions go.
@@ -72,12 +75,24 @@ func (t *tenant) idle() bool {
 			return false
 		}
 	}
-	return len(t.listeners) == 0
+	return len(t.listeners) == 0 && t.elsewhere.IsZero()
+}
+
+// live reports whether somebody connected to this node hears what is not stored
+// for them.
+func (t *tenant) live() bool {
+	for name, topic := range t.topics {
+		if name.NonPersistent && len(topic.readers) > 0 {
+			return true
+		}
+	}
+	return len(t.listeners) > 0
 }
 
 // mark notes whether somebody of a tenant listens; mu is held.
 func (s *Service) mark(id platform.TenantID) {
 	t := s.tenants[id]
+	s.relay.interested(id, t != nil && t.live())
 	wanted := t != nil && !t.idle()
 	if t != nil && !wanted && len(t.subs) == 0 {
 		delete(s.tenants, id)

@@ -96,6 +96,20 @@ type ChangeNudges interface {
 	FollowChanges(ctx context.Context, nudge func()) error
 }
 
+// MaxBroadcast bounds a broadcast: below the 8,000 bytes of PostgreSQL's NOTIFY.
+const MaxBroadcast = 7900
+
+// Broadcasts is the ability of a store that several nodes share to carry short
+// texts between them. One may be lost; those of one node come in their order.
+type Broadcasts interface {
+	// Broadcast tells all nodes, this one included. problem.NotFound if there are
+	// no others.
+	Broadcast(ctx context.Context, text string) error
+	// FollowBroadcasts calls ready when it begins to hear and hear for each text. It
+	// returns with an error when it no longer can, or ctx ends.
+	FollowBroadcasts(ctx context.Context, ready func(), hear func(text string)) error
+}
+
 // Store is everything a store plays, for those who open, wire or test one.
 // Services ask for the roles they need.
 type Store interface {

@@ -1,0 +1,58 @@
+package sqlstore_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"mooring/internal/problem"
+	"mooring/server/platform"
+	"mooring/server/sqlstore"
+)
+
+// Each node hears what any of them broadcasts, in the order of each.
+func TestBroadcast(t *testing.T) {
+	nodes := twoNodes(t, sqlstore.Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	texts := make(chan string, 10)
+	ready, done := make(chan struct{}), make(chan error, 1)
+	go func() {
+		done <- nodes[1].FollowBroadcasts(ctx, func() { close(ready) }, func(text string) { texts <- text })
+	}()
+	<-ready
+	longest := strings.Repeat("é", platform.MaxBroadcast/2)
+	want := []string{"one", longest, "three"}
+	for i, text := range want {
+		if err := nodes[i%2].Broadcast(t.Context(), text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := []string{<-texts, <-texts, <-texts}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %.40q", got)
+	}
+	if err := nodes[0].Broadcast(t.Context(), longest+"xx"); !errors.Is(err, problem.Invalid) {
+		t.Errorf("too long: %v", err)
+	}
+	cancel()
+	if err := <-done; err == nil {
+		t.Error("the end is no error")
+	}
+}
+
+// A store of one node alone says so.
+func TestBroadcastAlone(t *testing.T) {
+	s, err := sqlstore.OpenSQLite(t.Context(), t.TempDir(), sqlstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeStore(t, s)
+	if err := s.Broadcast(t.Context(), "x"); !errors.Is(err, problem.NotFound) {
+		t.Errorf("got %v", err)
+	}
+	if err := s.FollowBroadcasts(t.Context(), func() {}, func(string) {}); !errors.Is(err, problem.NotFound) {
+		t.Errorf("got %v", err)
+	}
+}
