@@ -65,7 +65,9 @@ func TestSeriesAndExport(t *testing.T) {
 
 // sameRows tells whether two answers differ only in the order of their series:
 // members are in the order of names.
-func sameRows(a, b string) bool { return len(a) == len(b) && strings.Count(a, "null") == strings.Count(b, "null") }
+func sameRows(a, b string) bool {
+	return len(a) == len(b) && strings.Count(a, "null") == strings.Count(b, "null")
+}
 
 func TestSeriesOfAMillisecond(t *testing.T) {
 	r := newRig(t)
