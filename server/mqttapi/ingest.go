@@ -72,6 +72,8 @@ func (s *session) reject(t deviceid.Topic, in inbound) {
 	switch {
 	case t.Class == deviceid.SmartREST && t.Type == deviceid.TypeCredentials && t.Direction == deviceid.Upstream:
 		// A device that has credentials asks for some: silence (mqtt.md §7.1).
+	case t.Class == deviceid.SmartREST && t.Type == deviceid.TypeLegacy && s.principal.Method == platform.ByCertificate:
+		s.deliver(topicLegacy+t.XID, []byte("50,1,401,Unauthorized")) // mqtt.md §3.2
 	case t.Class == deviceid.SmartREST && t.XID != "":
 		s.report(smartrest.NewError(smartrest.CodeNoTemplate, "", "No template collection "+t.XID))
 	case meantAsJSON(in.topic):

@@ -3,6 +3,7 @@ package mqttapi
 import (
 	"mooring/internal/deviceid"
 	"mooring/server/c8yjson"
+	"mooring/server/inventory"
 	"mooring/server/platform"
 	"mooring/server/telemetry"
 )
@@ -33,6 +34,11 @@ func (j jsonPublish) addEvent(source platform.ID, item c8yjson.Object) error {
 	}
 	if err := telemetry.Check(e.Type, e.Text, e.Body); err != nil || j.forEngine() {
 		return err
+	}
+	if e.Type == inventory.TypeParameterUpdate && j.mode != deviceid.Transient {
+		if err := j.server.cfg.Objects.MirrorParameters(j.call(), j.place.tenant, source, e.Body); err != nil {
+			return err
+		}
 	}
 	if e.ID, err = j.server.cfg.Telemetry.NewID(j.quick()); err != nil {
 		return err

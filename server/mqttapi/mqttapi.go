@@ -23,6 +23,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"encoding/json"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -73,6 +74,8 @@ type Objects interface {
 	Object(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.ManagedObject, error)
 	Create(ctx context.Context, tenant platform.TenantID, cmd platform.CreateObject) (platform.ManagedObject, error)
 	AddChild(ctx context.Context, tenant platform.TenantID, links ...platform.ChildLink) error
+	// MirrorParameters takes over what a device reports as its parameters.
+	MirrorParameters(ctx context.Context, tenant platform.TenantID, device platform.ID, parameters json.RawMessage) error
 	// ChangeSoftware changes the advanced software list of a device.
 	ChangeSoftware(ctx context.Context, tenant platform.TenantID, device platform.ID, owner string, change func([]inventory.Software) []inventory.Software) error
 	// Resolve finds the object that has a name of any type.

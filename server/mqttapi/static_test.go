@@ -126,6 +126,11 @@ func TestParameters(t *testing.T) {
 	if es := events(); len(es) != 3 || w.fragment("dev1", "c8y_N") != "" {
 		t.Errorf("%d events, c8y_N is %s", len(es), w.fragment("dev1", "c8y_N"))
 	}
+	c.publish("event/events/create", `{"type":"c8y_ParameterUpdate","text":"x",`+at+`,"c8y_RelayStatus":{"right":true}}`)
+	c.publish("t/event/events/create", `{"type":"c8y_ParameterUpdate","text":"x",`+at+`,"c8y_RelayStatus":{"right":7}}`)
+	if got := w.fragment("dev1", "c8y_RelayStatus"); got != `{"left":false,"right":true}` {
+		t.Errorf("mirrored %s", got)
+	}
 	c.subscribe("s/e")
 	for line, want := range map[string]string{
 		"408,,,,id,STRING,1":          "45,408,Invalid JsonPath id",

@@ -13,6 +13,7 @@ const (
 	topicErrors        = "s/e"
 	topicToken         = "s/dat"
 	topicTemplates     = "s/dt"
+	topicLegacy        = "s/dl/" // and the X-ID
 	topicNotifications = "devicecontrol/notifications"
 	topicJSONErrors    = "error"
 )

@@ -3,6 +3,7 @@ package restapi
 import (
 	"context"
 	"crypto/x509"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"mooring/internal/secret"
 	"mooring/server/account"
 	"mooring/server/binary"
+	"mooring/server/inventory"
 	"mooring/server/openapi"
 	"mooring/server/operation"
 	"mooring/server/platform"
@@ -131,6 +133,11 @@ type Inventory interface {
 	ChildrenOf(ctx context.Context, tenant platform.TenantID, parents []platform.ID) ([]platform.Relative, error)
 	CountChildrenOf(ctx context.Context, tenant platform.TenantID, parents []platform.ID) (map[platform.ID]map[platform.ChildKind]int64, error)
 	ParentsOf(ctx context.Context, tenant platform.TenantID, children []platform.ID, ancestors bool) ([]platform.Relative, error)
+
+	// Software is the advanced software list of a device.
+	Software(ctx context.Context, tenant platform.TenantID, device platform.ID) ([]inventory.Software, error)
+	// MirrorParameters takes over what a device reports as its parameters.
+	MirrorParameters(ctx context.Context, tenant platform.TenantID, device platform.ID, parameters json.RawMessage) error
 }
 
 // Files is the bytes of files: server/binary.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"mooring/server/c8yjson"
+	"mooring/server/inventory"
 	"mooring/server/platform"
 )
 
@@ -70,6 +71,11 @@ func createEvent(c *call) error {
 	}
 	if e, err = c.api.Telemetry.CreateEvent(c.ctx(), c.tenant(), e); err != nil {
 		return err
+	}
+	if e.Type == inventory.TypeParameterUpdate {
+		if err := c.api.Inventory.MirrorParameters(c.ctx(), c.tenant(), e.Source, e.Body); err != nil {
+			return err
+		}
 	}
 	c.created(c.base()+c8yjson.PathEvents+e.ID.String(), c8yjson.MediaEvent, func(w *c8yjson.Writer) { c8yjson.Event(w, c.base(), e) })
 	return nil

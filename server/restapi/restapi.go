@@ -58,7 +58,7 @@ func New(c Config) *API {
 // routes lists every call.
 func (a *API) routes() []route {
 	return slices.Concat(
-		a.inventoryRoutes(), a.managedObjectRoutes(), a.binaryRoutes(), a.childRoutes(), a.identityRoutes(),
+		a.inventoryRoutes(), a.managedObjectRoutes(), a.binaryRoutes(), a.childRoutes(), a.softwareRoutes(), a.identityRoutes(),
 		a.measurementRoutes(), a.eventRoutes(), a.eventBinaryRoutes(), a.alarmRoutes(), a.operationRoutes(), a.bulkOperationRoutes(), a.retentionRoutes(),
 		a.tenantRoutes(), a.tenantsRoutes(), a.loginRoutes(), a.groupRoutes(), a.optionRoutes(), a.systemOptionRoutes(), a.featureRoutes(),
 		a.userRoutes(), a.auditRoutes(),

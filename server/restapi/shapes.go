@@ -53,6 +53,8 @@ var objectShapes = openapi.Shapes{
 	"managedObjectUser":                vendor(c8yjson.MediaManagedObjectUser, "userName: string, enabled: boolean, self: uri"),
 	"userSwitch":                       openapi.JSON("enabled?: boolean, *"),
 	"availability":                     openapi.JSON("deviceId: id, externalId?: string, lastMessage?: date, interval?: integer, dataStatus?: string, connectionStatus?: string"),
+	"softwareCollection":               openapi.JSON(list("softwareList", "software")),
+	"software":                         openapi.JSON("name: string, version: string, softwareType?: string, url?: string"),
 	"supportedMeasurements":            openapi.JSON("c8y_SupportedMeasurements: [string]"),
 	"supportedSeries":                  openapi.JSON("c8y_SupportedSeries: [string]"),
 	"inventoryApi":                     vendor(c8yjson.MediaInventoryAPI, "self: uri, managedObjects: relatives, managedObjectsForType: string, managedObjectsForFragmentType: string, managedObjectsForListOfIds: string"),
