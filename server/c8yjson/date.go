@@ -20,10 +20,14 @@ func AppendTime(b []byte, t time.Time) []byte {
 func FormatTime(t time.Time) string { return string(AppendTime(nil, t)) }
 
 // ParseTime reads an ISO 8601 instant with its zone: "Z", "+02:00", "+0200" or
-// "+02", with or without seconds and their fraction. The result is UTC, cut to
-// milliseconds. Anything else is problem.Unprocessable.
+// "+02", with or without seconds and their fraction; without a zone, which some
+// clients leave out, it is UTC. The result is UTC, cut to milliseconds. Anything
+// else is problem.Unprocessable.
 func ParseTime(s string) (time.Time, error) {
 	if t, ok := parseInstant(s); ok {
+		return t, nil
+	}
+	if t, ok := parseInstant(s + "Z"); ok {
 		return t, nil
 	}
 	return time.Time{}, badDate(s)

@@ -26,7 +26,7 @@ func TestParseTime(t *testing.T) {
 		{name: "last moment", in: "9999-12-31T23:59:59.999Z", want: "9999-12-31T23:59:59.999Z"},
 		{name: "after the last year", in: "9999-12-31T23:59:59-01:00", wantErr: problem.Unprocessable},
 		{name: "no leap day", in: "2023-02-29T00:00:00Z", wantErr: problem.Unprocessable},
-		{name: "no zone", in: "2020-02-18T13:13:00", wantErr: problem.Unprocessable},
+		{name: "no zone", in: "2020-02-18T13:13:00", want: "2020-02-18T13:13:00.000Z"},
 		{name: "bare date", in: "2020-02-18", wantErr: problem.Unprocessable},
 		{name: "40 bytes", in: "2020-02-18T13:13:00.12345678901234+02:00", want: "2020-02-18T11:13:00.123Z"},
 		{name: "41 bytes", in: "2020-02-18T13:13:00.123456789012345+02:00", wantErr: problem.Unprocessable},

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"strconv"
@@ -38,8 +39,8 @@ func (a *Aggregate) add(number []byte) {
 
 // aggregateFunctions by their names in a query.
 var aggregateFunctions = map[string]func(*Aggregate) json.RawMessage{
-	"min":        func(a *Aggregate) json.RawMessage { return a.Min },
-	"max":        func(a *Aggregate) json.RawMessage { return a.Max },
+	"min":        func(a *Aggregate) json.RawMessage { return decimal(a.Min) },
+	"max":        func(a *Aggregate) json.RawMessage { return decimal(a.Max) },
 	"avg":        func(a *Aggregate) json.RawMessage { return number(a.mean) },
 	"sum":        func(a *Aggregate) json.RawMessage { return number(a.sum) },
 	"count":      func(a *Aggregate) json.RawMessage { return strconv.AppendInt(nil, a.count, 10) },
@@ -65,10 +66,19 @@ func (a *Aggregate) deviation(n int64) json.RawMessage {
 	return number(math.Sqrt(a.m2 / float64(n)))
 }
 
+// decimal writes a number as one with a fraction, "119.0", so that clients whose
+// languages tell integers from decimals always get the same type.
+func decimal(n json.RawMessage) json.RawMessage {
+	if bytes.ContainsAny(n, ".eE") {
+		return n
+	}
+	return append(bytes.Clone(n), '.', '0')
+}
+
 func number(v float64) json.RawMessage {
 	if math.IsInf(v, 0) || math.IsNaN(v) {
 		return nil
 	}
 	b, _ := json.Marshal(v) // a finite number always marshals
-	return b
+	return decimal(b)
 }

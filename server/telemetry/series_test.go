@@ -67,17 +67,17 @@ func TestSeries(t *testing.T) {
 		apply []string
 		want  string
 	}{
-		{"all", all, []string{"min", "max"}, "a.x C\na.y \nb.x \n0 | 1.50 9 | 2 2\n1 | -3 -3\n2 | | | 7 7"},
-		{"one", with(all, "a.x"), []string{"max"}, "a.x C\n0 | 9\n1 | -3"},
-		{"two", with(all, "a.y", "b.x"), []string{"max"}, "a.y \nb.x \n0 | 2\n2 | | 7"},
+		{"all", all, []string{"min", "max"}, "a.x C\na.y \nb.x \n0 | 1.50 9.0 | 2.0 2.0\n1 | -3.0 -3.0\n2 | | | 7.0 7.0"},
+		{"one", with(all, "a.x"), []string{"max"}, "a.x C\n0 | 9.0\n1 | -3.0"},
+		{"two", with(all, "a.y", "b.x"), []string{"max"}, "a.y \nb.x \n0 | 2.0\n2 | | 7.0"},
 		{"none such", with(all, "a.z"), nil, ""},
 		{"half a name", with(all, "a"), nil, ""},
-		{"newest first", telemetry.SeriesQuery{Source: 5, From: start, To: all.To, Series: []string{"a.x"}, NewestFirst: true}, []string{"min"}, "a.x C\n1 | -3\n0 | 1.50"},
+		{"newest first", telemetry.SeriesQuery{Source: 5, From: start, To: all.To, Series: []string{"a.x"}, NewestFirst: true}, []string{"min"}, "a.x C\n1 | -3.0\n0 | 1.50"},
 		{"to is exclusive", telemetry.SeriesQuery{Source: 5, From: start, To: start.Add(time.Second), Series: []string{"a.x"}}, []string{"min"}, "a.x C\n0 | 1.50"},
 		{"aggregate", telemetry.SeriesQuery{Source: 5, From: start, To: all.To, Series: []string{"a.x"}, Interval: minute},
-			[]string{"min", "max", "avg", "sum", "count", "stdDevPop", "stdDevSamp"}, "a.x C\n0 | -3 9 2.5 7.5 3 4.949747468305833 6.06217782649107"},
+			[]string{"min", "max", "avg", "sum", "count", "stdDevPop", "stdDevSamp"}, "a.x C\n0 | -3.0 9.0 2.5 7.5 3 4.949747468305833 6.06217782649107"},
 		{"of one value", telemetry.SeriesQuery{Source: 5, From: start, To: all.To, Series: []string{"b.x"}, Interval: minute},
-			[]string{"avg", "stdDevPop", "stdDevSamp"}, "b.x \n0 | 7 0 "},
+			[]string{"avg", "stdDevPop", "stdDevSamp"}, "b.x \n0 | 7.0 0.0 "},
 	}
 	for _, tt := range tests {
 		r, err := s.Series(ctx, "t1", tt.query)
