@@ -104,7 +104,7 @@ func (p *publish) customLines(t deviceid.Topic, payload []byte) error {
 		if err != nil {
 			return err
 		}
-		result, err := p.carryOutCall(call)
+		result, err := p.carryOutCall(c, call)
 		if err == nil && call.Response && result != nil {
 			p.answerBy(c, answers, result)
 		}

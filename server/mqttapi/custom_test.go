@@ -129,6 +129,21 @@ func TestCustomRequests(t *testing.T) {
 	}
 }
 
+// TestCustomChildren: an object is read with its children where a template looks at them.
+func TestCustomChildren(t *testing.T) {
+	w := withTemplates(t)
+	c := w.connect(t, dev("dev1"))
+	c.publish("s/us", "100,N,T\n101,kid1,one\n101,kid2,two\n102,svc,systemd,three,up")
+	c.publish("s/ut/coll", "10,G,GET,INVENTORY,,false,c8y_Serial\n11,kids,childDevices,,references[*].managedObject.name\n11,adds,,childAdditions.references[0],childAdditions.references[*].managedObject.name")
+	c.subscribe("s/dc/coll")
+	if got := c.refused("s/uc/coll", "G,dev1", "s/dc/coll"); got != "kids,one,two\nadds,three" {
+		t.Errorf("answered %q", got)
+	}
+	if got := c.refused("s/uc/coll", "G,kid1", "s/dc/coll"); got != "kids," {
+		t.Errorf("answered %q", got)
+	}
+}
+
 // TestDefaultCollection is that of the client ID; it is looked for when it is used.
 func TestDefaultCollection(t *testing.T) {
 	w := withTemplates(t)

@@ -7,18 +7,19 @@ import (
 	"mooring/internal/smartrest/template"
 	"mooring/server/c8yjson"
 	"mooring/server/platform"
+	"mooring/server/templates"
 )
 
 // carryOutCall does what a request template asks for and returns the object that
 // its response templates see; nil if there is none.
-func (p *publish) carryOutCall(c template.Call) (json.RawMessage, error) {
+func (p *publish) carryOutCall(t templates.Collection, c template.Call) (json.RawMessage, error) {
 	body, err := bodyOf(c)
 	if err != nil {
 		return nil, err
 	}
 	switch c.API {
 	case template.Inventory:
-		return p.inventoryCall(c, body)
+		return p.inventoryCall(t, c, body)
 	case template.Operation:
 		return p.operationCall(c, body)
 	}
@@ -78,7 +79,7 @@ func (p *publish) newest(api template.API) json.RawMessage {
 }
 
 // inventoryCall reads, makes or changes a managed object.
-func (p *publish) inventoryCall(c template.Call, body c8yjson.Object) (json.RawMessage, error) {
+func (p *publish) inventoryCall(t templates.Collection, c template.Call, body c8yjson.Object) (json.RawMessage, error) {
 	if c.Method == template.Post {
 		return p.createByTemplate(c, body)
 	}
@@ -98,8 +99,7 @@ func (p *publish) inventoryCall(c template.Call, body c8yjson.Object) (json.RawM
 		return nil, err
 	}
 	if c.Method == template.Get {
-		o, err := p.server.cfg.Objects.Object(p.call(), p.place.tenant, id)
-		return p.objectJSON(o), err
+		return p.readByTemplate(t, id)
 	}
 	in, err := c8yjson.ParseManagedObject(body)
 	if err != nil || p.mode == 't' {
@@ -108,7 +108,7 @@ func (p *publish) inventoryCall(c template.Call, body c8yjson.Object) (json.RawM
 	o, err := p.server.cfg.Objects.Update(p.call(), p.place.tenant, platform.UpdateObject{
 		ID: id, At: platform.Millis(p.now), Name: in.Name, Type: in.Type, Set: in.Set, Remove: in.Remove,
 	})
-	return p.objectJSON(o), err
+	return p.objectJSON(o, nil), err
 }
 
 // objectOf finds the object that a call names.
@@ -140,12 +140,33 @@ func (p *publish) createByTemplate(c template.Call, body c8yjson.Object) (json.R
 		cmd.ExternalIDs = append(cmd.ExternalIDs, platform.ExternalID{Type: c.ExternalIDType, Value: c.ID})
 	}
 	o, err := p.server.cfg.Objects.Create(p.call(), p.place.tenant, cmd)
-	return p.objectJSON(o), err
+	return p.objectJSON(o, nil), err
 }
 
-func (p *publish) objectJSON(o platform.ManagedObject) json.RawMessage {
+// readByTemplate reads an object, with its children if a response template wants
+// to see them.
+func (p *publish) readByTemplate(t templates.Collection, id platform.ID) (json.RawMessage, error) {
+	objects, tenant := p.server.cfg.Objects, p.place.tenant
+	o, err := objects.Object(p.call(), tenant, id)
+	if err != nil {
+		return nil, err
+	}
+	relatives := c8yjson.Relatives{}
+	if t.Asks(string(platform.ChildDevices), string(platform.ChildAssets), string(platform.ChildAdditions)) {
+		children, err := objects.ChildrenOf(p.call(), tenant, []platform.ID{id})
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range children {
+			relatives.Add(string(r.Kind), r)
+		}
+	}
+	return p.objectJSON(o, relatives), nil
+}
+
+func (p *publish) objectJSON(o platform.ManagedObject, relatives c8yjson.Relatives) json.RawMessage {
 	var w c8yjson.Writer
-	c8yjson.ManagedObject(&w, p.base(), o, nil)
+	c8yjson.ManagedObject(&w, p.base(), o, relatives)
 	return w.Bytes()
 }
 

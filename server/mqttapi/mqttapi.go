@@ -78,6 +78,7 @@ type Objects interface {
 	MirrorParameters(ctx context.Context, tenant platform.TenantID, device platform.ID, parameters json.RawMessage) error
 	// ChangeSoftware changes the advanced software list of a device.
 	ChangeSoftware(ctx context.Context, tenant platform.TenantID, device platform.ID, owner string, change func([]inventory.Software) []inventory.Software) error
+	ChildrenOf(ctx context.Context, tenant platform.TenantID, parents []platform.ID) ([]platform.Relative, error)
 	// Resolve finds the object that has a name of any type.
 	Resolve(ctx context.Context, tenant platform.TenantID, xid platform.ExternalID) (platform.ID, error)
 	// ChildExternalIDs lists the names (SerialType) of the direct child devices.

@@ -1,6 +1,10 @@
 package template
 
-import "mooring/internal/smartrest"
+import (
+	"slices"
+
+	"mooring/internal/smartrest"
+)
 
 // Bounds of the lines made of one object; ours. They keep a collection of many
 // greedy patterns from eating the server.
@@ -24,6 +28,23 @@ func (c *Collection) Respond(object any, deviceID string) [][]byte {
 		}
 	}
 	return lines
+}
+
+// Asks reports whether a response template looks into a member of one of the names
+// at the top of its object.
+func (c *Collection) Asks(names ...string) bool {
+	for i := range c.Responses {
+		r := &c.Responses[i]
+		if r.condition != nil && slices.Contains(names, r.condition.First()) {
+			return true
+		}
+		for _, p := range r.patterns {
+			if slices.Contains(names, p.First()) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // budget is what is left of the bounds.
