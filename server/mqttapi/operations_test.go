@@ -1,10 +1,12 @@
 package mqttapi_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -311,6 +313,57 @@ func TestManyOperations(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestOperationsAndItemsTakeTurns: a device with much to do is heard meanwhile, and
+// nothing is looked up for one that has left.
+func TestOperationsAndItemsTakeTurns(t *testing.T) {
+	var counted countedOperations
+	w := newWhole(t, func(_ *whole, cfg *mqttapi.Config) {
+		counted.operations = cfg.Operations
+		cfg.Operations = &counted
+	})
+	c := w.device(t, "dev1")
+	object := w.object(tenant, "dev1").ID
+	const n = 2000
+	var ops []platform.Operation
+	for range n {
+		id, err := w.store.NewID(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ops = append(ops, platform.Operation{ID: id, Device: object, Agent: object, Status: platform.OperationPending, Fragments: platform.Fragments{"c8y_Restart": json.RawMessage("{}")}})
+	}
+	if err := w.store.CreateOperations(t.Context(), tenant, ops); err != nil {
+		t.Fatal(err)
+	}
+	c.send(subscribe(9, 0, "s/ds"), publish(0, 0, "s/us", "123"))
+	c.want(mqtt.Suback, 9)
+	before := 0
+	for c.next("s/ds") == "510,dev1" {
+		before++
+	}
+	if before > n/2 {
+		t.Errorf("the answer came after %d of %d operations", before, n)
+	}
+	c.Close()
+	w.device(t, "dev1") // has waited until the first session was done
+	if pages := counted.pages.Load(); pages > n/32/2 {
+		t.Errorf("%d pages were read for a device that has left", pages)
+	}
+}
+
+type operations = mqttapi.Operations
+
+// countedOperations counts the pages of pending operations that are read.
+type countedOperations struct {
+	operations
+	pages atomic.Int64
+}
+
+func (o *countedOperations) Pending(ctx context.Context, t platform.TenantID, agent, after platform.ID) ([]platform.AddressedOperation, platform.ID, bool, error) {
+	o.pages.Add(1)
+	return o.operations.Pending(ctx, t, agent, after)
 }
 
 // TestManyNewOperations: more new operations than a session notes one by one are

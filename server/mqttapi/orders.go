@@ -65,6 +65,11 @@ func (s *session) hasOrders() bool {
 	if s.orders.full || s.orders.fresh.len() == 0 && len(s.orders.scans) == 0 {
 		return false
 	}
+	select {
+	case <-s.closing:
+		return false // nobody is there to hear it
+	default:
+	}
 	l := s.server.limits
 	return s.out.room(0, l.OutboundMessages/2, l.OutboundBytes/2)
 }

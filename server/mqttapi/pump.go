@@ -9,10 +9,12 @@ func (s *session) start() {
 }
 
 // pump does what there is to do and ends when there is nothing: it writes
-// acknowledgements that are ready, then messages, then passes on operations, then
-// carries out one item. There is at most one pump for a session, so that items are carried out in order.
+// acknowledgements that are ready, then messages, then in turn passes on operations
+// and carries out an item, so that neither waits for all of the other. There is at
+// most one pump for a session: items are carried out in order.
 func (s *session) pump() {
 	var buf []byte
+	itemNext := false
 	for {
 		s.mu.Lock()
 		buf = s.collect(buf[:0])
@@ -21,11 +23,13 @@ func (s *session) pump() {
 			s.write(buf)
 			continue
 		}
-		if s.hasOrders() {
+		if s.hasOrders() && (!itemNext || s.inbox.len() == 0) {
 			s.mu.Unlock()
 			s.passOrders()
+			itemNext = true
 			continue
 		}
+		itemNext = false
 		if s.inbox.len() > 0 {
 			it := s.inbox.pop()
 			s.mu.Unlock()

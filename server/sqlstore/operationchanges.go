@@ -85,7 +85,7 @@ func (s *Store) DeleteOperations(ctx context.Context, tenant platform.TenantID, 
 	f.NewestFirst = false
 	err := s.write(ctx, tenant, audit, func(tx *session, t tenantKey) error {
 		n = 0
-		q := operationsWhere(t, f)
+		q := tx.operationsWhere(t, f)
 		q.columns = "o.id, o.agent"
 		type key struct{ id, agent platform.ID }
 		args := append(q.args, limit)

@@ -127,7 +127,7 @@ func (s *session) chunkOperationFragments(t tenantKey, ops []*platform.Operation
 // Operations implements platform.Operations.
 func (s *Store) Operations(ctx context.Context, tenant platform.TenantID, f platform.OperationFilter, page platform.Page) (platform.List[platform.Operation], error) {
 	return readOne(ctx, s, tenant, func(tx *session, t tenantKey) (platform.List[platform.Operation], error) {
-		l, err := list(tx, operationsWhere(t, f), page, scanOperation(tenant))
+		l, err := list(tx, tx.operationsWhere(t, f), page, scanOperation(tenant))
 		if err != nil {
 			return l, err
 		}
@@ -135,8 +135,11 @@ func (s *Store) Operations(ctx context.Context, tenant platform.TenantID, f plat
 	})
 }
 
-func operationsWhere(t tenantKey, f platform.OperationFilter) *selection {
+func (s *session) operationsWhere(t tenantKey, f platform.OperationFilter) *selection {
 	q := selection{columns: operationColumns, from: "operations o", order: "o.id"}
+	if index := operationIndex(f); index != "" {
+		q.from = s.d.indexed("operations o", index)
+	}
 	if f.NewestFirst {
 		q.order = "o.id DESC"
 	}
@@ -159,4 +162,22 @@ func operationsWhere(t tenantKey, f platform.OperationFilter) *selection {
 		q.and("EXISTS (SELECT 1 FROM operation_fragments f WHERE f.tenant = o.tenant AND f.operation = o.id AND f.name = ?)", f.Fragment)
 	}
 	return &q
+}
+
+// operationIndex is the index by which a filter finds the fewest rows; empty: that
+// of the IDs.
+func operationIndex(f platform.OperationFilter) string {
+	switch {
+	case f.Device != 0 && f.Status != "":
+		return "operations_of_device_by_status"
+	case f.Device != 0:
+		return "operations_of_device"
+	case f.Agent != 0:
+		return "operations_of_agent"
+	case f.Bulk != 0:
+		return "operations_of_bulk"
+	case f.Status != "" && !f.Before.IsZero():
+		return "operations_by_status"
+	}
+	return ""
 }

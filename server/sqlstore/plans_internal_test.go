@@ -162,6 +162,40 @@ func TestFiltersFollowTheirIndex(t *testing.T) {
 	}
 }
 
+// What devices, agents and lists look for among operations is found by an index,
+// in the order in which it is wanted.
+func TestOperationsFollowAnIndex(t *testing.T) {
+	s, err := OpenSQLite(t.Context(), t.TempDir(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	tx := session{d: s.d}
+	for _, tt := range []struct {
+		filter platform.OperationFilter
+		want   string
+	}{
+		{platform.OperationFilter{}, "PRIMARY KEY"},
+		{platform.OperationFilter{NewestFirst: true}, "PRIMARY KEY"},
+		{platform.OperationFilter{After: 7}, "PRIMARY KEY"},
+		{platform.OperationFilter{Device: 1}, "operations_of_device "},
+		{platform.OperationFilter{Device: 1, NewestFirst: true}, "operations_of_device "},
+		{platform.OperationFilter{Device: 1, Status: platform.OperationPending, Fragment: "c8y_Restart"}, "operations_of_device_by_status "},
+		{platform.OperationFilter{Agent: 1, Status: platform.OperationPending, After: 7}, "operations_of_agent "},
+		{platform.OperationFilter{Bulk: 1, Status: platform.OperationFailed}, "operations_of_bulk "},
+	} {
+		text, args := tx.operationsWhere(1, tt.filter).paged(platform.Page{Number: 1, Size: 5})
+		plan := explain(t, s.reads, text, args)
+		if !strings.Contains(plan, tt.want) || strings.Contains(plan, "TEMP B-TREE") {
+			t.Errorf("%+v: got plan %s", tt.filter, plan)
+		}
+	}
+	text, args := tx.operationsWhere(1, platform.OperationFilter{Status: platform.OperationPending, Before: time.UnixMilli(1)}).paged(platform.Page{Number: 1, Size: 5})
+	if plan := explain(t, s.reads, text, args); !strings.Contains(plan, "operations_by_status ") {
+		t.Errorf("what took too long: got plan %s", plan)
+	}
+}
+
 func explain(t *testing.T, p *pool, text string, args []any) string {
 	t.Helper()
 	plan, err := read1(t.Context(), p, func(s *session) (string, error) { return explainOn(s, text, args) })
