@@ -17,11 +17,11 @@ func TestSeriesAndExport(t *testing.T) {
 	post("2020-12-04T17:33:30Z", `"c8y_T":{"T":{"value":20}},"c8y_H":{"h,\"1":{"value":-1,"unit":"=SUM(A1)"}}`)
 	series := "/measurement/measurements/series?dateFrom=2020-12-04&dateTo=2020-12-05&source=" + id
 	tests := []struct{ query, want string }{
-		{"&series=c8y_T.T", `{"values":{"2020-12-04T16:33:01.538Z":[{"min":13.370,"max":13.370}],"2020-12-04T17:33:30.000Z":[{"min":20,"max":20}]},` +
+		{"&series=c8y_T.T", `{"values":{"2020-12-04T16:33:01.538Z":[{"min":13.370,"max":13.370}],"2020-12-04T17:33:30.000Z":[{"min":20.0,"max":20.0}]},` +
 			`"series":[{"unit":"°C","name":"T","type":"c8y_T"}],"truncated":false}`},
-		{"&series=c8y_T.T&series=c8y_H.h,%221&revert=true", `{"values":{"2020-12-04T17:33:30.000Z":[{"min":-1,"max":-1},{"min":20,"max":20}],"2020-12-04T16:33:01.538Z":[null,{"min":13.370,"max":13.370}]},` +
+		{"&series=c8y_T.T&series=c8y_H.h,%221&revert=true", `{"values":{"2020-12-04T17:33:30.000Z":[{"min":-1.0,"max":-1.0},{"min":20.0,"max":20.0}],"2020-12-04T16:33:01.538Z":[null,{"min":13.370,"max":13.370}]},` +
 			`"series":[{"unit":"=SUM(A1)","name":"h,\"1","type":"c8y_H"},{"unit":"°C","name":"T","type":"c8y_T"}],"truncated":false}`},
-		{"&series=c8y_T.T&aggregationType=DAILY", `{"values":{"2020-12-04T00:00:00.000Z":[{"min":13.370,"max":20}]},"series":[{"unit":"°C","name":"T","type":"c8y_T"}],"truncated":false}`},
+		{"&series=c8y_T.T&aggregationType=DAILY", `{"values":{"2020-12-04T00:00:00.000Z":[{"min":13.370,"max":20.0}]},"series":[{"unit":"°C","name":"T","type":"c8y_T"}],"truncated":false}`},
 		{"&series=c8y_T.T&aggregationInterval=2h&aggregationFunction=avg&aggregationFunction=count&aggregationType=DAILY",
 			`{"values":{"2020-12-04T16:00:00.000Z":[{"avg":16.685,"count":2}]},"series":[{"unit":"°C","name":"T","type":"c8y_T"}],"truncated":false}`},
 		{"&series=c8y_X.T", `{"values":{},"series":[],"truncated":false}`},
@@ -76,7 +76,7 @@ func TestSeriesOfAMillisecond(t *testing.T) {
 		r.do(request{method: "POST", path: "/measurement/measurements", body: `{"source":{"id":"` + id + `"},"type":"T","time":"2020-01-01T00:00:00Z","a":{"x":{"value":` + value + `}}}`}).want(t, 201)
 	}
 	got := string(r.do(request{method: "GET", path: "/measurement/measurements/series?dateFrom=2020-01-01&dateTo=2020-01-02&source=" + id}).want(t, 200).body)
-	if want := `{"values":{"2020-01-01T00:00:00.000Z":[{"min":1,"max":3}]},"series":[{"name":"x","type":"a"}],"truncated":false}`; got != want {
+	if want := `{"values":{"2020-01-01T00:00:00.000Z":[{"min":1.0,"max":3.0}]},"series":[{"name":"x","type":"a"}],"truncated":false}`; got != want {
 		t.Errorf("got %s", got)
 	}
 }
