@@ -1,4 +1,4 @@
-// Package jsonscan walks over the members of JSON objects without decoding
+// Package jsonscan walks over JSON objects and arrays without decoding
 // them: no allocation, no reflection. It is for text that was checked before,
 // and for stores that look into what they keep; what is no JSON ends the walk
 // early and never panics.
@@ -67,6 +67,25 @@ func Members(b []byte) iter.Seq2[Name, []byte] {
 				return
 			}
 			i = space(b, i+1) - 1
+		}
+	}
+}
+
+// Elements yields the elements of the array at the beginning of b, like Members.
+func Elements(b []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		i := space(b, 0)
+		if i >= len(b) || b[i] != '[' {
+			return
+		}
+		for i = space(b, i+1); i < len(b) && b[i] != ']'; i = space(b, i+1) {
+			end := value(b, i)
+			if end < 0 || !yield(b[i:end]) {
+				return
+			}
+			if i = space(b, end); i >= len(b) || b[i] != ',' {
+				return
+			}
 		}
 	}
 }

@@ -102,3 +102,21 @@ func BenchmarkMembers(b *testing.B) {
 		}
 	}
 }
+
+func TestElements(t *testing.T) {
+	for in, want := range map[string]string{
+		`[]`: "", ` [ ] `: "", `[1]`: "1", ` [ 1 , "a,]" , {"b":[2]},[3] ] x`: `1|"a,]"|{"b":[2]}|[3]`, `{"a":1}`: "", `5`: "", ``: "",
+		`[1 2]`: "1", `[1,`: "1", `[,1]`: "", `["a`: "", `[[1]`: "[1]", `[1,]`: "1",
+	} {
+		var got []string
+		for v := range jsonscan.Elements([]byte(in)) {
+			got = append(got, string(v))
+		}
+		if strings.Join(got, "|") != want {
+			t.Errorf("%s: got %q, want %s", in, got, want)
+		}
+	}
+	for range jsonscan.Elements([]byte(`[1,2]`)) {
+		break
+	}
+}

@@ -2,10 +2,11 @@ package query
 
 import (
 	"cmp"
-	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
+
+	"mooring/internal/jsonscan"
 )
 
 // holds tells whether a comparison with result c is true.
@@ -74,7 +75,7 @@ func (n *Node) matchScalar(raw []byte) bool {
 	v := n.Value
 	switch raw[0] {
 	case '"':
-		s, ok := unquote(raw)
+		s, ok := jsonscan.Text(raw)
 		if !ok || v.Kind == Bool {
 			return false
 		}
@@ -165,7 +166,7 @@ func JSONKey(path Path, value []byte) (k Key) {
 	walk(value, path, maxNesting, func(raw []byte) bool {
 		switch raw[0] {
 		case '"':
-			s, _ := unquote(raw)
+			s, _ := jsonscan.Text(raw)
 			k = TextKey(s)
 		case 't', 'f':
 			k = Key{rank: 3, number: float64(len("false") - len(raw))}
@@ -185,18 +186,4 @@ func JSONKey(path Path, value []byte) (k Key) {
 // Compare orders two keys.
 func (k Key) Compare(o Key) int {
 	return cmp.Or(cmp.Compare(k.rank, o.rank), cmp.Compare(k.number, o.number), cmp.Compare(k.text, o.text))
-}
-
-func unquote(raw []byte) (string, bool) {
-	if len(raw) < 2 {
-		return "", false
-	}
-	for _, c := range raw {
-		if c == '\\' {
-			var s string
-			err := json.Unmarshal(raw, &s)
-			return s, err == nil
-		}
-	}
-	return string(raw[1 : len(raw)-1]), true
 }

@@ -184,3 +184,46 @@ func TestSweep(t *testing.T) {
 	wantKind(t, err, problem.NotFound)
 	wantKind(t, store.AppendBinary(ctx, tenant, 900, 1, []byte("more")), problem.NotFound)
 }
+
+// held is a body that does not come.
+type held struct{ release chan struct{} }
+
+func (h held) Read([]byte) (int, error) {
+	<-h.release
+	return 0, io.EOF
+}
+
+func TestUploadsAtOnce(t *testing.T) {
+	s, _ := open(t, binary.Config{})
+	release := make(chan struct{})
+	results := make(chan error, binary.MaxUploads)
+	begun := func(r io.Reader) error {
+		_, err := s.Store(context.Background(), tenant, 7, r)
+		return err
+	}
+	for i := range binary.MaxUploads {
+		started := make(chan struct{})
+		go func() {
+			_, err := s.Store(context.Background(), tenant, platform.ID(100+i), io.MultiReader(signal{started}, held{release}))
+			results <- err
+		}()
+		<-started
+		if i == binary.MaxUploads-2 {
+			check(t, begun(bytes.NewReader(nil))) // n-1 are under way
+		}
+	}
+	wantKind(t, begun(bytes.NewReader(nil)), problem.Unavailable)
+	close(release)
+	for range binary.MaxUploads {
+		check(t, <-results)
+	}
+	check(t, begun(bytes.NewReader(nil)))
+}
+
+// signal tells that somebody reads, and is empty.
+type signal struct{ started chan struct{} }
+
+func (s signal) Read([]byte) (int, error) {
+	close(s.started)
+	return 0, io.EOF
+}

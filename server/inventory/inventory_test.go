@@ -275,3 +275,48 @@ func BenchmarkDevice(b *testing.B) {
 		}
 	}
 }
+
+// TestDeleteInTurns deletes hierarchies around the size of one transaction.
+func TestDeleteInTurns(t *testing.T) {
+	s, _ := open(t)
+	ctx := context.Background()
+	for _, n := range []int{inventory.DeletedAtOnce - 1, inventory.DeletedAtOnce, inventory.DeletedAtOnce + 1} {
+		root, err := s.Create(ctx, "t1", platform.CreateObject{})
+		check(t, err)
+		for range n - 1 {
+			_, err := s.Create(ctx, "t1", platform.CreateObject{Parent: &platform.ChildLink{Parent: root.ID, Kind: platform.ChildAssets}})
+			check(t, err)
+		}
+		check(t, s.Delete(ctx, platform.Principal{}, "t1", root.ID, platform.DeleteHierarchy))
+		left, err := s.Objects(ctx, "t1", platform.ObjectFilter{}, platform.Page{Number: 1, Size: 1})
+		if err != nil || len(left.Items) != 0 {
+			t.Errorf("%d objects: left %+v, %v", n, left.Items, err)
+		}
+		wantKind(t, s.Delete(ctx, platform.Principal{}, "t1", root.ID, platform.DeleteHierarchy), problem.NotFound)
+	}
+}
+
+func TestWithin(t *testing.T) {
+	s, _ := open(t)
+	ctx := context.Background()
+	top, err := s.Create(ctx, "t1", platform.CreateObject{Object: platform.ManagedObject{Owner: "device_a"}})
+	check(t, err)
+	mid, err := s.Create(ctx, "t1", platform.CreateObject{Parent: &platform.ChildLink{Parent: top.ID, Kind: platform.ChildAdditions}})
+	check(t, err)
+	low, err := s.Create(ctx, "t1", platform.CreateObject{Parent: &platform.ChildLink{Parent: mid.ID, Kind: platform.ChildDevices}, Object: platform.ManagedObject{Owner: "device_b"}})
+	check(t, err)
+	for _, tt := range []struct {
+		id   platform.ID
+		user string
+		want bool
+	}{
+		{top.ID, "device_a", true}, {mid.ID, "device_a", true}, {low.ID, "device_a", true}, {low.ID, "device_b", true},
+		{mid.ID, "device_b", false}, {top.ID, "device_b", false}, {mid.ID, "", false}, {low.ID, "device_c", false},
+	} {
+		if got, err := s.Within(ctx, "t1", tt.id, tt.user); got != tt.want || err != nil {
+			t.Errorf("%v of %q: got %v, %v", tt.id, tt.user, got, err)
+		}
+		_, err := s.Within(ctx, "t2", tt.id, tt.user)
+		wantKind(t, err, problem.NotFound)
+	}
+}

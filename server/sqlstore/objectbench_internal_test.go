@@ -3,17 +3,54 @@ package sqlstore
 import (
 	"testing"
 
+	"mooring/internal/problem"
 	"mooring/internal/query"
 	"mooring/server/platform"
+	"mooring/server/sqlstore/postgrestest"
 )
+
+func TestSortedBound(t *testing.T) {
+	defer func(n int) { maxSorted = n }(maxSorted)
+	s, err := OpenSQLite(t.Context(), t.TempDir(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	const n = 20
+	if err := fillObjects(t.Context(), s, n); err != nil {
+		t.Fatal(err)
+	}
+	q, err := query.Parse("$orderby=c8y_Hardware.serialNumber")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for bound, want := range map[int]problem.Kind{n - 1: problem.Unprocessable, n: "", n + 1: ""} {
+		maxSorted = bound
+		_, err := s.Objects(t.Context(), "t1", platform.ObjectFilter{Query: q}, platform.Page{Number: 1, Size: 5})
+		if want == "" && err != nil || want != "" && problem.KindOf(err) != want {
+			t.Errorf("bound %d: got %v", bound, err)
+		}
+	}
+}
 
 // BenchmarkObjects lists objects among 100,000 as clients do: a page of 50.
 func BenchmarkObjects(b *testing.B) {
-	s, err := OpenSQLite(b.Context(), b.TempDir(), Options{})
-	if err != nil {
-		b.Fatal(err)
+	for name, open := range map[string]func() (*Store, error){
+		"sqlite":   func() (*Store, error) { return OpenSQLite(b.Context(), b.TempDir(), Options{}) },
+		"postgres": func() (*Store, error) { return OpenPostgres(b.Context(), postgrestest.Database(b), Options{}) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			s, err := open()
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer s.Close()
+			benchmarkObjects(b, s)
+		})
 	}
-	defer s.Close()
+}
+
+func benchmarkObjects(b *testing.B, s *Store) {
 	if err := fillObjects(b.Context(), s, 100_000); err != nil {
 		b.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"mooring/internal/problem"
@@ -124,13 +125,20 @@ func matchID(n *query.Node, id platform.ID) bool {
 	return (id > want) == (n.Op == query.Greater || n.Op == query.GreaterEqual)
 }
 
-// sift reads the rows and calls yield for the objects that all of q.left is
-// true of.
-func (q *objectQuery) sift(s *session, tenant platform.TenantID, yield func(o *platform.ManagedObject, p probed) error) error {
+// sift reads the rows, the first limit of them unless that is zero, and calls
+// yield for the objects that all of q.left is true of. It returns how many rows
+// there were.
+func (q *objectQuery) sift(s *session, tenant platform.TenantID, limit int, yield func(o *platform.ManagedObject, p probed) error) (rows int, err error) {
 	tests := q.tests()
+	text, args := q.sql(), q.allArgs()
+	if limit > 0 {
+		args = append(args, limit)
+		text += " LIMIT $" + strconv.Itoa(len(args))
+	}
 	scan := scanObject(tenant)
 	got := probed{values: make([][]byte, len(q.probes)), holds: make([]bool, len(q.probes))}
-	return s.each(func(r *row) error {
+	err = s.each(func(r *row) error {
+		rows++
 		o := scan(r)
 		for i, p := range q.probes {
 			if p.fragment {
@@ -148,33 +156,50 @@ func (q *objectQuery) sift(s *session, tenant platform.TenantID, yield func(o *p
 			}
 		}
 		return yield(&o, got)
-	}, q.sql(), q.allArgs()...)
+	}, text, args...)
+	return rows, err
 }
 
-// sifted reads a page in the order of SQL, and no further than it must.
+// glance is how many rows are looked at before all of them are: an engine that
+// is asked for few finds them in another way, and PostgreSQL sends all it is
+// asked for.
+const glance = 1000
+
+// sifted reads a page in the order of SQL, and not much further than it must.
 func (q *objectQuery) sifted(s *session, tenant platform.TenantID, page platform.Page) (platform.List[platform.ManagedObject], error) {
 	var l platform.List[platform.ManagedObject]
 	if err := checkPage(page); err != nil {
 		return l, err
 	}
-	err := q.sift(s, tenant, func(o *platform.ManagedObject, _ probed) error {
-		if l.Total++; l.Total > int64(page.Offset()) && len(l.Items) <= page.Size {
-			l.Items = append(l.Items, *o)
+	limits := []int{glance + page.Offset() + page.Size, 0}
+	if page.WithTotal {
+		limits = limits[1:]
+	}
+	for _, limit := range limits {
+		l = platform.List[platform.ManagedObject]{}
+		rows, err := q.sift(s, tenant, limit, func(o *platform.ManagedObject, _ probed) error {
+			if l.Total++; l.Total > int64(page.Offset()) && len(l.Items) <= page.Size {
+				l.Items = append(l.Items, *o)
+			}
+			if len(l.Items) > page.Size && !page.WithTotal {
+				return errEnough
+			}
+			return nil
+		})
+		if err != nil && err != errEnough {
+			return platform.List[platform.ManagedObject]{}, err
 		}
-		if len(l.Items) > page.Size && !page.WithTotal {
-			return errEnough
+		if err == errEnough || rows < limit {
+			break
 		}
-		return nil
-	})
-	if err != nil && err != errEnough {
-		return platform.List[platform.ManagedObject]{}, err
 	}
 	l.Items, l.More = cutPage(l.Items, page)
 	return l, nil
 }
 
-// maxSorted bounds how many objects are sorted by what lies in fragments.
-const maxSorted = 500_000
+// maxSorted bounds how many objects are sorted by what lies in fragments. Tests
+// set it lower.
+var maxSorted = 500_000
 
 // sorted reads everything, sorts it and cuts out the page.
 func (q *objectQuery) sorted(s *session, tenant platform.TenantID, page platform.Page) (platform.List[platform.ManagedObject], error) {
@@ -193,7 +218,7 @@ func (q *objectQuery) sorted(s *session, tenant platform.TenantID, page platform
 			places[i] = q.fragment(o.Path[0])
 		}
 	}
-	err := q.sift(s, tenant, func(o *platform.ManagedObject, p probed) error {
+	_, err := q.sift(s, tenant, 0, func(o *platform.ManagedObject, p probed) error {
 		if len(entries) == maxSorted {
 			return problem.WithCode(problem.Unprocessable, "inventory/Invalid Data", fmt.Sprintf("Find by filter query failed : More than %d objects to sort.", maxSorted), nil)
 		}

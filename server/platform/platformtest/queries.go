@@ -161,6 +161,33 @@ var queryChecks = []check{
 			})
 		}
 	}},
+	{"few among many", func(f *fixture) {
+		f.tenants()
+		var cmds []platform.CreateObject
+		const many = 2200 // more than are looked at before all are
+		for i := range many {
+			o := f.object(fmt.Sprint("dev", i), "f")
+			o.Fragments["n"] = json.RawMessage(fmt.Sprint(i))
+			cmds = append(cmds, platform.CreateObject{Object: o})
+		}
+		f.must(f.CreateObjects(f.Context(), acme, cmds))
+		for text, want := range map[string]int{"n ge 2190": 10, "n eq 2199": 1, "n lt 3": 3, "n lt 0": 0, "n lt 1000": 1000, "n lt 1500 or n gt 2198": 1501, "has(f.n)": many} {
+			q, err := query.Parse(text)
+			f.must(err)
+			for _, size := range []int{1, 5, 1000, 2000} {
+				for number := 1; ; number++ {
+					l := got[platform.List[platform.ManagedObject]](f)(f.Objects(f.Context(), acme, platform.ObjectFilter{Query: q}, platform.Page{Number: number, Size: size}))
+					left := max(want-(number-1)*size, 0)
+					if len(l.Items) != min(left, size) || l.More != (left > size) {
+						f.Fatalf("%s, page %d of %d: got %d, more %v", text, number, size, len(l.Items), l.More)
+					}
+					if !l.More || size < 1000 && number > 2 {
+						break
+					}
+				}
+			}
+		}
+	}},
 	{"the largest query", func(f *fixture) {
 		id := f.forest()["Sub"].String()
 		for _, between := range []string{" or ", " and "} {

@@ -1,0 +1,4 @@
+package binary
+
+// MaxUploads is for tests of its edges.
+const MaxUploads = maxUploads

@@ -1,0 +1,4 @@
+package inventory
+
+// DeletedAtOnce is for tests of its edges.
+const DeletedAtOnce = deletedAtOnce
