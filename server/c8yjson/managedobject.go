@@ -240,10 +240,14 @@ func ParseReferences(o Object) (ids []platform.ID, found bool, err error) {
 }
 
 // source writes the member "source" of a measurement, event or alarm.
-func source(w *Writer, base string, id platform.ID) {
+func source(w *Writer, base string, id platform.ID) { namedSource(w, base, id, "") }
+
+// namedSource tells the name of the source too, unless it is empty.
+func namedSource(w *Writer, base string, id platform.ID, name string) {
 	w.Key("source")
 	w.Open('{')
 	w.ID("id", id)
+	w.TextIf("name", name)
 	w.Link("self", base, PathManagedObjects, id.String())
 	w.Close('}')
 }

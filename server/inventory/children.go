@@ -112,3 +112,8 @@ func (s *Service) CountChildrenOf(ctx context.Context, tenant platform.TenantID,
 func (s *Service) ParentsOf(ctx context.Context, tenant platform.TenantID, children []platform.ID, ancestors bool) ([]platform.Relative, error) {
 	return s.store.ParentsOf(ctx, tenant, children, ancestors)
 }
+
+// Names gives the names of those of ids that are there.
+func (s *Service) Names(ctx context.Context, tenant platform.TenantID, ids []platform.ID) (map[platform.ID]string, error) {
+	return s.store.ObjectNames(ctx, tenant, ids)
+}

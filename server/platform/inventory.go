@@ -143,6 +143,8 @@ type Inventory interface {
 	RemoveChild(ctx context.Context, tenant TenantID, links ...ChildLink) error
 	// Children lists the direct children of a kind; Parents the direct parents.
 	Children(ctx context.Context, tenant TenantID, parent ID, kind ChildKind, page Page) (List[ManagedObject], error)
+	// ObjectNames gives the names of those of ids that are there, at most MaxPageSize.
+	ObjectNames(ctx context.Context, tenant TenantID, ids []ID) (map[ID]string, error)
 	// Descendants lists the IDs of what is below an object through links of these
 	// kinds, at most limit of them, in no order and without the object itself.
 	Descendants(ctx context.Context, tenant TenantID, root ID, kinds []ChildKind, limit int) ([]ID, error)

@@ -26,6 +26,8 @@ type Event struct {
 	Created time.Time
 	Updated time.Time
 	Body    json.RawMessage // JSON object with further fragments; nil: none
+
+	SourceName string // of the object, for who shows it; not stored
 }
 
 // Severity of an alarm.
@@ -64,6 +66,8 @@ type Alarm struct {
 	Created         time.Time
 	Updated         time.Time
 	Body            json.RawMessage
+
+	SourceName string // of the object, for who shows it; not stored
 }
 
 // AlarmUpdate changes the parts of one alarm that are set, in one command: what

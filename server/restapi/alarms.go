@@ -49,6 +49,7 @@ func listAlarms(c *call) error {
 	if err != nil {
 		return err
 	}
+	c.nameAlarms(pointers(list.Items)...)
 	base := c.base()
 	collection(c, c8yjson.MediaAlarms, "alarms", p, list, func(w *c8yjson.Writer, a platform.Alarm) { c8yjson.Alarm(w, base, a) })
 	return nil
@@ -87,6 +88,7 @@ func createAlarm(c *call) error {
 	if alarm, err = c.api.Telemetry.RaiseAlarm(c.ctx(), c.tenant(), c.who.User, alarm); err != nil {
 		return err
 	}
+	c.nameAlarms(&alarm)
 	c.created(c.base()+c8yjson.PathAlarms+alarm.ID.String(), c8yjson.MediaAlarm, func(w *c8yjson.Writer) {
 		c8yjson.Alarm(w, c.base(), alarm)
 	})
@@ -111,6 +113,7 @@ func readAlarm(c *call) error {
 	if err != nil {
 		return err
 	}
+	c.nameAlarms(&alarm)
 	c.answer(http.StatusOK, c8yjson.MediaAlarm, func(w *c8yjson.Writer) { c8yjson.Alarm(w, c.base(), alarm) })
 	return nil
 }
@@ -132,6 +135,7 @@ func updateAlarm(c *call) error {
 	if alarm, err = c.api.Telemetry.UpdateAlarm(c.ctx(), c.tenant(), u); err != nil {
 		return err
 	}
+	c.nameAlarms(&alarm)
 	c.written(http.StatusOK, c8yjson.MediaAlarm, func(w *c8yjson.Writer) { c8yjson.Alarm(w, c.base(), alarm) })
 	return nil
 }
@@ -153,6 +157,10 @@ func upsertAlarm(c *call) error {
 	before, after, err := c.api.Telemetry.UpsertAlarm(c.ctx(), c.tenant(), u)
 	if err != nil {
 		return err
+	}
+	c.nameAlarms(&after)
+	if before != nil {
+		before.SourceName = after.SourceName
 	}
 	encode := func(w *c8yjson.Writer) { c8yjson.AlarmUpsert(w, c.base(), before, after) }
 	if before == nil {

@@ -99,6 +99,11 @@ func TestAlarmCollection(t *testing.T) {
 		return r.do(request{method: "POST", path: "/alarm/alarms", body: `{"source":{"id":"` + id + `"},"type":"` + typ + `","text":"x","severity":"` + severity + `","time":"2020-01-01T00:00:00Z"}`}).want(t, 201).text(t, "id")
 	}
 	a := raise("A", "MAJOR")
+	for _, path := range []string{"/alarm/alarms/" + a, "/alarm/alarms?source=" + id} {
+		if got := r.do(request{method: "GET", path: path}).want(t, 200); !strings.Contains(string(got.body), `"source":{"id":"`+id+`","name":"dev1","self":`) {
+			t.Errorf("the source has no name: %s", got.body)
+		}
+	}
 	raise("B", "MINOR")
 	raise("C", "MINOR")
 	for _, body := range []string{`{}`, `{"status":"LOUD"}`, `{"severity":"MINOR"}`} {

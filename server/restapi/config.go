@@ -127,6 +127,7 @@ type Inventory interface {
 	AddChild(ctx context.Context, tenant platform.TenantID, links ...platform.ChildLink) error
 	RemoveChild(ctx context.Context, tenant platform.TenantID, links ...platform.ChildLink) error
 	Child(ctx context.Context, tenant platform.TenantID, link platform.ChildLink) (platform.ManagedObject, error)
+	Names(ctx context.Context, tenant platform.TenantID, ids []platform.ID) (map[platform.ID]string, error)
 	// Descendants lists what is below an object, at most limit, in no order.
 	Descendants(ctx context.Context, tenant platform.TenantID, root platform.ID, kinds []platform.ChildKind, limit int) ([]platform.ID, error)
 	Parents(ctx context.Context, tenant platform.TenantID, child platform.ID, kind platform.ChildKind) ([]platform.ManagedObject, error)

@@ -52,6 +52,7 @@ func listEvents(c *call) error {
 	if err != nil {
 		return err
 	}
+	c.nameEvents(pointers(list.Items)...)
 	base := c.base()
 	collection(c, c8yjson.MediaEvents, "events", p, list, func(w *c8yjson.Writer, e platform.Event) { c8yjson.Event(w, base, e) })
 	return nil
@@ -77,6 +78,7 @@ func createEvent(c *call) error {
 			return err
 		}
 	}
+	c.nameEvents(&e)
 	c.created(c.base()+c8yjson.PathEvents+e.ID.String(), c8yjson.MediaEvent, func(w *c8yjson.Writer) { c8yjson.Event(w, c.base(), e) })
 	return nil
 }
@@ -99,6 +101,7 @@ func readEvent(c *call) error {
 	if err != nil {
 		return err
 	}
+	c.nameEvents(&e)
 	c.answer(http.StatusOK, c8yjson.MediaEvent, func(w *c8yjson.Writer) { c8yjson.Event(w, c.base(), e) })
 	return nil
 }
@@ -119,6 +122,7 @@ func updateEvent(c *call) error {
 	if e, err = c.api.Telemetry.UpdateEvent(c.ctx(), c.tenant(), u); err != nil {
 		return err
 	}
+	c.nameEvents(&e)
 	c.written(http.StatusOK, c8yjson.MediaEvent, func(w *c8yjson.Writer) { c8yjson.Event(w, c.base(), e) })
 	return nil
 }

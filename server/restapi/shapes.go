@@ -30,7 +30,7 @@ var sharedShapes = openapi.Shapes{
 	"count":            openapi.JSON("= integer"),
 	"anything":         openapi.JSON("= object"),
 	"change":           openapi.JSON("*"),
-	"source":           openapi.JSON("id: id, self: uri"),
+	"source":           openapi.JSON("id: id, name?: string, self: uri"),
 	"sourceReference":  openapi.JSON("id: string, *"),
 }
 

@@ -28,3 +28,28 @@ func (s *Store) Descendants(ctx context.Context, tenant platform.TenantID, root 
 			SELECT id FROM below WHERE id <> $2 LIMIT $3`, args...)
 	})
 }
+
+// ObjectNames implements platform.Inventory.
+func (s *Store) ObjectNames(ctx context.Context, tenant platform.TenantID, ids []platform.ID) (map[platform.ID]string, error) {
+	if len(ids) > platform.MaxPageSize {
+		return nil, invalid("too many objects at once")
+	}
+	return readOne(ctx, s, tenant, func(tx *session, t tenantKey) (map[platform.ID]string, error) {
+		names := make(map[platform.ID]string, len(ids))
+		for len(ids) > 0 {
+			n := min(len(ids), fragmentChunk)
+			q := selection{columns: "id, name", from: "objects"}
+			q.and("tenant = ?", t)
+			in(&q, "id", ids[:n], func(id platform.ID) any { return id })
+			if err := tx.each(func(r *row) error {
+				id := r.id()
+				names[id] = r.text()
+				return r.err
+			}, q.sql(), q.args...); err != nil {
+				return nil, err
+			}
+			ids = ids[n:]
+		}
+		return names, nil
+	})
+}

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"hash/maphash"
 	"unicode/utf8"
 
@@ -25,6 +26,7 @@ const maxKnownSeries = 1 << 17
 type knownSeries struct {
 	seed       maphash.Seed
 	young, old map[uint64]struct{}
+	key        []byte // reused by each call of add
 }
 
 func newKnownSeries() *knownSeries {
@@ -41,15 +43,12 @@ func (k *knownSeries) forget() {
 
 // add tells whether a series was not known.
 func (k *knownSeries) add(t tenantKey, m *platform.Measurement, fragment, series jsonscan.Name) bool {
-	var h maphash.Hash
-	h.SetSeed(k.seed)
-	maphash.WriteComparable(&h, [2]int64{int64(t), int64(m.Source)})
-	_, _ = h.WriteString(m.Type) // never fails
-	_ = h.WriteByte('"')         // cannot stand in the two names
-	_, _ = h.Write(fragment)
-	_ = h.WriteByte('"')
-	_, _ = h.Write(series)
-	sum := h.Sum64()
+	key := binary.LittleEndian.AppendUint64(k.key[:0], uint64(t))
+	key = binary.LittleEndian.AppendUint64(key, uint64(m.Source))
+	key = append(append(key, m.Type...), '"') // which cannot stand in the two names
+	key = append(append(key, fragment...), '"')
+	k.key = append(key, series...)
+	sum := maphash.Bytes(k.seed, k.key)
 	if _, ok := k.young[sum]; ok {
 		return false
 	}
@@ -72,7 +71,7 @@ func (s *session) noteSeries(t tenantKey, m *platform.Measurement) error {
 	}
 	for fragment, members := range jsonscan.Members(m.Body) {
 		for series, v := range jsonscan.Members(members) {
-			if !jsonscan.IsNumber(jsonscan.Member(v, "value")) || !s.known.add(t, m, fragment, series) {
+			if len(v) == 0 || v[0] != '{' || !jsonscan.IsNumber(jsonscan.Member(v, "value")) || !s.known.add(t, m, fragment, series) {
 				continue
 			}
 			f, n := fragment.String(), series.String()

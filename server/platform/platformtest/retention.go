@@ -69,7 +69,7 @@ var retentionChecks = []check{
 		equal(f, "the newest", left[0].Number, last)
 		equal(f, "number", got[int64](f)(f.LastChange(ctx)), last)
 	}},
-	{"what is below an object", func(f *fixture) {
+	{"what is below an object, and what it is called", func(f *fixture) {
 		f.tenants()
 		ctx := f.Context()
 		ids := make([]platform.ID, 6)
@@ -77,6 +77,10 @@ var retentionChecks = []check{
 			ids[i] = f.newID()
 			f.must(f.CreateObject(ctx, acme, platform.CreateObject{Object: platform.ManagedObject{ID: ids[i]}}))
 		}
+		f.must(f.CreateObject(ctx, acme, platform.CreateObject{Object: platform.ManagedObject{ID: 99_999, Name: "n"}}))
+		names := got[map[platform.ID]string](f)(f.ObjectNames(ctx, acme, []platform.ID{ids[0], 99_999, 77_777}))
+		equal(f, "names", names, map[platform.ID]string{ids[0]: "", 99_999: "n"})
+		equal(f, "names of another tenant", len(got[map[platform.ID]string](f)(f.ObjectNames(ctx, other, []platform.ID{ids[0], 99_999}))), 0)
 		link := func(parent, child int, kind platform.ChildKind) {
 			f.must(f.AddChild(ctx, acme, platform.ChildLink{Parent: ids[parent], Kind: kind, Child: ids[child]}))
 		}
