@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # dist.sh DIR: builds the programs for each target listed in cross/targets and
-# writes DIR/SHA256SUMS. VERSION and LDFLAGS come from the Makefile.
+# writes DIR/SHA256SUMS. VERSION, LDFLAGS and AGENT_… come from the Makefile.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,11 +12,12 @@ while read -r name programs settings; do
 	for program in ${programs//,/ }; do
 		out=$dir/${program}_${VERSION}_linux_$name
 		echo "$out"
-		tags=
-		[[ $program == mooring-agent ]] && tags=$AGENT_TAGS
-		# shellcheck disable=SC2086 # settings are words on purpose
+		flags= ldflags=$LDFLAGS
+		[[ $program == mooring-agent ]] && flags=$AGENT_FLAGS
+		[[ $program == mooring-agent && $settings == *GOARCH=amd64* ]] && ldflags+=" $AGENT_LDFLAGS_amd64"
+		# shellcheck disable=SC2086 # settings and flags are words on purpose
 		env CGO_ENABLED=0 GOOS=linux $settings \
-			go build -trimpath -buildvcs=false -tags "$tags" -ldflags "$LDFLAGS" -o "$out" "./${program#mooring-}/cmd/$program"
+			go build -trimpath -buildvcs=false $flags -ldflags "$ldflags" -o "$out" "./${program#mooring-}/cmd/$program"
 	done
 done <cross/targets
 cp LICENSE "$dir/"
