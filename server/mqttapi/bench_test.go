@@ -13,6 +13,16 @@ import (
 // BenchmarkPublish is QoS 1 over a socket with a window of 16 and a store that
 // takes no time: what the front end itself costs, client and kernel included.
 func BenchmarkPublish(b *testing.B) {
+	for name, p := range map[string]*mqtt.PublishPacket{
+		"line": publish(1, 1, "s/us", "200,c8y_Temperature,T,25.5,C,2026-01-02T03:04:05.678Z"),
+		"json": publish(1, 1, "measurement/measurements/create",
+			`{"type":"c8y_Temperature","time":"2026-01-02T03:04:05.678Z","c8y_Temperature":{"T":{"value":25.5,"unit":"C"}}}`),
+	} {
+		b.Run(name, func(b *testing.B) { benchmarkPublish(b, p) })
+	}
+}
+
+func benchmarkPublish(b *testing.B, p *mqtt.PublishPacket) {
 	r := newRig(b, mqttapi.Limits{Rate: 1 << 20})
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -28,7 +38,6 @@ func BenchmarkPublish(b *testing.B) {
 		b.Fatalf("CONNACK %d", code)
 	}
 	const window = 16
-	p := publish(1, 1, "s/us", "200,c8y_Temperature,T,25.5,C,2026-01-02T03:04:05.678Z")
 	var batch []mqtt.ControlPacket
 	for range window {
 		batch = append(batch, p)
