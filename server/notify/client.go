@@ -78,6 +78,7 @@ func (c *Client) Next(ctx context.Context) (Message, error) {
 			wasFull := c.bytes >= maxUnsentBytes
 			c.bytes -= len(m.Payload)
 			c.mu.Unlock()
+			c.reader.s.stats.sent.Add(1)
 			if wasFull {
 				c.reader.more()
 			}
@@ -143,6 +144,7 @@ func (c *Client) pushLossy(m Message) {
 	for len(c.unsent) > 0 && (len(c.unsent) >= MaxUnacknowledged || c.bytes+len(m.Payload) > maxUnsentBytes) {
 		c.bytes -= len(c.unsent[0].Payload)
 		c.unsent = c.unsent[1:]
+		c.reader.s.stats.dropped.Add(1)
 	}
 	c.unsent = append(c.unsent, m)
 	c.bytes += len(m.Payload)

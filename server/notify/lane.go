@@ -36,6 +36,7 @@ func (s *Service) Post(notices []platform.Notice, done func(error)) {
 		done(nil)
 		return
 	}
+	s.stats.posted.Add(int64(len(notices)))
 	s.lanes[laneOf(notices[0].Tenant)].add(post{notices: notices, done: done})
 }
 
@@ -88,11 +89,14 @@ func (l *lane) carryOut(batch []post) {
 	}
 	failed := map[platform.TenantID]error{}
 	for id, cmd := range queues {
-		if err := l.s.Store.AppendNotifications(context.Background(), *cmd); err != nil {
+		dropped, err := l.s.Store.AppendNotifications(context.Background(), *cmd)
+		if err != nil {
 			l.s.Log.Error("cannot store notifications", "tenant", id, "messages", len(cmd.Messages), "err", err)
 			failed[id] = problem.New(problem.Unavailable, "Those who listen could not be told.", err)
 			continue
 		}
+		l.s.stats.stored.Add(int64(len(cmd.Messages)))
+		l.s.overQuota(id, dropped)
 		l.s.wake(cmd)
 	}
 	for _, p := range batch {

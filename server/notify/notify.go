@@ -68,6 +68,7 @@ type Service struct {
 	Config
 	lanes [lanes]lane
 	relay relay
+	stats stats
 	// active are the tenants somebody of whom listens; Wanted is asked for every
 	// message that comes in.
 	active atomic.Pointer[map[platform.TenantID]bool]

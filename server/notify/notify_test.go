@@ -244,6 +244,9 @@ func TestQuota(t *testing.T) {
 		r.post(alarm(5, i, "a"))
 	}
 	r.connect("news", "me").want(true, "alarms/5 4", "alarms/5 5")
+	if got := r.Stats(); got.Stored != 9 || got.Dropped != 4 || got.Posted != 9 || got.Consumers != 1 {
+		t.Errorf("counted %+v", got)
+	}
 }
 
 // TestUnsubscribeFromWithin ends a consumer by its own connection.

@@ -29,6 +29,7 @@ func (s *Service) pass(n *platform.Notice, remote bool, queues map[platform.Tena
 		return
 	}
 	data := s.encode(*n)
+	s.stats.heard.Add(int64(len(listeners)))
 	for _, l := range listeners {
 		l.listener.Hear(l.channel, *n, data)
 	}

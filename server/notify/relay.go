@@ -129,6 +129,7 @@ func (s *Service) announce(ctx context.Context) {
 
 func (s *Service) broadcast(ctx context.Context, w wire) {
 	text, err := json.Marshal(w)
+	s.stats.broadcasts.Add(1)
 	if err == nil {
 		err = s.Relay.Broadcast(ctx, string(text))
 	}

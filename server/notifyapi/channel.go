@@ -54,7 +54,7 @@ func name(c notify.Channel, source platform.ID) string {
 }
 
 // mayHear reports whether p may hear a channel: who holds the role hears all,
-// others what is about an object of their own.
+// others what is about an object of their own or below one.
 func (a *API) mayHear(ctx context.Context, p platform.Principal, c notify.Channel) bool {
 	if p.HasAny(readers[c.API]...) {
 		return true
@@ -62,6 +62,6 @@ func (a *API) mayHear(ctx context.Context, p platform.Principal, c notify.Channe
 	if c.Source == 0 {
 		return false
 	}
-	owner, err := a.Objects.Owner(ctx, p.Tenant, c.Source)
-	return err == nil && owner != "" && owner == p.User
+	within, err := a.Objects.Within(ctx, p.Tenant, c.Source, p.User)
+	return err == nil && within
 }

@@ -146,7 +146,7 @@ func (x *exchange) subscription(s *session, m *message, answer reply) reply {
 			return answer.fail("404:" + text + ":Unknown channel")
 		case m.Channel == metaUnsubscribe:
 			s.unsubscribe(c)
-		case !x.api.mayHear(x.r.Context(), s.who, c):
+		case !x.api.mayHear(x.r.Context(), s.principal(), c):
 			return answer.fail("403:" + text + ":Access is denied")
 		case !s.subscribe(c):
 			return answer.fail("403:" + text + ":Too many subscriptions")
@@ -163,8 +163,7 @@ func (x *exchange) connect(s *session, m *message) (hold time.Duration, answer r
 	if s == nil {
 		return 0, x.unknown(answer), false
 	}
-	if _, err := x.api.Auth.Principal(s.login); err != nil {
-		s.end()
+	if !s.recheck(x.r.Context()) {
 		answer.Advice = &advice{Reconnect: "none"}
 		return 0, answer.fail("403::Access is denied"), false
 	}

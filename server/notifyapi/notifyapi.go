@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -43,7 +44,8 @@ type Notices interface {
 
 // Objects knows who owns what: server/inventory.
 type Objects interface {
-	Owner(ctx context.Context, tenant platform.TenantID, id platform.ID) (string, error)
+	// Within tells whether an object, or one above it, is user's.
+	Within(ctx context.Context, tenant platform.TenantID, id platform.ID, user string) (bool, error)
 }
 
 // Tokens reads notification tokens: server/devicetoken.
@@ -65,6 +67,8 @@ type API struct {
 	Config
 	log      *slog.Logger
 	upgrader websocket.Upgrader
+
+	overflows atomic.Int64 // sessions that ended because they did not read
 
 	mu       sync.Mutex // guards what follows
 	sessions map[string]*session
@@ -97,6 +101,19 @@ func New(c Config) *API {
 	a.upgrader = websocket.Upgrader{ReadBufferSize: 1024, WriteBufferSize: 4096, WriteBufferPool: new(sync.Pool),
 		CheckOrigin: func(*http.Request) bool { return true }, HandshakeTimeout: 10 * time.Second}
 	return a
+}
+
+// Stats are what a server counts.
+type Stats struct {
+	Sessions  int   // of the real-time API, now
+	Overflows int64 // sessions that ended because they did not read
+}
+
+// Stats returns the counters.
+func (a *API) Stats() Stats {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return Stats{Sessions: len(a.sessions), Overflows: a.overflows.Load()}
 }
 
 // What is served where. go-c8y dials the older paths.

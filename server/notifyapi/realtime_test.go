@@ -4,18 +4,24 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"reflect"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/gorilla/websocket"
+
 	"mooring/server/notify"
 	"mooring/server/notifyapi"
 	"mooring/server/platform"
+	"mooring/server/servertest"
 )
 
 const connect = "/meta/connect"
@@ -278,6 +284,124 @@ func TestLogins(t *testing.T) {
 		t.Errorf("publishing: got %v", got)
 	}
 }
+
+// TestRolesChange takes a role away from who listens.
+func TestRolesChange(t *testing.T) {
+	r := newRig(t, notifyapi.Limits{})
+	c := r.as("alarms").handshake().subscribe("/alarms/*")
+	now := func() []string {
+		_, answers := c.post(msg{"channel": connect, "advice": msg{"timeout": 0}})
+		return events(answers)
+	}
+	r.tell(notice(platform.NoticeAlarms, 5, 1))
+	if got := now(); len(got) != 1 {
+		t.Errorf("got %q", got)
+	}
+	r.auth.demote()
+	now()
+	r.tell(notice(platform.NoticeAlarms, 5, 2))
+	if got := now(); len(got) != 0 {
+		t.Errorf("without the role: got %q", got)
+	}
+	c.subscribe("/events/*")
+	if got := c.ask(msg{"channel": "/meta/subscribe", "subscription": "/alarms/*"}); got["successful"] != false {
+		t.Errorf("got %v", got)
+	}
+}
+
+// TestSilentSocket sees that a socket whose client never connects hears nothing
+// more once its login is gone.
+func TestSilentSocket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		auth := &logins{}
+		notices := notify.New(notify.Config{Objects: objects{}, Encode: encode})
+		api := notifyapi.New(notifyapi.Config{Auth: auth, Notices: notices, Objects: objects{}, Tokens: tokens{}})
+		client, server := servertest.Pipe(pipeAddr{}, pipeAddr{})
+		l := &oneConn{conn: make(chan net.Conn, 1), closed: make(chan struct{})}
+		l.conn <- server
+		httpServer := &http.Server{Handler: api}
+		served := make(chan struct{})
+		go func() {
+			defer close(served)
+			_ = httpServer.Serve(l)
+		}()
+		ws, _, err := websocket.NewClient(client, &url.URL{Scheme: "ws", Host: "x", Path: "/cep/realtime"}, http.Header{"Authorization": {"Basic alarms"}}, 0, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := &client2{t, ws}
+		id := c.ask(msg{"channel": "/meta/handshake"})["clientId"]
+		c.ask(msg{"channel": "/meta/subscribe", "clientId": id, "subscription": "/alarms/*"})
+		reading := make(chan struct{})
+		go func() { // answers pings
+			defer close(reading)
+			for {
+				if _, _, err := ws.ReadMessage(); err != nil {
+					return
+				}
+			}
+		}()
+		time.Sleep(5 * time.Minute)
+		if !notices.Wanted(acme) {
+			t.Error("a socket that answers pings hears nothing more")
+		}
+		auth.refuse("alarms")
+		time.Sleep(time.Minute)
+		if notices.Wanted(acme) {
+			t.Error("a socket hears on without its login")
+		}
+		_ = ws.Close()
+		<-reading
+		api.Close()
+		_ = httpServer.Close()
+		<-served
+	})
+}
+
+type client2 struct {
+	*testing.T
+	ws *websocket.Conn
+}
+
+func (c *client2) ask(m msg) msg {
+	c.Helper()
+	if err := c.ws.WriteJSON([]msg{m}); err != nil {
+		c.Fatal(err)
+	}
+	var answers []msg
+	if err := c.ws.ReadJSON(&answers); err != nil || len(answers) != 1 || answers[0]["successful"] != true {
+		c.Fatal(answers, err)
+	}
+	return answers[0]
+}
+
+type pipeAddr struct{}
+
+func (pipeAddr) Network() string { return "memory" }
+func (pipeAddr) String() string  { return "127.0.0.1:1" }
+
+// oneConn is a listener with one connection.
+type oneConn struct {
+	conn   chan net.Conn
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (l *oneConn) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conn:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *oneConn) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (l *oneConn) Addr() net.Addr { return pipeAddr{} }
 
 func httpCookie(user string) string { return "authorization=" + user }
 

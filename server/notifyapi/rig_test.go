@@ -83,6 +83,13 @@ func (r *rig) must(err error) {
 type logins struct {
 	mu      sync.Mutex
 	refused map[string]bool
+	demoted bool // the user "alarms" reads events instead
+}
+
+func (l *logins) demote() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.demoted = true
 }
 
 func (l *logins) refuse(user string) {
@@ -113,6 +120,9 @@ func (l *logins) Principal(r *http.Request) (platform.Principal, error) {
 		p.Roles = []platform.Role{platform.RoleDeviceBootstrap}
 	case "alarms":
 		p.Roles = []platform.Role{platform.RoleAlarmRead}
+		if l.demoted {
+			p.Roles = []platform.Role{platform.RoleEventRead}
+		}
 	default:
 		p.Roles = platform.DeviceRoles
 	}
@@ -131,6 +141,11 @@ func (objects) Owner(_ context.Context, tenant platform.TenantID, id platform.ID
 		return "device_b", nil
 	}
 	return "", problem.NotFound
+}
+
+func (o objects) Within(ctx context.Context, tenant platform.TenantID, id platform.ID, user string) (bool, error) {
+	owner, err := o.Owner(ctx, tenant, id)
+	return err == nil && owner == user, err
 }
 
 func (objects) Parents(context.Context, platform.TenantID, platform.ID, platform.ChildKind) ([]platform.ManagedObject, error) {

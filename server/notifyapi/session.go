@@ -1,10 +1,13 @@
 package notifyapi
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,13 +29,14 @@ type session struct {
 	api     *API
 	id      string
 	path    string
-	who     platform.Principal
-	login   *http.Request // by which who logged in; looked at again with each connect
+	who     platform.Principal // as at the handshake
+	login   *http.Request      // by which who logged in; looked at again with each connect
 	created time.Time
 	acks    bool // the client acknowledges batches
 	reads   bool // see exchange.reads; set before the client knows the session
 
-	mu        sync.Mutex // guards what follows; API.mu is never taken under it
+	mu        sync.Mutex      // guards what follows; API.mu is never taken under it
+	roles     []platform.Role // of who, as they are now
 	stops     map[notify.Channel]func()
 	queue     [][]byte
 	bytes     int
@@ -51,7 +55,7 @@ var _ notify.Listener = (*session)(nil)
 func (a *API) open(path string, p platform.Principal, login *http.Request, acks bool) (*session, error) {
 	var id [20]byte
 	rand.Read(id[:]) // never fails, crypto/rand
-	s := &session{api: a, id: hex.EncodeToString(id[:]), path: path, who: p, login: login, acks: acks, created: time.Now(),
+	s := &session{roles: p.Roles, api: a, id: hex.EncodeToString(id[:]), path: path, who: p, login: login, acks: acks, created: time.Now(),
 		stops: map[notify.Channel]func(){}, news: make(chan struct{})}
 	s.expiry = time.AfterFunc(a.Limits.Expire, s.end)
 	a.mu.Lock()
@@ -85,6 +89,47 @@ func (a *API) session(path, id string) *session {
 		return s
 	}
 	return nil
+}
+
+// recheck looks at the login again: who has lost it loses the session, who has
+// lost a role the channels it was good for. It tells whether the session goes on.
+func (s *session) recheck(ctx context.Context) bool {
+	p, err := s.api.Auth.Principal(s.login)
+	switch problem.KindOf(err) {
+	case "":
+	case problem.Unauthenticated, problem.Forbidden, problem.NotFound:
+		s.end()
+		return false
+	default:
+		return true // nobody knows; the next look may
+	}
+	if p.Tenant != s.who.Tenant || p.User != s.who.User {
+		s.end()
+		return false
+	}
+	s.mu.Lock()
+	same := slices.Equal(p.Roles, s.roles)
+	s.roles = p.Roles
+	var channels []notify.Channel
+	if !same {
+		channels = slices.Collect(maps.Keys(s.stops))
+	}
+	s.mu.Unlock()
+	for _, c := range channels {
+		if !s.api.mayHear(ctx, p, c) {
+			s.unsubscribe(c)
+		}
+	}
+	return true
+}
+
+// principal is who the session speaks for, with the roles of now.
+func (s *session) principal() platform.Principal {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.who
+	p.Roles = s.roles
+	return p
 }
 
 // end forgets a session.
@@ -181,6 +226,7 @@ func (s *session) Hear(c notify.Channel, n platform.Notice, data []byte) {
 	}
 	s.mu.Unlock()
 	if over {
+		s.api.overflows.Add(1)
 		s.end()
 	}
 }

@@ -140,9 +140,6 @@ func (s *socket) bye(code int, text string) {
 	_ = s.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, text), time.Now().Add(time.Second))
 }
 
-// never is no news.
-var never = make(chan struct{})
-
 // write sends until ctx ends.
 func (s *socket) write(ctx context.Context) {
 	ping := time.NewTicker(socketPing)
@@ -160,6 +157,9 @@ func (s *socket) write(ctx context.Context) {
 			return
 		case <-ping.C:
 			err = s.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(socketWrite))
+			if w.session != nil {
+				w.session.recheck(ctx) // a client need not connect to hear
+			}
 		case text := <-s.answers:
 			err = s.send(text)
 		case made := <-s.bound:
@@ -207,9 +207,8 @@ func (w *socketWriter) unbind() {
 }
 
 // waits returns what is closed when there are events to send, and when a held
-// connect is due.
+// connect is due; nil for what there is none of.
 func (w *socketWriter) waits() (news <-chan struct{}, due <-chan time.Time) {
-	news = never
 	if w.timer != nil {
 		due = w.timer.C
 	}

@@ -106,7 +106,8 @@ type Notifications interface {
 	// DeleteConsumer forgets a reader and what only it had to read.
 	DeleteConsumer(ctx context.Context, tenant TenantID, topic, subscriber string) error
 
-	AppendNotifications(ctx context.Context, cmd AppendNotifications) error
+	// AppendNotifications tells how many messages a quota has cost.
+	AppendNotifications(ctx context.Context, cmd AppendNotifications) (dropped int, err error)
 	// QueuedNotifications lists messages of a topic with Number > after, at most
 	// limit, ascending. It never skips a number that a running transaction may
 	// still fill.

@@ -27,28 +27,32 @@ func (s *session) topic(t tenantKey, name string) (topicRow, error) {
 }
 
 // AppendNotifications implements platform.Notifications.
-func (s *Store) AppendNotifications(ctx context.Context, cmd platform.AppendNotifications) error {
+func (s *Store) AppendNotifications(ctx context.Context, cmd platform.AppendNotifications) (dropped int, err error) {
 	// Two nodes take the locks of several topics in the same order.
-	messages := slices.SortedStableFunc(slices.Values(cmd.Messages), func(a, b platform.TopicNotification) int { return cmp.Compare(a.Topic, b.Topic) })
-	return s.writeTelemetry(ctx, cmd.Tenant, func(tx *session, t tenantKey) error {
-		for len(messages) > 0 {
+	all := slices.SortedStableFunc(slices.Values(cmd.Messages), func(a, b platform.TopicNotification) int { return cmp.Compare(a.Topic, b.Topic) })
+	err = s.writeTelemetry(ctx, cmd.Tenant, func(tx *session, t tenantKey) error {
+		dropped = 0 // of an attempt that was rolled back
+		for messages := all; len(messages) > 0; {
 			n := 1
 			for n < len(messages) && messages[n].Topic == messages[0].Topic {
 				n++
 			}
-			if err := tx.appendTo(t, messages[:n], cmd.MaxBytes); err != nil {
+			gone, err := tx.appendTo(t, messages[:n], cmd.MaxBytes)
+			if err != nil {
 				return err
 			}
+			dropped += gone
 			messages = messages[n:]
 		}
 		return nil
 	})
+	return dropped, err
 }
 
-func (s *session) appendTo(t tenantKey, messages []platform.TopicNotification, maxBytes int64) error {
+func (s *session) appendTo(t tenantKey, messages []platform.TopicNotification, maxBytes int64) (dropped int, err error) {
 	topic, err := s.topic(t, messages[0].Topic)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, m := range messages {
 		size := int64(len(m.Payload) + elementSize)
@@ -56,31 +60,32 @@ func (s *session) appendTo(t tenantKey, messages []platform.TopicNotification, m
 		topic.bytes += size
 		if err := s.run(`INSERT INTO notification_messages (topic, number, api, source, action, at, size, payload)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, topic.key, topic.last, string(m.API), m.Source, string(m.Action), m.At, size, m.Payload); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	if topic.bytes > maxBytes && maxBytes > 0 {
-		if topic.bytes, err = s.dropOldest(topic, maxBytes); err != nil {
-			return err
+		if dropped, err = s.dropOldest(&topic, maxBytes); err != nil {
+			return 0, err
 		}
 	}
-	return s.run("UPDATE notification_topics SET last = $2, bytes = $3 WHERE key = $1", topic.key, topic.last, topic.bytes)
+	return dropped, s.run("UPDATE notification_topics SET last = $2, bytes = $3 WHERE key = $1", topic.key, topic.last, topic.bytes)
 }
 
-// dropOldest makes room in a topic that is over its quota, and returns its size.
-func (s *session) dropOldest(topic topicRow, maxBytes int64) (int64, error) {
+// dropOldest makes room in a topic that is over its quota.
+func (s *session) dropOldest(topic *topicRow, maxBytes int64) (dropped int, err error) {
 	cut := int64(0)
-	err := s.each(func(r *row) error {
+	err = s.each(func(r *row) error {
 		number, size := r.int(), r.int()
 		if topic.bytes > maxBytes {
 			topic.bytes, cut = topic.bytes-size, number
+			dropped++
 		}
 		return r.err
 	}, "SELECT number, size FROM notification_messages WHERE topic = $1 ORDER BY number LIMIT $2", topic.key, dropAtOnce)
 	if err != nil {
 		return 0, err
 	}
-	return topic.bytes, s.run("DELETE FROM notification_messages WHERE topic = $1 AND number <= $2", topic.key, cut)
+	return dropped, s.run("DELETE FROM notification_messages WHERE topic = $1 AND number <= $2", topic.key, cut)
 }
 
 // letGo removes messages that all readers have passed, the oldest first.

@@ -25,7 +25,7 @@ func (f *fixture) queue(topic string, n int, maxBytes int64) {
 		cmd.Messages = append(cmd.Messages, platform.TopicNotification{Topic: topic, QueuedNotification: platform.QueuedNotification{
 			API: platform.NoticeAlarms, Source: source1, Action: platform.NoticeCreate, At: at(i), Payload: fmt.Appendf(nil, `{"n":%d}`, i)}})
 	}
-	f.must(f.AppendNotifications(f.Context(), cmd))
+	got[int](f)(f.AppendNotifications(f.Context(), cmd))
 }
 
 func (f *fixture) numbers(tenant platform.TenantID, topic string, after int64) []int64 {
@@ -122,7 +122,10 @@ var notificationChecks = []check{
 		f.queue("news", 1, 11*one)
 		equal(f, "beyond it", f.numbers(acme, "news", 0)[0], int64(2))
 		f.queue("news", 1, 5*one)
-		equal(f, "a smaller one", f.numbers(acme, "news", 0), []int64{9, 10, 11, 12, 13})
+		dropped := got[int](f)(f.AppendNotifications(f.Context(), platform.AppendNotifications{Tenant: acme, MaxBytes: 5 * one, Messages: []platform.TopicNotification{
+			{Topic: "news", QueuedNotification: platform.QueuedNotification{At: at(1), Payload: []byte(`{"n":0}`)}}}}))
+		equal(f, "dropped", dropped, 1)
+		equal(f, "a smaller one", f.numbers(acme, "news", 0), []int64{10, 11, 12, 13, 14})
 	}},
 	{"old messages expire, some at a time", func(f *fixture) {
 		f.tenants()
@@ -142,7 +145,7 @@ var notificationChecks = []check{
 			go func() {
 				var err error
 				for i := 0; i < 10 && err == nil; i++ {
-					err = f.AppendNotifications(context.Background(), platform.AppendNotifications{Tenant: acme, Messages: []platform.TopicNotification{
+					_, err = f.AppendNotifications(context.Background(), platform.AppendNotifications{Tenant: acme, Messages: []platform.TopicNotification{
 						{Topic: "news", QueuedNotification: platform.QueuedNotification{At: at(i), Payload: []byte("{}")}},
 						{Topic: "all", QueuedNotification: platform.QueuedNotification{At: at(i), Payload: []byte("{}")}}}})
 				}
