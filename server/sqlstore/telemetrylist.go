@@ -2,9 +2,11 @@ package sqlstore
 
 import (
 	"context"
+	"strconv"
 	"strings"
 
 	"mooring/internal/jsonscan"
+	"mooring/internal/problem"
 	"mooring/server/platform"
 )
 
@@ -83,11 +85,23 @@ func filtered[T any](s *session, q *selection, page platform.Page, f platform.Te
 	if f.Fragment == "" {
 		return list(s, q, page, scan)
 	}
+	return sifted(s, q, page, f, scan, body, maxSifted)
+}
+
+// maxSifted is how many elements a search by fragment looks into, some ten
+// seconds of CPU; bound is for tests.
+const maxSifted = 2_000_000
+
+func sifted[T any](s *session, q *selection, page platform.Page, f platform.TelemetryFilter, scan func(*row) T, body func(*T) []byte, bound int) (platform.List[T], error) {
 	var l platform.List[T]
 	if err := checkPage(page); err != nil {
 		return l, err
 	}
+	seen := 0
 	err := s.each(func(r *row) error {
+		if seen++; seen > bound {
+			return problem.New(problem.Unprocessable, "The search would look into too many elements: name a source, or a shorter time.", nil)
+		}
 		v := scan(r)
 		if r.err != nil || !hasFragment(body(&v), &f) {
 			return r.err
@@ -160,9 +174,15 @@ func (s *Store) TelemetryIDs(ctx context.Context, tenant platform.TenantID, kind
 func (s *session) telemetryIDs(q *selection, f *platform.TelemetryFilter) (platform.TelemetryPage, error) {
 	var p platform.TelemetryPage
 	var last platform.Cursor
-	examined := 0
+	examined, limit := 0, platform.MaxDeleted
+	if f.Fragment != "" {
+		limit = maxExamined
+	}
+	// One row more tells that there is a next part. The limit is for PostgreSQL,
+	// which would else send everything.
+	text, args := q.sql()+" LIMIT $"+strconv.Itoa(len(q.args)+1), append(q.args, limit+1)
 	err := s.each(func(r *row) error {
-		if examined == maxExamined || len(p.IDs) == platform.MaxDeleted {
+		if examined == limit || len(p.IDs) == platform.MaxDeleted {
 			p.Next = &last
 			return errEnough
 		}
@@ -173,7 +193,7 @@ func (s *session) telemetryIDs(q *selection, f *platform.TelemetryFilter) (platf
 		}
 		last = platform.Cursor{Time: at, Type: typ, ID: id}
 		return r.err
-	}, q.sql(), q.args...)
+	}, text, args...)
 	if err == errEnough {
 		err = nil
 	}

@@ -3,6 +3,7 @@ package platformtest
 import (
 	"encoding/json"
 	"fmt"
+	"sync"
 
 	"mooring/server/platform"
 )
@@ -35,6 +36,30 @@ var alarmCommandChecks = []check{
 		want.Count, want.FirstOccurrence, want.Updated = 2, a.Time, at(52)
 		equal(f, "counted", after, want)
 		equal(f, "stored", got[platform.Alarm](f)(f.Alarm(f.Context(), acme, a.ID)), want)
+	}},
+	{"updates and raises at the same time lose nothing", func(f *fixture) {
+		f.tenants()
+		a := f.alarm(source1, 1)
+		f.raise(a)
+		const n = 40
+		var all sync.WaitGroup
+		errs := make(chan error, 2*n)
+		for i := range n {
+			text := fmt.Sprint(i)
+			again := f.alarm(source1, 1)
+			all.Go(func() { errs <- f.submit(platform.Batch{Tenant: acme, Alarms: []platform.Alarm{again}}) })
+			all.Go(func() {
+				_, _, err := f.UpdateAlarm(f.Context(), acme, platform.AlarmUpdate{ID: a.ID, At: at(60), Text: &text, Set: platform.Fragments{"f" + text: json.RawMessage("1")}})
+				errs <- err
+			})
+		}
+		all.Wait()
+		for range 2 * n {
+			f.must(<-errs)
+		}
+		got := got[platform.Alarm](f)(f.Alarm(f.Context(), acme, a.ID))
+		equal(f, "count", got.Count, n+1)
+		equal(f, "first occurrence", got.FirstOccurrence, at(1))
 	}},
 	{"the status of many alarms", func(f *fixture) {
 		f.tenants()
