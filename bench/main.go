@@ -6,7 +6,7 @@
 // processes of their own: a loop that checks a CSR and signs a certificate, a
 // TLS server that only accepts, and a bare mochi broker.
 //
-//	bench -server bin/mooring-server [-agent bin/mooring-agent] [-only enrol,connect,memory,ingest,agent] [-devices 2000]
+//	bench -server bin/mooring-server [-agent bin/mooring-agent] [-only enrol,connect,memory,ingest,fanin,agent] [-devices 2000]
 package main
 
 import (
@@ -58,6 +58,7 @@ var sections = []section{
 	{"connect", benchConnect},
 	{"memory", benchMemory},
 	{"ingest", benchIngest},
+	{"fanin", benchFanin},
 	{"agent", benchAgent},
 }
 
@@ -69,7 +70,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	only := fs.String("only", "", "sections to run, comma separated; default all")
 	fs.StringVar(&s.server, "server", "bin/mooring-server", "the server's program")
 	fs.StringVar(&s.agent, "agent", "bin/mooring-agent", "the agent's program")
-	fs.IntVar(&s.devices, "devices", 2000, "idle connections for the memory figure")
+	fs.IntVar(&s.devices, "devices", 2000, "connections held open for the figures of memory and fan-in")
 	fs.IntVar(&s.enrolments, "enrolments", 15_000, "enrolments")
 	fs.IntVar(&s.connects, "connects", 6000, "MQTT connects")
 	fs.IntVar(&s.publishes, "publishes", 200_000, "QoS 1 publishes")

@@ -32,6 +32,8 @@ type outbox struct {
 	// only), unproven those that went out: what the client sends next tells that it
 	// is still there.
 	written, unproven []platform.ID
+
+	overflowed bool // the connection is being closed for it
 }
 
 // subscription is one filter that was granted.
@@ -122,9 +124,12 @@ func (s *session) deliver(topic string, payload []byte) {
 		s.writeOut()
 	}
 	if !room() {
-		s.server.stats.overflows.Add(1)
-		s.server.log.Warn("connection closed because it does not read", "tenant", s.place.tenant, "external_id", s.place.device)
-		go s.close()
+		if !s.out.overflowed {
+			s.out.overflowed = true
+			s.server.stats.overflows.Add(1)
+			s.server.log.Warn("connection closed because it does not read", "tenant", s.place.tenant, "external_id", s.place.device)
+			go s.close()
+		}
 		return
 	}
 	s.push(m)

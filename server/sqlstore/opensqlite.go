@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // Files of a SQLite store.
@@ -35,6 +36,7 @@ func OpenSQLite(ctx context.Context, dir string, opts Options) (*Store, error) {
 	identity, telemetry, binary := files[0], files[1], files[2]
 	identity.writer.onCommit = opts.OnCommit
 	telemetry.writer.optimistic = true
+	telemetry.writer.spacing = telemetrySpacing
 	telemetry.writer.known = newKnownSeries()
 	for _, f := range files {
 		f.writer.start()
@@ -59,6 +61,11 @@ type sqliteFile struct {
 	writer *writer
 	pool   *pool
 }
+
+// telemetrySpacing is how far apart commits of telemetry begin on a busy server:
+// 2,000 devices that send once a second cost a commit for every twenty messages
+// and not for every three (make bench, fan-in). Ours.
+const telemetrySpacing = 10 * time.Millisecond
 
 // openFile opens path and brings its schema up to date. The writer is not
 // started yet.

@@ -19,6 +19,7 @@ type command struct {
 type queue struct {
 	maxCommands, maxBytes int
 	wake                  chan struct{} // one slot: something is there
+	closing               chan struct{} // closed by close
 
 	mu      sync.Mutex // guards what follows
 	pending []*command
@@ -27,7 +28,7 @@ type queue struct {
 }
 
 func newQueue(maxCommands, maxBytes int) *queue {
-	return &queue{maxCommands: maxCommands, maxBytes: maxBytes, wake: make(chan struct{}, 1)}
+	return &queue{maxCommands: maxCommands, maxBytes: maxBytes, wake: make(chan struct{}, 1), closing: make(chan struct{})}
 }
 
 // put appends c. A full queue keeps a refused c in its place without what it
@@ -88,10 +89,20 @@ func (q *queue) cut(maxCommands, maxBytes int) (batch []*command, closed bool) {
 	return batch, q.closed
 }
 
+// len is how many commands wait.
+func (q *queue) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.pending)
+}
+
 // close lets nothing in any more.
 func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if !q.closed {
+		close(q.closing)
+	}
 	q.closed = true
 	q.signal()
 }

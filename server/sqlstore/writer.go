@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"mooring/server/platform"
 )
@@ -24,6 +25,9 @@ type writer struct {
 	// optimistic runs a batch without savepoints first and repeats it with
 	// savepoints if a command fails: right where commands hardly ever fail.
 	optimistic bool
+	// spacing is how far apart commits begin while several commands come with each:
+	// then one commit does for many, and nobody waits longer. Zero: none.
+	spacing time.Duration
 
 	known   *knownSeries // of the telemetry
 	queue   *queue
@@ -68,7 +72,44 @@ func (w *writer) loop() {
 		if len(batch) == 0 {
 			return
 		}
+		begun := time.Now()
 		w.commit(batch)
+		if len(batch) >= busyCommands && len(batch) < manyCommands && w.spacing > 0 {
+			w.rest(len(batch), begun)
+		}
+	}
+}
+
+// A commit of busyCommands or more shows that commands come from several sides, so
+// that the next commit may wait for more of them; one of manyCommands is cheap for
+// each already. Who sends one command after the other, each on the answer to the
+// last, never waits.
+const (
+	busyCommands = 4
+	manyCommands = 64
+)
+
+// rest waits until it is time for the next commit. When those whom the last one
+// answered are back at once, they wait for the answer and not for the time: then
+// waiting would only slow them down.
+func (w *writer) rest(last int, begun time.Time) {
+	if w.wait(w.spacing/5) && w.queue.len() < last*3/4 {
+		w.wait(w.spacing - time.Since(begun))
+	}
+}
+
+// wait reports whether the queue is still open after d.
+func (w *writer) wait(d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-w.queue.closing:
+		return false
 	}
 }
 
