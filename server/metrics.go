@@ -63,6 +63,7 @@ var (
 	descHandshakes  = describe("mqtt_handshake_failures_total", "connections that ended before their CONNECT was accepted")
 	descHashes      = describe("password_hashes_total", "runs of argon2id, for people's passwords: devices cause none")
 	descDelivered   = describe("mqtt_delivered_total", "messages sent to devices")
+	descOperations  = describe("mqtt_operations_total", "operations sent to devices")
 	descKicked      = describe("mqtt_kicked_total", "connections closed because their trust ended")
 	descService     = describe("mqtt_service_connections", "clients of the MQTT Service that are connected")
 	descServiceWait = describe("mqtt_service_queued_bytes", "what waits to be written to clients of the MQTT Service")
@@ -80,7 +81,7 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 func (c *statsCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{descConnections, descAccepted, descRefused, descPublishes, descAcked,
 		descFailures, descLineErrors, descOverflows, descKicked, descRefusals, descWills, descTurnedAway, descStalled,
-		descTooFast, descDelayed, descTakeovers, descDelivered, descHandshakes, descHashes, descService, descServiceWait, descServiceAll,
+		descTooFast, descDelayed, descTakeovers, descDelivered, descOperations, descHandshakes, descHashes, descService, descServiceWait, descServiceAll,
 		descPresence, descPresenceAll} {
 		ch <- d
 	}
@@ -112,6 +113,7 @@ func (c *statsCollector) Collect(ch chan<- prometheus.Metric) {
 	count(descDelayed, stats.Delayed)
 	count(descTakeovers, stats.Takeovers)
 	count(descDelivered, stats.Delivered)
+	count(descOperations, stats.Operations)
 	count(descHandshakes, stats.HandshakeFailures)
 	count(descHashes, account.Hashes())
 	c.collectService(ch, count)

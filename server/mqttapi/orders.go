@@ -190,6 +190,7 @@ func (s *session) send(op *platform.AddressedOperation, outlets []outlet, again 
 			s.orders.sent[op.ID] = append(s.orders.sent[op.ID], m.topic)
 		}
 		if i == 0 {
+			s.server.stats.operations.Add(1)
 			m.order = op.ID // one message a delivery tells that it has arrived
 		}
 		s.push(m)

@@ -21,6 +21,7 @@ type Stats struct {
 	TooFast           int64 // of these, for their rate
 	Delayed           int64 // publishes that waited because their device was above its rate
 	Delivered         int64
+	Operations        int64 // sent to devices, once however many topics bring one
 	Overflows         int64 // connections closed because they did not read
 	DroppedErrors     int64 // lines on s/e given up for want of room
 }
@@ -30,7 +31,7 @@ type counters struct {
 	connections, accepted, handshakeFailures, turnedAway, takeovers, kicked atomic.Int64
 	publishes, lines, lineErrors, acknowledged, commitFailures, stalled     atomic.Int64
 	wills, tooFast, delayed                                                 atomic.Int64
-	delivered, overflows, droppedErrors                                     atomic.Int64
+	delivered, operations, overflows, droppedErrors                         atomic.Int64
 	refused                                                                 [6]atomic.Int64
 }
 
@@ -43,7 +44,7 @@ func (s *Server) Stats() Stats {
 		Publishes: c.publishes.Load(), Lines: c.lines.Load(), LineErrors: c.lineErrors.Load(),
 		Acknowledged: c.acknowledged.Load(), CommitFailures: c.commitFailures.Load(), Stalled: c.stalled.Load(),
 		Wills: c.wills.Load(), TooFast: c.tooFast.Load(), Delayed: c.delayed.Load(),
-		Delivered: c.delivered.Load(), Overflows: c.overflows.Load(), DroppedErrors: c.droppedErrors.Load(),
+		Delivered: c.delivered.Load(), Operations: c.operations.Load(), Overflows: c.overflows.Load(), DroppedErrors: c.droppedErrors.Load(),
 	}
 	for i := range st.Refused {
 		st.Refused[i] = c.refused[i].Load()
