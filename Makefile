@@ -37,10 +37,13 @@ demo: build ## one device's whole life against a real server, under a minute (KE
 demo-down: go-version ## stop what `make demo KEEP=1` left running
 	@$(GO) run -C tools ./demo -bin '$(CURDIR)/bin' -dir '$(CURDIR)/.demo' -down
 
-build: go-version ## bin/mooring-server and bin/mooring-agent
+build: go-version ## bin/mooring-server, bin/mooring-agent and, with a C compiler, bin/mooring-pkcs11
 	@mkdir -p bin
 	$(BUILD) -ldflags '$(LDFLAGS)' -o bin/mooring-server ./server/cmd/mooring-server
 	$(BUILD) $(AGENT_FLAGS) -ldflags '$(LDFLAGS) $(AGENT_LDFLAGS_$(shell $(GO) env GOARCH))' -o bin/mooring-agent ./agent/cmd/mooring-agent
+	@if command -v "$${CC:-gcc}" >/dev/null; then \
+		set -x; CGO_ENABLED=1 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/mooring-pkcs11 ./hsm/cmd/mooring-pkcs11; \
+	else echo 'no C compiler: bin/mooring-pkcs11, which uses PKCS#11 tokens, is not built'; fi
 
 test: go-version ## every test, real parts included; installs missing Debian packages when it may
 	@tools/test-packages.sh

@@ -11,12 +11,14 @@ import (
 // in ARCHITECTURE.md. Tests and the yardsticks in bench may use any of them. The Go project's own
 // golang.org/x modules count as the standard library.
 var libraries = map[string][]string{
+	"github.com/eclipse-keypont/crypto11": {"hsm/cmd/mooring-pkcs11"},
 	"github.com/eclipse/paho.mqtt.golang": {"agent/uplink"},
 	"github.com/foxboron/go-tpm-keyfiles": {"hsm/tpmkey"},
 	"github.com/google/go-tpm":            {"hsm/tpmkey", "hsm/tpmkey/swtpmtest"},
 	"github.com/golang-jwt/jwt/v5":        {"server/devicetoken"},
 	"github.com/gorilla/websocket":        {"server/mqttapi", "server/notifyapi"},
 	"github.com/jackc/pgx/v5":             {"server/sqlstore"},
+	"github.com/miekg/pkcs11":             {"hsm/cmd/mooring-pkcs11"},
 	"github.com/mochi-mqtt/server/v2":     {"server/mqttapi", "server/mqttservice"},
 	"github.com/pelletier/go-toml/v2":     {"agent/config", "server/config", "server"},
 	"github.com/prometheus/client_golang": {"server"},

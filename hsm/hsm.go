@@ -5,16 +5,17 @@
 //	file:/path/to/file        for a sealer: a file of 32 random bytes
 //	tpm:?dir=/path/to/dir     the TPM at /dev/tpmrm0 and a directory of its key files (hsm/tpmkey)
 //	tpm:/dev/tpmrm1           for a sealer: that TPM
+//	pkcs11:token=x?…          a PKCS#11 token (RFC 7512, hsm/pkcs11key), for both
 package hsm
 
 import (
 	"context"
-	"fmt"
 	"net/url"
 	"strings"
 
 	"mooring/hsm/filekey"
 	"mooring/hsm/key"
+	"mooring/hsm/pkcs11key"
 	"mooring/hsm/tpmkey"
 	"mooring/internal/durable"
 	"mooring/internal/problem"
@@ -32,6 +33,13 @@ func Open(ctx context.Context, uri string) (key.Store, error) {
 			return nil, err
 		}
 		return tpmkey.Open(durable.OS, l)
+	}
+	if isPKCS11(uri) {
+		l, err := pkcs11key.ParseURI(uri)
+		if err != nil {
+			return nil, err
+		}
+		return pkcs11key.Open(l)
 	}
 	path, err := filePath(uri)
 	if err != nil {
@@ -52,6 +60,13 @@ func OpenSealer(ctx context.Context, uri string) (key.Sealer, error) {
 		}
 		return tpmkey.OpenSealer(ctx, l)
 	}
+	if isPKCS11(uri) {
+		l, err := pkcs11key.ParseURI(uri)
+		if err != nil {
+			return nil, err
+		}
+		return pkcs11key.OpenSealer(ctx, l)
+	}
 	path, err := filePath(uri)
 	if err != nil {
 		return nil, err
@@ -61,8 +76,10 @@ func OpenSealer(ctx context.Context, uri string) (key.Sealer, error) {
 
 func isTPM(uri string) bool { return strings.HasPrefix(uri, "tpm:") }
 
-// backends names what a scheme stands for, for the text of a refusal.
-var backends = map[string]string{"pkcs11": "PKCS#11"}
+func isPKCS11(uri string) bool {
+	scheme, _, found := strings.Cut(uri, ":")
+	return found && strings.EqualFold(scheme, "pkcs11")
+}
 
 // filePath returns the absolute path of a file: URI (RFC 8089 without a host).
 // The URI is not repeated in errors, because a pkcs11: URI may hold a PIN.
@@ -71,11 +88,7 @@ func filePath(uri string) (string, error) {
 	if !found {
 		return "", refuse("a key URI starts with file:, tpm: or pkcs11:")
 	}
-	scheme = strings.ToLower(scheme)
-	if backend, ok := backends[scheme]; ok {
-		return "", refuse(fmt.Sprintf("this build has no %s key store", backend))
-	}
-	if scheme != "file" {
+	if !strings.EqualFold(scheme, "file") {
 		return "", refuse("a key URI starts with file:, tpm: or pkcs11:")
 	}
 	if !strings.HasPrefix(rest, "/") {

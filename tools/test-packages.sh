@@ -17,6 +17,12 @@ needs() {
 		/usr/lib/ipsec/plugins/libstrongswan-openssl.so libstrongswan-standard-plugins
 		swtpm                                           swtpm
 		/usr/lib/*/ossl-modules/tpm2.so                 tpm2-openssl
+		gcc                                             gcc libc6-dev
+		softhsm2-util                                   softhsm2
+		/usr/lib/softhsm/libsofthsm2.so                 softhsm2
+		pkcs11-tool                                     opensc
+		/usr/lib/*/libtpm2_pkcs11.so.1                  libtpm2-pkcs11-1
+		tpm2_ptool                                      libtpm2-pkcs11-tools
 		/usr/lib/postgresql/*/bin/initdb                postgresql
 		/usr/lib/postgresql/*/bin/postgres              postgresql
 	END

@@ -1,0 +1,244 @@
+package pkcs11key
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"mooring/hsm/pkcs11key/wire"
+	"mooring/internal/backoff"
+)
+
+// limits of one request. A slow token signs in a second, and cards make RSA
+// keys in up to a minute.
+type limits struct{ command, create time.Duration }
+
+var usualLimits = limits{command: 10 * time.Second, create: 2 * time.Minute}
+
+// restarts says how long to wait before a helper is started that follows one
+// which failed.
+var restarts = backoff.Policy{Min: 100 * time.Millisecond, Max: 30 * time.Second}
+
+// maxWait is how long a request waits for that. It is refused if that is not
+// enough.
+const maxWait = 3 * time.Second
+
+// supervisor keeps a helper running and its token open: one request at a time.
+//
+// A request that fails climbs a ladder, of which each rung includes those
+// below: open everything anew in the helper (C_Finalize, C_Initialize, new
+// sessions, login, keys found again), then a new helper. It is sent again after
+// each. Only a fault that says that something was lost climbs; and a PIN that
+// was found wrong is never sent again.
+type supervisor struct {
+	location Location
+	limits   limits
+	turn     chan struct{} // holds one element while a request is under way
+
+	// Guarded by turn.
+	process  *process // nil: none runs
+	opened   bool     // the token is open in it
+	token    wire.Token
+	failures int // helpers in a row that came to nothing
+	notUntil time.Time
+	wrong    *wrongPIN // nil: none is known
+	closed   bool
+}
+
+// wrongPIN is a PIN that must not be tried again, and why.
+type wrongPIN struct {
+	digest [sha256.Size]byte
+	why    error
+}
+
+var errClosed = errors.New("the key store is closed")
+
+func newSupervisor(l Location) *supervisor {
+	return &supervisor{location: l, limits: usualLimits, turn: make(chan struct{}, 1)}
+}
+
+// limit of a request.
+func (s *supervisor) limit(r wire.Request) time.Duration {
+	if r.Op == wire.OpCreate || r.Op == wire.OpSealer {
+		return s.limits.create
+	}
+	return s.limits.command
+}
+
+// do sends a request when it is its turn. It must bear being sent again: before
+// is sent ahead of it each time, and undoes what an earlier try did that got no
+// answer.
+func (s *supervisor) do(ctx context.Context, r wire.Request, before ...wire.Request) (wire.Response, error) {
+	if err := ctx.Err(); err != nil {
+		return wire.Response{}, err
+	}
+	select {
+	case s.turn <- struct{}{}:
+	case <-ctx.Done():
+		return wire.Response{}, ctx.Err()
+	}
+	defer func() { <-s.turn }()
+	answer, err := s.climb(ctx, r, before)
+	return answer, s.location.explain(err)
+}
+
+// climb goes up the ladder. That before finds nothing is no failure, nor that
+// an earlier try destroyed what this one should.
+func (s *supervisor) climb(ctx context.Context, r wire.Request, before []wire.Request) (wire.Response, error) {
+	reopened := false
+	for tries := 1; ; tries++ {
+		answer, err := s.try(ctx, r, before)
+		if err == nil {
+			s.failures = 0
+			return answer, nil
+		}
+		if ctx.Err() != nil {
+			return answer, ctx.Err()
+		}
+		var fault *wire.Fault
+		if errors.As(err, &fault) && fault.Kind == wire.KindNotFound && r.Op == wire.OpDestroy && tries > 1 {
+			return answer, nil
+		}
+		lost := errors.Is(err, errSilent) || errors.Is(err, errEnded)
+		if fault != nil && classOf(fault) == stale {
+			lost = true
+			if s.opened = false; !reopened {
+				reopened = true
+				continue
+			}
+			s.drop()
+		}
+		if !lost || tries >= maxTries {
+			return answer, err
+		}
+	}
+}
+
+// maxTries: one, one with everything opened anew, one with a new helper.
+const maxTries = 3
+
+// try sends a request once, to a helper with an open token.
+func (s *supervisor) try(ctx context.Context, r wire.Request, before []wire.Request) (wire.Response, error) {
+	if err := s.ensure(ctx); err != nil {
+		return wire.Response{}, err
+	}
+	for _, b := range before {
+		_, err := s.call(ctx, b)
+		var fault *wire.Fault
+		if err != nil && !(errors.As(err, &fault) && fault.Kind == wire.KindNotFound) {
+			return wire.Response{}, err
+		}
+	}
+	return s.call(ctx, r)
+}
+
+// call sends to the helper that runs. Without an answer it is ended.
+func (s *supervisor) call(ctx context.Context, r wire.Request) (wire.Response, error) {
+	answer, err := s.process.call(ctx, s.limit(r), r)
+	if err != nil {
+		s.drop()
+		return answer, err
+	}
+	if answer.Fault != nil {
+		return answer, answer.Fault
+	}
+	return answer, nil
+}
+
+// drop ends the helper. The next one waits a little longer than this did.
+func (s *supervisor) drop() {
+	if s.process != nil {
+		s.process.kill()
+	}
+	s.process, s.opened = nil, false
+	s.notUntil = time.Now().Add(restarts.Delay(s.failures, nil))
+	s.failures++
+}
+
+// ensure has a helper running and the token open.
+func (s *supervisor) ensure(ctx context.Context) error {
+	if s.closed {
+		return errClosed
+	}
+	if s.process == nil {
+		if err := s.wait(ctx); err != nil {
+			return err
+		}
+		path, err := s.location.findHelper()
+		if err != nil {
+			return err
+		}
+		if s.process, err = start(path); err != nil {
+			s.process = nil
+			s.drop()
+			return err
+		}
+		s.opened = false
+	}
+	if s.opened {
+		return nil
+	}
+	return s.open(ctx)
+}
+
+func (s *supervisor) wait(ctx context.Context) error {
+	left := time.Until(s.notUntil)
+	if s.failures == 0 || left <= 0 {
+		return nil
+	}
+	if left > maxWait {
+		return &Error{Kind: Gone, Text: fmt.Sprintf("the PKCS#11 helper failed %d times; it is started again in %v", s.failures, left.Round(time.Second))}
+	}
+	timer := time.NewTimer(left)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// open opens the token, unless its PIN is known to be wrong.
+func (s *supervisor) open(ctx context.Context) error {
+	target := s.location.Token
+	var err error
+	if target.Module, err = s.location.findModule(); err != nil {
+		return err
+	}
+	pin, err := readPIN(s.location.PINSource)
+	if err != nil {
+		return err
+	}
+	digest := sha256.Sum256(pin)
+	if s.wrong != nil && s.wrong.digest == digest {
+		return s.wrong.why
+	}
+	answer, err := s.call(ctx, wire.Request{Op: wire.OpOpen, Target: &target, PIN: pin})
+	var fault *wire.Fault
+	if errors.As(err, &fault) && classOf(fault) == badPIN {
+		s.wrong = &wrongPIN{digest: digest, why: s.location.explain(err)}
+		return s.wrong.why
+	}
+	if err != nil {
+		return err
+	}
+	s.wrong = nil
+	if answer.Token == nil {
+		return &wire.Fault{Kind: wire.KindBroken, Text: "the helper opened nothing"}
+	}
+	s.token, s.opened = *answer.Token, true
+	return nil
+}
+
+// shut ends the helper for good.
+func (s *supervisor) shut() {
+	s.turn <- struct{}{}
+	defer func() { <-s.turn }()
+	if s.process != nil {
+		s.process.end()
+	}
+	s.process, s.opened, s.closed = nil, false, true
+}
