@@ -102,10 +102,10 @@ func (x *exchange) session(m *message) *session {
 	return s
 }
 
-// over answers a connect whose session ended while it was held.
+// over answers a connect whose session ended while it was held. Who left needs no
+// advice, and a client in Go gives up its process at "reconnect":"none".
 func (x *exchange) over(s *session, answer reply) reply {
 	if s.leftByItself() {
-		answer.Advice = &advice{Reconnect: "none"}
 		return answer
 	}
 	answer.Successful = false
