@@ -10,6 +10,9 @@ package key
 import (
 	"context"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 )
@@ -65,6 +68,29 @@ func ParseAlgorithm(s string) (Algorithm, error) {
 		}
 	}
 	return 0, fmt.Errorf("unknown key algorithm %q; known are %v", s, algorithmNames)
+}
+
+// AlgorithmOf says which algorithm a public key is of.
+func AlgorithmOf(public crypto.PublicKey) (Algorithm, error) {
+	switch k := public.(type) {
+	case *ecdsa.PublicKey:
+		switch k.Curve {
+		case elliptic.P256():
+			return ECDSAP256, nil
+		case elliptic.P384():
+			return ECDSAP384, nil
+		}
+	case *rsa.PublicKey:
+		switch k.N.BitLen() {
+		case 2048:
+			return RSA2048, nil
+		case 3072:
+			return RSA3072, nil
+		case 4096:
+			return RSA4096, nil
+		}
+	}
+	return 0, errors.New("the key is of an algorithm without a name here")
 }
 
 // Spec says what key to create. The zero value is an unlabelled P-256 key.

@@ -70,7 +70,7 @@ func dial(path string) (transport.TPMCloser, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, &Error{Kind: Gone, Text: "there is no TPM at " + path,
-			Hint: "see that the TPM is switched on in the firmware and that the kernel has a driver for it", err: err}
+			Advice: "see that the TPM is switched on in the firmware and that the kernel has a driver for it", err: err}
 	case err != nil:
 		return nil, &Error{Kind: Gone, Text: "the TPM at " + path + " cannot be looked at", err: err}
 	case info.Mode()&fs.ModeSocket != 0:
@@ -83,7 +83,7 @@ func dial(path string) (transport.TPMCloser, error) {
 		}
 		if errors.Is(err, fs.ErrPermission) {
 			return nil, &Error{Kind: Gone, Text: "this user may not use the TPM at " + path,
-				Hint: "add the user to the group that owns " + path + ", mostly tss", err: err}
+				Advice: "add the user to the group that owns " + path + ", mostly tss", err: err}
 		}
 		if try == openTries {
 			return nil, &Error{Kind: Gone, Text: "the TPM at " + path + " cannot be opened", err: err}

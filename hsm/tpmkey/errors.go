@@ -24,10 +24,10 @@ const (
 
 // Error is what went wrong with a TPM, in words.
 type Error struct {
-	Kind Kind
-	Text string
-	Hint string // what to do; may be empty
-	err  error
+	Kind   Kind
+	Text   string
+	Advice string // what to do; may be empty
+	err    error
 }
 
 func (e *Error) Error() string {
@@ -40,8 +40,8 @@ func (e *Error) Error() string {
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.err }
 
-// HintText says what to do.
-func (e *Error) HintText() string { return e.Hint }
+// Hint says what to do, to a person; it may be empty.
+func (e *Error) Hint() string { return e.Advice }
 
 // lost reports that handles or sessions are gone, or the connection: what was
 // loaded must be loaded again.

@@ -162,7 +162,7 @@ func (s *Signer) encode(signature *tpm2.TPMTSignature, h crypto.Hash, digest []b
 		return nil, err
 	}
 	if err := rsa.VerifyPSS(public, h, digest, made.Sig.Buffer, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}); err != nil {
-		return nil, &Error{Kind: Refused, Text: "this TPM makes RSA-PSS signatures that TLS 1.3 refuses", Hint: "use ecdsa-p256", err: err}
+		return nil, &Error{Kind: Refused, Text: "this TPM makes RSA-PSS signatures that TLS 1.3 refuses", Advice: "use ecdsa-p256", err: err}
 	}
 	return made.Sig.Buffer, nil
 }

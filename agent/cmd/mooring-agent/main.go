@@ -55,7 +55,7 @@ type command struct {
 
 // commands is the one table of subcommands; help is made from it.
 func commands() []command {
-	return []command{enrolCommand, runCommand, statusCommand, tokenCommand, renewCommand, pubCommand, configCommand, versionCommand}
+	return []command{enrolCommand, runCommand, statusCommand, tokenCommand, renewCommand, pubCommand, keystoreCommand, configCommand, versionCommand}
 }
 
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {

@@ -1,11 +1,17 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
+
+	"mooring/hsm"
+	"mooring/hsm/tpmkey/swtpmtest"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -18,14 +24,25 @@ func TestMain(m *testing.M) {
 // testscript's own commands there is
 //
 //	status N mooring-agent ARGS…    it ends with exit status N
+//	swtpm NAME                      starts a TPM, whose socket is $TPM_NAME
+//	destroyonly URI                 destroys the one key of a store
 func TestScripts(t *testing.T) {
+	if _, err := exec.LookPath("swtpm"); err != nil && os.Getenv("REQUIRE_HSM") == "1" {
+		t.Fatalf("swtpm is needed: %v", err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("MOORING_STATE", filepath.Join(env.WorkDir, "state"))
 			return nil
 		},
-		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){"status": status},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"status": status,
+			"swtpm": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Setenv("TPM_"+strings.ToUpper(args[0]), swtpmtest.Start(t).Socket)
+			},
+			"destroyonly": destroyOnly,
+		},
 	})
 }
 
@@ -46,4 +63,15 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("exit status %d, want %d", got, want)
 	}
+}
+
+func destroyOnly(ts *testscript.TestScript, _ bool, args []string) {
+	keys, err := hsm.Open(context.Background(), args[0])
+	ts.Check(err)
+	refs, err := keys.List(context.Background())
+	ts.Check(err)
+	if len(refs) != 1 {
+		ts.Fatalf("%d keys", len(refs))
+	}
+	ts.Check(ts.Exec("mooring-agent", "keystore", "destroy", "--key", args[0], string(refs[0])))
 }

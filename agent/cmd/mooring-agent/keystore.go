@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"crypto"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"time"
+
+	"mooring/agent"
+	"mooring/agent/config"
+	"mooring/agent/identity"
+	"mooring/hsm"
+	"mooring/hsm/key"
+	"mooring/internal/durable"
+	"mooring/internal/pki"
+)
+
+// keystoreLimit bounds one command: a chip makes an RSA key in up to a minute.
+const keystoreLimit = 10 * time.Minute
+
+var keystoreCommand = command{
+	name:  "keystore",
+	args:  "list|selftest|create|destroy",
+	short: "look at the key store, try and change it",
+	long: "Works on the key store of the device, or on that of --key.\n\n" +
+		"  keystore list          the keys, and what the device uses them for\n" +
+		"  keystore selftest      makes a key, signs with it, measures, removes it\n" +
+		"  keystore create        makes a key of --algorithm and prints its name\n" +
+		"  keystore destroy NAME  removes a key for good",
+	example: "mooring-agent keystore selftest --key tpm: --json",
+	setup: func(p *program, f *flag.FlagSet) func([]string) error {
+		k := &keystore{program: p, place: addPlace(f)}
+		f.StringVar(&k.uri, "key", "", "`URI` of the key store (default that of the device)")
+		f.StringVar(&k.algorithm, "algorithm", "", "`kind` of key to make: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096")
+		f.StringVar(&k.label, "label", "", "`text` that the key's name begins with")
+		f.IntVar(&k.signatures, "n", 50, "how `many` signatures a self-test makes, 1 to 10000")
+		f.BoolVar(&k.all, "all", false, "let a self-test try every kind of key; RSA takes minutes on some chips")
+		f.BoolVar(&k.force, "force", false, "destroy a key although the device uses it")
+		f.BoolVar(&k.asJSON, "json", false, "print one JSON object")
+		return func(args []string) error {
+			if len(args) == 0 {
+				return usagef("say what to do with the key store: list, selftest, create or destroy NAME")
+			}
+			if err := f.Parse(args[1:]); err != nil { // flags may follow the verb
+				return usageError{err}
+			}
+			return k.run(args[0], f.Args())
+		}
+	},
+}
+
+// keystore is one run of the command.
+type keystore struct {
+	program            *program
+	place              *place
+	uri                string
+	algorithm, label   string
+	signatures         int
+	all, force, asJSON bool
+
+	config config.Config
+	keys   key.Store
+}
+
+func (k *keystore) run(verb string, args []string) error {
+	verbs := map[string]func(ctx context.Context, args []string) error{
+		"list": k.list, "selftest": k.selftest, "create": k.create, "destroy": k.destroy,
+	}
+	do := verbs[verb]
+	if do == nil {
+		return usagef("keystore does not know %q; it knows list, selftest, create and destroy NAME", verb)
+	}
+	if wanted := map[string]int{"destroy": 1}[verb]; len(args) != wanted {
+		return usagef("keystore %s takes %d arguments", verb, wanted)
+	}
+	c, err := k.place.load()
+	if err != nil {
+		return err
+	}
+	if k.uri != "" {
+		c.Key = k.uri
+	} else if err := identity.CheckDir(durable.OS, c.State); err != nil {
+		return err // it would be made where the device does not look
+	}
+	k.config = c
+	ctx, cancel := context.WithTimeout(k.program.ctx, keystoreLimit)
+	defer cancel()
+	if k.keys, err = hsm.Open(ctx, c.KeyURI()); err != nil {
+		return err
+	}
+	defer func() { _ = k.keys.Close() }()
+	return do(ctx, args)
+}
+
+// keyRow is one key, as list prints it.
+type keyRow struct {
+	Name      key.Ref `json:"name"`
+	Algorithm string  `json:"algorithm,omitempty"`
+	// Public is the SHA-256 of the public key (SubjectPublicKeyInfo) in hex.
+	Public string `json:"public_sha256,omitempty"`
+	// Use is "current", "next" or empty.
+	Use   string `json:"use,omitempty"`
+	Error string `json:"error,omitempty"`
+}
+
+func (k *keystore) list(ctx context.Context, _ []string) error {
+	refs, err := k.keys.List(ctx)
+	if err != nil {
+		return err
+	}
+	uses, err := k.uses(ctx)
+	if err != nil {
+		return err
+	}
+	rows := make([]keyRow, 0, len(refs))
+	for _, ref := range refs {
+		row := keyRow{Name: ref, Use: uses[ref]}
+		if signer, err := k.keys.Open(ctx, ref); err != nil {
+			row.Error = err.Error()
+		} else {
+			row.describe(signer)
+		}
+		rows = append(rows, row)
+	}
+	if k.asJSON {
+		return json.NewEncoder(k.program.stdout).Encode(map[string]any{"keys": rows})
+	}
+	for _, r := range rows {
+		fmt.Fprintf(k.program.stdout, "%-40s %-10s %.16s %s\n", r.Name, or(r.Algorithm, "unusable"), r.Public, or(r.Use, r.Error))
+	}
+	return nil
+}
+
+func (r *keyRow) describe(signer crypto.Signer) {
+	r.Algorithm = "other"
+	if algorithm, err := key.AlgorithmOf(signer.Public()); err == nil {
+		r.Algorithm = algorithm.String()
+	}
+	if sum, err := pki.PublicKeyHash(signer.Public()); err == nil {
+		r.Public = fmt.Sprintf("%x", sum)
+	}
+}
+
+// uses says which keys the device's identity is made of. The names of keys mean
+// nothing in another store than the device's.
+func (k *keystore) uses(ctx context.Context) (map[key.Ref]string, error) {
+	own, err := k.place.load()
+	if err != nil || own.KeyURI() != k.config.KeyURI() || identity.CheckDir(durable.OS, own.State) != nil {
+		return nil, nil
+	}
+	ids, err := identity.Open(durable.OS, own.State, k.keys)
+	if err != nil {
+		return nil, err
+	}
+	found, err := ids.Find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	uses := map[key.Ref]string{}
+	if found.Next != nil {
+		uses[found.Next.KeyRef] = "next"
+	}
+	if found.Current != nil {
+		uses[found.Current.KeyRef] = "current"
+	}
+	return uses, nil
+}
+
+func (k *keystore) create(ctx context.Context, _ []string) error {
+	algorithm, err := key.ParseAlgorithm(k.algorithm)
+	if err != nil {
+		return usageError{err}
+	}
+	ref, signer, err := k.keys.Create(ctx, key.Spec{Algorithm: algorithm, Label: k.label})
+	if err != nil {
+		return err
+	}
+	row := keyRow{Name: ref}
+	row.describe(signer)
+	if k.asJSON {
+		return json.NewEncoder(k.program.stdout).Encode(row)
+	}
+	fmt.Fprintln(k.program.stdout, row.Name)
+	return nil
+}
+
+func (k *keystore) destroy(ctx context.Context, args []string) error {
+	ref := key.Ref(args[0])
+	if !k.force {
+		// The agent makes the key of its next certificate at any time.
+		uses, err := k.uses(ctx)
+		if err != nil {
+			return agent.WithHint(fmt.Errorf("whether the device uses the key cannot be seen: %w", err), "--force destroys it all the same")
+		}
+		if use := uses[ref]; use != "" {
+			return agent.WithHint(fmt.Errorf("%s is the key of the device's %s certificate", ref, use),
+				"--force destroys it; the device must then be registered and enrolled again")
+		}
+	}
+	return k.keys.Destroy(ctx, ref)
+}

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"mooring/hsm/key"
+	"mooring/internal/pki"
+)
+
+// selftestReport is what keystore selftest prints. Times are in milliseconds.
+type selftestReport struct {
+	OK    bool          `json:"ok"`
+	Kinds []*kindReport `json:"kinds"`
+	// SignTimeout and HandshakeTimeout are what to allow for one signature and
+	// for a TLS handshake with it, from the slowest kind that works: ten times
+	// its 99th percentile, at least a second, and 10 s of network on top.
+	SignTimeout      float64 `json:"sign_timeout_ms,omitempty"`
+	HandshakeTimeout float64 `json:"handshake_timeout_ms,omitempty"`
+}
+
+// kindReport is about one kind of key.
+type kindReport struct {
+	Algorithm  string  `json:"algorithm"`
+	OK         bool    `json:"ok"`
+	Error      string  `json:"error,omitempty"`
+	PSS        *bool   `json:"pss,omitempty"` // RSA only: as TLS 1.3 wants it
+	Create     float64 `json:"create_ms,omitempty"`
+	Open       float64 `json:"open_ms,omitempty"` // and the first signature after it
+	Signatures int     `json:"signatures,omitempty"`
+	P50        float64 `json:"sign_p50_ms,omitempty"`
+	P99        float64 `json:"sign_p99_ms,omitempty"`
+
+	destroyed error
+}
+
+// selftestLabel shows whose key it is, should the program be killed.
+const selftestLabel = "selftest"
+
+const (
+	maxSignatures = 10_000
+	minSignLimit  = time.Second
+	networkLimit  = 10 * time.Second
+)
+
+var allAlgorithms = []key.Algorithm{key.ECDSAP256, key.ECDSAP384, key.RSA2048, key.RSA3072, key.RSA4096}
+
+func (k *keystore) selftest(ctx context.Context, _ []string) error {
+	if k.signatures < 1 || k.signatures > maxSignatures {
+		return usagef("-n is 1 to %d", maxSignatures)
+	}
+	first, err := key.ParseAlgorithm(k.algorithm)
+	if err != nil {
+		return usageError{err}
+	}
+	kinds := []key.Algorithm{first}
+	if k.all {
+		kinds = allAlgorithms
+	}
+	var report selftestReport
+	var failed error
+	for _, algorithm := range kinds {
+		r := &kindReport{Algorithm: algorithm.String()}
+		err := k.try(ctx, algorithm, r)
+		r.OK = err == nil
+		if err != nil {
+			r.Error = err.Error()
+		}
+		// That a chip lacks a kind is no fault, if it does the one asked for.
+		if algorithm == first {
+			report.OK, failed = r.OK, err
+		}
+		if r.destroyed != nil {
+			report.OK, failed = false, err
+		}
+		report.Kinds = append(report.Kinds, r)
+	}
+	report.derive()
+	k.printReport(report)
+	if !report.OK {
+		return fmt.Errorf("the key store does not do what the device needs: %w", failed)
+	}
+	return nil
+}
+
+// derive sets the timeouts.
+func (s *selftestReport) derive() {
+	slowest := 0.0
+	for _, r := range s.Kinds {
+		if r.OK {
+			slowest = max(slowest, r.P99, r.Open)
+		}
+	}
+	if slowest == 0 {
+		return
+	}
+	s.SignTimeout = max(10*slowest, ms(minSignLimit))
+	s.HandshakeTimeout = s.SignTimeout + ms(networkLimit)
+}
+
+// try makes a key of one kind, uses it and removes it, whatever happens between.
+func (k *keystore) try(ctx context.Context, algorithm key.Algorithm, r *kindReport) (err error) {
+	start := time.Now()
+	ref, signer, err := k.keys.Create(ctx, key.Spec{Algorithm: algorithm, Label: selftestLabel})
+	if err != nil {
+		return err
+	}
+	r.Create = ms(time.Since(start))
+	defer func() {
+		if r.destroyed = k.keys.Destroy(context.WithoutCancel(ctx), ref); r.destroyed != nil {
+			err = errors.Join(err, fmt.Errorf("the test's key %s stays: %w", ref, r.destroyed))
+		}
+	}()
+	if err := pki.SignVerify(signer); err != nil {
+		return err
+	}
+	r.PSS = tryPSS(signer)
+	start = time.Now()
+	again, err := k.keys.Open(ctx, ref)
+	if err != nil {
+		return err
+	}
+	if err := pki.SignVerify(again); err != nil {
+		return err
+	}
+	r.Open = ms(time.Since(start))
+	return k.measure(ctx, again, r)
+}
+
+func (k *keystore) measure(ctx context.Context, signer crypto.Signer, r *kindReport) error {
+	digest := sha256.Sum256([]byte(selftestLabel))
+	took := make([]time.Duration, 0, k.signatures)
+	for range k.signatures {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		start := time.Now()
+		if _, err := signer.Sign(rand.Reader, digest[:], crypto.SHA256); err != nil {
+			return err
+		}
+		took = append(took, time.Since(start))
+	}
+	slices.Sort(took)
+	r.Signatures = len(took)
+	r.P50, r.P99 = ms(percentile(took, 50)), ms(percentile(took, 99))
+	return nil
+}
+
+// percentile returns the value that p per cent of sorted do not exceed.
+func percentile(sorted []time.Duration, p int) time.Duration {
+	return sorted[(len(sorted)*p+99)/100-1]
+}
+
+// tryPSS tells whether an RSA key signs as TLS 1.3 wants it; nil for others.
+func tryPSS(signer crypto.Signer) *bool {
+	public, isRSA := signer.Public().(*rsa.PublicKey)
+	if !isRSA {
+		return nil
+	}
+	digest := sha256.Sum256([]byte(selftestLabel))
+	options := &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: crypto.SHA256}
+	signature, err := signer.Sign(rand.Reader, digest[:], options)
+	does := err == nil && rsa.VerifyPSS(public, crypto.SHA256, digest[:], signature, options) == nil
+	return &does
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+func (k *keystore) printReport(s selftestReport) {
+	out := k.program.stdout
+	if k.asJSON {
+		_ = json.NewEncoder(out).Encode(s)
+		return
+	}
+	for _, r := range s.Kinds {
+		if !r.OK {
+			fmt.Fprintf(out, "%-10s fails: %s\n", r.Algorithm, r.Error)
+			continue
+		}
+		pss := ""
+		if r.PSS != nil && !*r.PSS {
+			pss = ", no RSA-PSS: TLS 1.2 only"
+		}
+		fmt.Fprintf(out, "%-10s works: create %.1f ms, open %.1f ms, sign p50 %.2f ms, p99 %.2f ms (%d signatures)%s\n",
+			r.Algorithm, r.Create, r.Open, r.P50, r.P99, r.Signatures, pss)
+	}
+	if s.SignTimeout > 0 {
+		fmt.Fprintf(out, "timeouts   signature %.0f ms, TLS handshake %.0f ms\n", s.SignTimeout, s.HandshakeTimeout)
+	}
+}
