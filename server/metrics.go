@@ -21,7 +21,7 @@ const readyWithin = 2 * time.Second
 func (s *Server) adminHandler() http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &statsCollector{s.services}, &listCollector{s.services.lists})
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &statsCollector{s.services}, &listCollector{s.services.lists}, &noticeCollector{s.services})
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })

@@ -15,6 +15,7 @@ var notificationShapes = openapi.Shapes{
 	"newNotificationToken": openapi.JSON("subscriber: string, subscription: string, expiresInMinutes?: integer, type?: string, signed?: boolean, " +
 		"shared?: boolean, nonPersistent?: boolean, *"),
 	"notificationToken": openapi.JSON("token: string"),
+	"bayeuxMessages":    openapi.JSON("= [object]"),
 	"unsubscribed":      openapi.JSON("result: DONE|SCHEDULED"),
 	"notificationLinks": openapi.JSON("self: uri, notificationSubscriptions: any, notificationSubscriptionsBySource: string, " +
 		"notificationSubscriptionsBySourceAndContext: string, notificationSubscriptionsByContext: string"),
