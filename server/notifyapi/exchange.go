@@ -106,6 +106,7 @@ func (x *exchange) session(m *message) *session {
 // advice, and a client in Go gives up its process at "reconnect":"none".
 func (x *exchange) over(s *session, answer reply) reply {
 	if s.leftByItself() {
+		answer.Advice = nil
 		return answer
 	}
 	answer.Successful = false
