@@ -1,46 +1,14 @@
 package c8yjson
 
 import (
-	"encoding/json"
+	"time"
 
 	"mooring/server/platform"
 )
 
-// Availability is what an object tells of when its device was heard of last
-// (rest.md §6.1). Members that are not known are empty.
-type Availability struct {
-	LastMessage string // a date, as it is kept
-	DataStatus  string // AVAILABLE, UNAVAILABLE or MAINTENANCE
-	Connection  string // CONNECTED, DISCONNECTED or MAINTENANCE
-	Interval    json.Number
-}
-
-// ParseAvailability reads the fragments; monitored is false if there are none.
-func ParseAvailability(f platform.Fragments) (a Availability, monitored bool) {
-	var availability struct {
-		Status, LastMessage string
-	}
-	var connection struct{ Status string }
-	var required struct{ ResponseInterval json.Number }
-	for name, into := range map[string]any{"c8y_Availability": &availability, "c8y_Connection": &connection,
-		platform.FragmentRequiredAvailability: &required} {
-		if value, ok := f[name]; ok {
-			monitored = true
-			_ = json.Unmarshal(value, into) // what clients wrote there in another form says nothing
-		}
-	}
-	if _, err := ParseTime(availability.LastMessage); err != nil {
-		availability.LastMessage = ""
-	}
-	if _, err := required.ResponseInterval.Int64(); err != nil {
-		required.ResponseInterval = ""
-	}
-	return Availability{availability.LastMessage, availability.Status, connection.Status, required.ResponseInterval}, monitored
-}
-
-// WriteAvailability writes the availability of a device; its external ID is the
-// serial number, if it has one.
-func WriteAvailability(w *Writer, id platform.ID, xids []platform.ExternalID, a Availability) {
+// Availability writes when a device was heard of last (rest.md §6.1). Members
+// that are not known are left out; the external ID is the serial number.
+func Availability(w *Writer, id platform.ID, xids []platform.ExternalID, p platform.Presence) {
 	w.Open('{')
 	w.ID("deviceId", id)
 	for _, x := range xids {
@@ -49,12 +17,11 @@ func WriteAvailability(w *Writer, id platform.ID, xids []platform.ExternalID, a 
 			break
 		}
 	}
-	w.TextIf("lastMessage", a.LastMessage)
-	if a.Interval != "" {
-		w.Key("interval")
-		w.Raw(json.RawMessage(a.Interval))
+	w.TimeIf("lastMessage", p.LastMessage)
+	if p.Monitored {
+		w.Int("interval", int64(p.Interval/time.Minute))
 	}
-	w.TextIf("dataStatus", a.DataStatus)
-	w.TextIf("connectionStatus", a.Connection)
+	w.TextIf("dataStatus", string(p.Data))
+	w.TextIf("connectionStatus", string(p.Connection))
 	w.Close('}')
 }

@@ -5,6 +5,7 @@ import (
 
 	"mooring/internal/problem"
 	"mooring/server/c8yjson"
+	"mooring/server/platform"
 )
 
 // readAvailability tells when a device was heard of last, from the fragments
@@ -21,15 +22,15 @@ func readAvailability(c *call) error {
 	if err != nil {
 		return err
 	}
-	a, monitored := c8yjson.ParseAvailability(o.Fragments)
-	if !monitored {
+	p, _ := platform.ReadPresence(o.Fragments)
+	if p == (platform.Presence{}) {
 		return problem.WithCode(problem.NotFound, "inventory/Not Found", "Device with id '"+id.String()+"' is not monitored.", nil)
 	}
 	xids, err := c.api.Inventory.ExternalIDs(c.ctx(), c.tenant(), id)
 	if err != nil {
 		return err
 	}
-	c.answer(http.StatusOK, c8yjson.MediaJSON, func(w *c8yjson.Writer) { c8yjson.WriteAvailability(w, id, xids, a) })
+	c.answer(http.StatusOK, c8yjson.MediaJSON, func(w *c8yjson.Writer) { c8yjson.Availability(w, id, xids, p) })
 	return nil
 }
 

@@ -281,9 +281,12 @@ func TestAvailabilityAndSeries(t *testing.T) {
 	if got := r.do(request{method: "GET", path: path + "/availability"}).want(t, 200); string(got.body) != want {
 		t.Errorf("got %s, want %s", got.body, want)
 	}
-	r.do(request{method: "PUT", path: path, body: `{"c8y_RequiredAvailability":{"responseInterval":"soon"},"c8y_Availability":[1],"c8y_Connection":"x"}`}).want(t, 200)
-	if got := r.do(request{method: "GET", path: path + "/availability"}).want(t, 200); got.tree(t)["interval"] != nil {
+	r.do(request{method: "PUT", path: path, body: `{"c8y_RequiredAvailability":{"responseInterval":"soon"},"c8y_Availability":[1],"c8y_LatestMeasurements":{"x":1}}`}).want(t, 200)
+	if got := r.do(request{method: "GET", path: path + "/availability"}).want(t, 200); got.tree(t)["interval"] != nil || got.text(t, "connectionStatus") != "CONNECTED" {
 		t.Errorf("got %s", got.body)
+	}
+	if got := r.do(request{method: "GET", path: path}).want(t, 200); got.tree(t)["c8y_LatestMeasurements"] != nil {
+		t.Errorf("what only the server writes was kept: %s", got.body)
 	}
 	for i, body := range []string{`{"c8y_T":{"T":{"value":1.5,"unit":"C"}}}`, `{"c8y_T":{"T":{"value":2.50},"U":{"value":3}},"c8y_A":{"x":{"value":7}}}`} {
 		_, err := r.values.CreateMeasurements(t.Context(), tenant, []platform.Measurement{{Source: id, Type: "m", Time: time.UnixMilli(1e12 + int64(i)), Body: json.RawMessage(body)}})
