@@ -88,6 +88,7 @@ type fakeInventory struct {
 	updates []platform.UpdateObject
 	err     error
 	block   chan struct{} // while open, CreateDevice waits
+	slow    time.Duration // what Update takes
 }
 
 func newFakeInventory() *fakeInventory {
@@ -160,7 +161,11 @@ func (f *fakeInventory) PutService(_ context.Context, _ platform.TenantID, paren
 	return id, err
 }
 
-func (f *fakeInventory) Update(_ context.Context, _ platform.TenantID, cmd platform.UpdateObject) (platform.ManagedObject, error) {
+func (f *fakeInventory) Update(ctx context.Context, _ platform.TenantID, cmd platform.UpdateObject) (platform.ManagedObject, error) {
+	time.Sleep(f.slow)
+	if ctx.Err() != nil {
+		return platform.ManagedObject{}, problem.New(problem.Unavailable, "", ctx.Err())
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.updates = append(f.updates, cmd)

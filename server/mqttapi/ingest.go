@@ -107,9 +107,7 @@ func (s *session) applyLines(t deviceid.Topic, in inbound, complete func(error))
 // finish ends a publish that has been looked at. With an error none of it is
 // stored and the client sends it again.
 func (p *publish) finish(in inbound, err error, complete func(error)) {
-	if p.cancel != nil {
-		p.cancel()
-	}
+	p.endCalls()
 	if err != nil {
 		complete(err)
 		return
@@ -132,8 +130,10 @@ func (p *publish) lines(payload []byte) error {
 	})
 }
 
-// eachLine carries out one line after the other. An error means that none of the
-// batch may be submitted: the client sends the publish again.
+// eachLine carries out one line after the other, each in its own time: a publish of
+// many lines must not end for ever where it takes longer than one call may. An
+// error means that none of the batch may be submitted: the client sends the publish
+// again.
 func (p *publish) eachLine(payload []byte, do func(smartrest.Line) error) error {
 	lines, err := smartrest.Parse(payload)
 	if err != nil {
@@ -144,6 +144,7 @@ func (p *publish) eachLine(payload []byte, do func(smartrest.Line) error) error 
 	p.server.stats.lines.Add(int64(len(lines)))
 	for _, l := range lines {
 		err := do(l)
+		p.endCalls()
 		if err == nil {
 			continue
 		}
@@ -171,6 +172,14 @@ func (p *publish) record(r smartrest.Record) error {
 		return err
 	}
 	return p.fragments(r)
+}
+
+// endCalls ends the context of call; the next one makes another.
+func (p *publish) endCalls() {
+	if p.cancel != nil {
+		p.cancel()
+		p.ctx, p.cancel = nil, nil
+	}
 }
 
 // call returns the context of the calls this publish makes.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang/packets"
 
@@ -368,6 +369,20 @@ func TestLegacy(t *testing.T) {
 		p.subscribe("s/dl/x", "s/e")
 		p.send(publish(0, 0, "s/ul/x", "100,1"))
 		p.wantMessage("s/e", "40,,No template collection x")
+	})
+}
+
+// TestSlowLines: a publish of many lines takes longer than one call may.
+func TestSlowLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, mqttapi.Limits{Service: time.Second})
+		r.inventory.slow = 100 * time.Millisecond
+		c := r.connect(t, dev("dev1"))
+		c.send(publish(3, 1, "s/us", strings.Repeat("110,1\n", 50)))
+		c.want(mqtt.Puback, 3)
+		if n := len(r.inventory.updates); n != 50 {
+			t.Errorf("%d updates", n)
+		}
 	})
 }
 
