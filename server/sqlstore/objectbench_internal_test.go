@@ -1,8 +1,12 @@
 package sqlstore
 
 import (
+	"context"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"mooring/internal/problem"
 	"mooring/internal/query"
@@ -31,6 +35,48 @@ func TestSortedBound(t *testing.T) {
 		if want == "" && err != nil || want != "" && problem.KindOf(err) != want {
 			t.Errorf("bound %d: got %v", bound, err)
 		}
+	}
+}
+
+func TestQueryBounds(t *testing.T) {
+	defer func(d time.Duration) { listWithin = d }(listWithin)
+	s, err := OpenSQLite(t.Context(), t.TempDir(), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := fillObjects(t.Context(), s, 3000); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(ctx context.Context, text string) error {
+		q, err := query.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.Objects(ctx, "t1", platform.ObjectFilter{Query: q}, platform.Page{Number: 1, Size: 5, WithTotal: true})
+		return err
+	}
+	wide := func(n int) string {
+		parts := make([]string, n)
+		for i := range parts {
+			parts[i] = "f" + strconv.Itoa(i) + ".x eq 1"
+		}
+		return strings.Join(parts, " or ")
+	}
+	for n, want := range map[int]bool{maxProbed - 1: true, maxProbed: true, maxProbed + 1: false} {
+		if err := ask(t.Context(), wide(n)); (err == nil) != want || err != nil && problem.KindOf(err) != problem.Unprocessable {
+			t.Errorf("%d fragments: got %v", n, err)
+		}
+	}
+	listWithin = time.Nanosecond
+	if err := ask(t.Context(), "c8y_Hardware.model eq 'x*'"); problem.KindOf(err) != problem.Unprocessable {
+		t.Errorf("too long: got %v", err)
+	}
+	listWithin = time.Hour
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := ask(gone, "c8y_Hardware.model eq 'x*'"); err == nil || problem.KindOf(err) == problem.Unprocessable {
+		t.Errorf("a client that is gone: got %v", err)
 	}
 }
 

@@ -2,18 +2,33 @@ package sqlstore
 
 import (
 	"context"
+	"fmt"
 	"strings"
+	"time"
 
+	"mooring/internal/problem"
 	"mooring/internal/query"
 	"mooring/server/platform"
 )
 
-// Objects implements platform.Inventory.
+// Bounds of a list, so that no query keeps others waiting for long. Tests set
+// the time lower.
+const maxProbed = 64 // fragments that conditions look into
+
+var listWithin = 20 * time.Second
+
+// Objects implements platform.Inventory. A query that takes too long is
+// Unprocessable.
 func (s *Store) Objects(ctx context.Context, tenant platform.TenantID, filter platform.ObjectFilter, page platform.Page) (platform.List[platform.ManagedObject], error) {
-	return readOne(ctx, s, tenant, func(tx *session, t tenantKey) (platform.List[platform.ManagedObject], error) {
-		if len(filter.IDs) > platform.MaxPageSize {
-			return platform.List[platform.ManagedObject]{}, invalid("too many IDs")
-		}
+	if len(filter.IDs) > platform.MaxPageSize {
+		return platform.List[platform.ManagedObject]{}, invalid("too many IDs")
+	}
+	if tooWide(filter.Query) {
+		return platform.List[platform.ManagedObject]{}, badQuery(fmt.Sprintf("More than %d fragments.", maxProbed))
+	}
+	within, cancel := context.WithTimeout(ctx, listWithin)
+	defer cancel()
+	l, err := readOne(within, s, tenant, func(tx *session, t tenantKey) (platform.List[platform.ManagedObject], error) {
 		q, err := tx.planObjects(t, filter)
 		if err != nil {
 			return platform.List[platform.ManagedObject]{}, err
@@ -24,6 +39,36 @@ func (s *Store) Objects(ctx context.Context, tenant platform.TenantID, filter pl
 		}
 		return l, tx.withFragments(t, pointers(l.Items))
 	})
+	if err != nil && within.Err() != nil && ctx.Err() == nil {
+		return l, badQuery("It takes too long.")
+	}
+	return l, err
+}
+
+func badQuery(why string) error {
+	return problem.WithCode(problem.Unprocessable, "inventory/Invalid Data", "Find by filter query failed : "+why, nil)
+}
+
+// tooWide tells whether a query looks into more fragments than are fetched for
+// each object.
+func tooWide(q query.Query) bool {
+	names := map[string]bool{}
+	for _, o := range q.Order {
+		names[o.Path[0]] = true
+	}
+	if q.Filter != nil {
+		q.Filter.Leaves(func(n *query.Node) {
+			if n.Kind == query.Compare {
+				names[n.Path[0]] = true
+			}
+			for _, p := range n.Paths {
+				if len(p) > 1 {
+					names[p[0]] = true
+				}
+			}
+		})
+	}
+	return len(names) > maxProbed
 }
 
 // objectQuery is how a list of objects is read: what SQL selects, and what is

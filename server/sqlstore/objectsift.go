@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"mooring/internal/problem"
 	"mooring/internal/query"
 	"mooring/server/platform"
 )
@@ -220,7 +219,7 @@ func (q *objectQuery) sorted(s *session, tenant platform.TenantID, page platform
 	}
 	_, err := q.sift(s, tenant, 0, func(o *platform.ManagedObject, p probed) error {
 		if len(entries) == maxSorted {
-			return problem.WithCode(problem.Unprocessable, "inventory/Invalid Data", fmt.Sprintf("Find by filter query failed : More than %d objects to sort.", maxSorted), nil)
+			return badQuery(fmt.Sprintf("More than %d objects to sort.", maxSorted))
 		}
 		keys := make([]query.Key, len(q.orders))
 		for i, order := range q.orders {
