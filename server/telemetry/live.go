@@ -13,7 +13,7 @@ type Live interface {
 
 // heard tells of the devices of a batch: who sends a measurement, an event or an
 // alarm is alive (vendor's documents, device availability). The alarm that says the
-// contrary is none of theirs.
+// contrary is none of theirs. Who calls Submit itself tells of it itself.
 func (s *Service) heard(b *platform.Batch) {
 	if s.live == nil || len(b.Measurements)+len(b.Events)+len(b.Alarms) == 0 {
 		return

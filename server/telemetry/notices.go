@@ -11,7 +11,6 @@ import (
 // somebody listens only when they are told for sure; by b.Mode a batch is stored,
 // told, both or neither.
 func (s *Service) Submit(b platform.Batch, done func(error)) {
-	s.heard(&b)
 	if b.Mode == platform.ModeTransient || b.Mode == platform.ModeCEP {
 		s.pass(b, done)
 		return

@@ -72,6 +72,7 @@ func (s *Service) DropStaged(ctx context.Context, tenant platform.TenantID, devi
 func (s *Service) submit(ctx context.Context, b platform.Batch) error {
 	done := make(chan error, 1)
 	b.Mode = platform.ModeOf(ctx)
+	s.heard(&b)
 	s.Submit(b, func(err error) { done <- err })
 	select {
 	case err := <-done:
