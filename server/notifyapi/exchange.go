@@ -165,7 +165,7 @@ func (x *exchange) connect(s *session, m *message) (hold time.Duration, answer r
 		return 0, x.unknown(answer), false
 	}
 	if !s.recheck(x.r.Context()) {
-		answer.Advice = &advice{Reconnect: "none"}
+		answer.Advice = &advice{Reconnect: "handshake"} // which is refused; see over
 		return 0, answer.fail("403::Access is denied"), false
 	}
 	if n, has := m.batch(); has {
