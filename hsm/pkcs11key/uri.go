@@ -35,8 +35,8 @@ type Location struct {
 // repeated in errors, because it may hold a PIN.
 func ParseURI(uri string) (Location, error) {
 	var l Location
-	scheme, rest, _ := strings.Cut(uri, ":")
-	if !strings.EqualFold(scheme, "pkcs11") || len(uri) > maxURIBytes {
+	scheme, rest, found := strings.Cut(uri, ":")
+	if !found || !strings.EqualFold(scheme, "pkcs11") || len(uri) > maxURIBytes {
 		return l, refuse("a PKCS#11 URI begins with pkcs11: and has at most 4096 bytes")
 	}
 	path, query, _ := strings.Cut(rest, "?")

@@ -166,17 +166,17 @@ func (t *token) wrap(plain []byte) (wrapped []byte, err error) {
 	return wrapped, err
 }
 
-// unwrap is the inverse. Modules answer damaged data with whatever code, so a
-// failure is the token's only if the key does not work on good data either.
+// unwrap is the inverse. Modules answer damaged data with whatever code: if the
+// key works on good data and these fail once more, they are damaged.
 func (t *token) unwrap(wrapped []byte) ([]byte, error) {
 	plain, err := t.decrypt(wrapped)
-	if err == nil {
-		return plain, nil
+	if err == nil || t.tryOut() != nil {
+		return plain, err
 	}
-	if t.tryOut() == nil {
+	if plain, err = t.decrypt(wrapped); err != nil {
 		return nil, &wire.Fault{Kind: wire.KindSealed}
 	}
-	return nil, err
+	return plain, nil
 }
 
 func (t *token) decrypt(wrapped []byte) (plain []byte, err error) {
