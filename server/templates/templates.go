@@ -2,9 +2,9 @@
 // X-ID (mqtt.md §6). A collection is a managed object, so that REST clients make,
 // change and remove them as they do any object; devices make them by MQTT.
 //
-// Two caches, of maxCached each: X-ID → collection, invalidated by ChangeObject of
-// the collection's object; and all collections of a tenant, which is at most
-// listAge old, because a new one has no object to be known by. What does not exist
+// Two caches, of maxCached entries and maxCachedBytes each: X-ID → collection,
+// invalidated by ChangeObject of the collection's object; and all collections of a
+// tenant, which is at most listAge old, because a new one has no object to be known by. What does not exist
 // is not cached. Another node's change is seen within 5 s.
 package templates
 
@@ -22,9 +22,14 @@ import (
 
 const (
 	maxCached = 1000
-	// MaxListed is how many collections of a tenant List finds; ours.
-	MaxListed = 200
-	listAge   = 5 * time.Second
+	// maxCachedBytes counts the fragments that the collections were read from; a
+	// collection takes a few times as much.
+	maxCachedBytes = 16 << 20
+	// MaxListed is how many collections of a tenant List finds, and maxListedBytes
+	// how long their fragments may be together; ours.
+	MaxListed      = 200
+	maxListedBytes = 2 << 20
+	listAge        = 5 * time.Second
 )
 
 // Inventory is where collections lie.
@@ -41,6 +46,7 @@ type Collection struct {
 	ID  platform.ID
 	XID string
 	*template.Collection
+	size int // bytes of the fragment
 }
 
 // Service finds collections.
@@ -50,6 +56,8 @@ type Service struct {
 
 	mu      sync.Mutex // guards the fields below
 	changes uint64     // counts what Apply heard
+	bytes   int        // of what is in byXID
+	listed  int        // bytes of what is in lists
 	byXID   map[key]Collection
 	xids    map[object]key // of what is in byXID
 	lists   map[platform.TenantID]list
@@ -66,6 +74,7 @@ type object struct {
 }
 
 type list struct {
+	size        int
 	collections []Collection
 	until       time.Time
 }
@@ -82,7 +91,8 @@ func New(inventory Inventory, now func() time.Time) *Service {
 
 // forget empties the caches; mu is held or not needed.
 func (s *Service) forget() {
-	s.byXID, s.xids, s.lists = map[key]Collection{}, map[object]key{}, map[platform.TenantID]list{}
+	s.byXID, s.xids, s.bytes = map[key]Collection{}, map[object]key{}, 0
+	s.lists, s.listed = map[platform.TenantID]list{}, 0
 }
 
 // Apply forgets what c says has changed. It is idempotent.
@@ -100,16 +110,23 @@ func (s *Service) Apply(_ context.Context, c platform.Change) error {
 	}
 	o := object{c.Tenant, id}
 	if k, ok := s.xids[o]; ok {
+		s.bytes -= s.byXID[k].size
 		delete(s.byXID, k)
 		delete(s.xids, o)
 	}
 	for _, known := range s.lists[c.Tenant].collections {
 		if known.ID == id {
-			delete(s.lists, c.Tenant)
+			s.forgetList(c.Tenant)
 			break
 		}
 	}
 	return nil
+}
+
+// forgetList forgets the collections of a tenant; mu is held.
+func (s *Service) forgetList(tenant platform.TenantID) {
+	s.listed -= s.lists[tenant].size
+	delete(s.lists, tenant)
 }
 
 // Collection finds a collection; problem.NotFound if there is none.
@@ -133,19 +150,33 @@ func (s *Service) Collection(ctx context.Context, tenant platform.TenantID, xid 
 	if err != nil {
 		return Collection{}, asNotFound(xid, err)
 	}
-	c = Collection{ID: id, XID: xid}
+	c = Collection{ID: id, XID: xid, size: len(o.Fragments[template.Fragment])}
 	if c.Collection, err = parse(o); err != nil {
 		return Collection{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.changes == changes {
-		if len(s.byXID) >= maxCached {
-			s.byXID, s.xids = map[key]Collection{}, map[object]key{}
-		}
-		s.byXID[k], s.xids[object{tenant, id}] = c, k
+		s.keep(k, object{tenant, id}, c)
 	}
 	return c, nil
+}
+
+// keep remembers a collection; mu is held. An object may have several names: only
+// the last one asked for is remembered.
+func (s *Service) keep(k key, o object, c Collection) {
+	if before, ok := s.xids[o]; ok {
+		s.bytes -= s.byXID[before].size
+		delete(s.byXID, before)
+	} else if before, ok := s.byXID[k]; ok { // asked for twice at once
+		s.bytes -= before.size
+		delete(s.xids, object{o.tenant, before.ID})
+	}
+	if len(s.byXID) >= maxCached || s.bytes+c.size > maxCachedBytes {
+		s.byXID, s.xids, s.bytes = map[key]Collection{}, map[object]key{}, 0
+	}
+	s.byXID[k], s.xids[o] = c, k
+	s.bytes += c.size
 }
 
 // parse reads what the object of a collection holds. One without the fragment has
@@ -178,17 +209,24 @@ func (s *Service) List(ctx context.Context, tenant platform.TenantID) ([]Collect
 			return nil, err
 		}
 		for _, x := range xids {
-			if c, err := parse(o); err == nil && x.Type == template.ExternalIDType {
-				found.collections = append(found.collections, Collection{ID: o.ID, XID: x.Value, Collection: c})
+			size := len(o.Fragments[template.Fragment])
+			if x.Type != template.ExternalIDType || found.size+size > maxListedBytes {
+				continue
+			}
+			if c, err := parse(o); err == nil {
+				found.size += size
+				found.collections = append(found.collections, Collection{ID: o.ID, XID: x.Value, Collection: c, size: size})
 			}
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.lists) >= maxCached {
-		s.lists = map[platform.TenantID]list{}
+	s.forgetList(tenant)
+	if len(s.lists) >= maxCached || s.listed+found.size > maxCachedBytes {
+		s.lists, s.listed = map[platform.TenantID]list{}, 0
 	}
 	s.lists[tenant] = found
+	s.listed += found.size
 	return found.collections, nil
 }
 
@@ -217,7 +255,7 @@ func (s *Service) Create(ctx context.Context, tenant platform.TenantID, owner, x
 		return 0, err
 	}
 	s.mu.Lock()
-	delete(s.lists, tenant)
+	s.forgetList(tenant)
 	s.mu.Unlock()
 	return o.ID, nil
 }

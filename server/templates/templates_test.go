@@ -178,3 +178,44 @@ func TestBound(t *testing.T) {
 		t.Errorf("%d listed, %v", len(l), err)
 	}
 }
+
+// TestBytes: large collections are not kept beyond the bound.
+func TestBytes(t *testing.T) {
+	s, objects, _ := newService(t)
+	ctx := t.Context()
+	large := []byte(`{"responseTemplates":[],"x":"` + strings.Repeat("x", template.MaxDocumentBytes-40) + `"}`)
+	sizes := func() (int, int) {
+		t.Helper()
+		known, said, listed, saidListed := s.Sizes()
+		if known != said || listed != saidListed || known > templates.MaxCachedBytes || listed > templates.MaxListedBytes {
+			t.Fatalf("%d bytes, said to be %d; %d listed, said to be %d", known, said, listed, saidListed)
+		}
+		return known, listed
+	}
+	var ids []platform.ID
+	for i := range 80 {
+		o, err := objects.Create(ctx, mine, platform.CreateObject{Object: platform.ManagedObject{Type: template.ObjectType,
+			Fragments: platform.Fragments{template.Fragment: large}},
+			ExternalIDs: []platform.ExternalID{{Type: template.ExternalIDType, Value: strconv.Itoa(i)}, {Type: template.ExternalIDType, Value: "also " + strconv.Itoa(i)}}})
+		check(t, err)
+		ids = append(ids, o.ID)
+		for _, xid := range []string{strconv.Itoa(i), "also " + strconv.Itoa(i), strconv.Itoa(i)} {
+			_, err = s.Collection(ctx, mine, xid)
+			check(t, err)
+		}
+		sizes()
+	}
+	if l, err := s.List(ctx, mine); err != nil || len(l) != templates.MaxListedBytes/len(large) {
+		t.Errorf("%d listed, %v", len(l), err)
+	}
+	known, listed := sizes()
+	if known == 0 || listed == 0 {
+		t.Errorf("%d known, %d listed", known, listed)
+	}
+	for _, id := range ids {
+		check(t, objects.Delete(ctx, platform.Principal{}, mine, id, platform.DeleteAlone))
+	}
+	if known, listed := sizes(); known+listed != 0 {
+		t.Errorf("%d known, %d listed of nothing", known, listed)
+	}
+}

@@ -64,6 +64,9 @@ func (t *looseText) text() string {
 // others away; the error says that it is no collection at all.
 func ParseDocument(fragment []byte) (*Collection, error) {
 	var d document
+	if len(fragment) > MaxDocumentBytes {
+		return nil, refuse("", "The template collection has more than 262144 bytes")
+	}
 	if err := json.Unmarshal(fragment, &d); err != nil {
 		return nil, refuse("", "The template collection cannot be read")
 	}

@@ -28,6 +28,9 @@ const (
 	MaxValues    = 256  // of one request
 	MaxPatterns  = 256  // of one response
 	MaxXIDBytes  = 254
+	// MaxDocumentBytes bounds the fragment of a collection in the inventory, some
+	// 16 times of what a device can send.
+	MaxDocumentBytes = 256 << 10
 )
 
 // Method is what a request does.

@@ -254,6 +254,16 @@ func TestDocument(t *testing.T) {
 	}
 }
 
+func TestDocumentBounds(t *testing.T) {
+	const empty = `{"requestTemplates":[],"x":""}`
+	for n, want := range map[int]bool{template.MaxDocumentBytes - 1: true, template.MaxDocumentBytes: true, template.MaxDocumentBytes + 1: false} {
+		doc := strings.Replace(empty, `""`, `"`+strings.Repeat("x", n-len(empty))+`"`, 1)
+		if _, err := template.ParseDocument([]byte(doc)); (err == nil) != want {
+			t.Errorf("%d bytes: %v", n, err)
+		}
+	}
+}
+
 func TestPathBounds(t *testing.T) {
 	for n, want := range map[int]bool{511: true, 512: true, 513: false} {
 		if _, ok := template.ParsePath(strings.Repeat("x", n)); ok != want {
