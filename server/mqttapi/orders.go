@@ -18,9 +18,33 @@ import (
 type orders struct {
 	fresh  queue[platform.ID]
 	scans  []catchUp
-	sent   map[platform.ID][]string // topics on which an operation went out
-	reader bool                     // the client has subscribed a topic of operations
-	full   bool                     // there was no room, and nothing has been acknowledged since
+	sent   sentOrders
+	reader bool // the client has subscribed a topic of operations
+	full   bool // there was no room, and nothing has been acknowledged since
+}
+
+// sentOrders remembers on which topics operations went out: the last maxSent of
+// them at least, and twice as many at most.
+type sentOrders struct {
+	young, old map[platform.ID][]string
+}
+
+func (o *sentOrders) on(id platform.ID) []string {
+	if topics, ok := o.young[id]; ok {
+		return topics
+	}
+	return o.old[id]
+}
+
+func (o *sentOrders) add(id platform.ID, topic string) {
+	topics := append(o.on(id), topic)
+	if len(o.young) >= maxSent {
+		o.old, o.young = o.young, nil
+	}
+	if o.young == nil {
+		o.young = map[platform.ID][]string{}
+	}
+	o.young[id] = topics
 }
 
 // catchUp is a way through all that is pending.
@@ -34,7 +58,7 @@ type catchUp struct {
 func (s *session) ordered(id platform.ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.orders.reader || len(s.orders.sent[id]) > 0 {
+	if !s.orders.reader || len(s.orders.sent.on(id)) > 0 {
 		return // it went out: the news is what became of it
 	}
 	if s.orders.fresh.len() >= maxOrdered {
@@ -178,16 +202,13 @@ func (s *session) send(op *platform.AddressedOperation, outlets []outlet, again 
 		s.orders.full = len(s.out.unacked) > 0 // else the pump makes room before it comes back
 		return false
 	}
-	if s.orders.sent == nil || len(s.orders.sent) > maxSent {
-		s.orders.sent = map[platform.ID][]string{}
-	}
 	for i, m := range messages {
-		if slices.Contains(s.orders.sent[op.ID], m.topic) {
+		if slices.Contains(s.orders.sent.on(op.ID), m.topic) {
 			if !again {
 				continue
 			}
 		} else {
-			s.orders.sent[op.ID] = append(s.orders.sent[op.ID], m.topic)
+			s.orders.sent.add(op.ID, m.topic)
 		}
 		if i == 0 {
 			s.server.stats.operations.Add(1)
