@@ -137,6 +137,7 @@ type instance struct {
 type launch struct {
 	wrapper []string  // stands before the command
 	again   *instance // an ended instance, whose addresses are taken again
+	config  string    // content of the configuration file
 }
 
 // start runs a server on dir. It is stopped when the test ends, which it must
@@ -150,6 +151,13 @@ func (l launch) start(t testing.TB, dir string) *instance {
 		addrs = l.again.readyLine
 	}
 	args = append(args, "--https", addrs.HTTPS, "--mtls", addrs.MTLS, "--mqtts", addrs.MQTTS, "--admin", "127.0.0.1:0")
+	if l.config != "" {
+		file := filepath.Join(t.TempDir(), "server.toml")
+		if err := os.WriteFile(file, []byte(l.config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "--config", file)
+	}
 	s.cmd = exec.Command(args[0], args[1:]...)
 	s.cmd.Stderr = s.log
 	stdout, err := s.cmd.StdoutPipe()
@@ -237,6 +245,13 @@ func (s *instance) stop() {
 	if s.t.Failed() {
 		s.t.Logf("log of the server:\n%s", s.log)
 	}
+}
+
+// end stops the server in good order before the test ends.
+func (s *instance) end() {
+	s.t.Helper()
+	s.terminate()
+	s.killed = true
 }
 
 func (s *instance) terminate() {
