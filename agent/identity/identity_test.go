@@ -22,6 +22,8 @@ import (
 	"mooring/agent/identity"
 	"mooring/hsm/filekey"
 	"mooring/hsm/key"
+	"mooring/hsm/tpmkey"
+	"mooring/hsm/tpmkey/swtpmtest"
 	"mooring/internal/durable"
 	"mooring/internal/durable/durabletest"
 	"mooring/internal/pki"
@@ -68,11 +70,18 @@ func (i *issuer) issue(t testing.TB, pub crypto.PublicKey, serial int64) pki.Cha
 
 const dir = "/state"
 
+// opener opens a disk with the keys of one kind of store.
+type opener func(fsys durable.FS) (*identity.Store, key.Store, error)
+
 func open(fsys durable.FS) (*identity.Store, key.Store, error) {
+	return openWith(fsys, func() (key.Store, error) { return filekey.Open(fsys, dir+"/keys") })
+}
+
+func openWith(fsys durable.FS, openKeys func() (key.Store, error)) (*identity.Store, key.Store, error) {
 	if err := durable.MkdirAll(fsys, dir, 0o700); err != nil {
 		return nil, nil, err
 	}
-	keys, err := filekey.Open(fsys, dir+"/keys")
+	keys, err := openKeys()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -140,13 +149,25 @@ var scenarios = []scenario{
 }
 
 // TestPowerCuts stops each scenario at every step that changes the disk.
-func TestPowerCuts(t *testing.T) {
+func TestPowerCuts(t *testing.T) { powerCuts(t, open, 4) }
+
+// TestPowerCutsWithTPM does the same with the keys in a TPM.
+func TestPowerCutsWithTPM(t *testing.T) {
+	socket := swtpmtest.Start(t).Socket
+	powerCuts(t, func(fsys durable.FS) (*identity.Store, key.Store, error) {
+		return openWith(fsys, func() (key.Store, error) {
+			return tpmkey.Open(fsys, tpmkey.Location{Device: socket, Dir: dir + "/keys"})
+		})
+	}, 4)
+}
+
+func powerCuts(t *testing.T, open opener, ways uint64) {
 	ca := newIssuer(t)
 	cuts := 0
 	for _, sc := range scenarios {
 		t.Run(sc.name, func(t *testing.T) {
 			clean := durabletest.New()
-			first := prepare(t, clean, sc, ca)
+			first := prepare(t, open, clean, sc, ca)
 			s, _, err := open(clean)
 			if err != nil {
 				t.Fatal(err)
@@ -156,9 +177,9 @@ func TestPowerCuts(t *testing.T) {
 			}
 			total := clean.Steps()
 			for n := first; n <= total; n++ {
-				for seed := range uint64(4) {
+				for seed := range ways {
 					fsys := durabletest.New()
-					prepare(t, fsys, sc, ca)
+					prepare(t, open, fsys, sc, ca)
 					fsys.CutAt(n)
 					if s, _, err := open(fsys); err == nil {
 						_ = sc.run(t, s, ca)
@@ -167,27 +188,27 @@ func TestPowerCuts(t *testing.T) {
 					switch seed {
 					case 0:
 						fsys = fsys.PowerLoss(nil)
-					case 1:
+					case 2:
 						fsys = fsys.Restart()
 					default:
 						fsys = fsys.PowerLoss(mrand.New(mrand.NewPCG(seed, uint64(n))))
 					}
-					if msg := afterCut(t, fsys, sc.before != nil); msg != "" {
+					if msg := afterCut(t, open, fsys, sc.before != nil); msg != "" {
 						t.Fatalf("cut before step %d, way %d: %s", n, seed, msg)
 					}
 					// What the next start destroyed must not come back to be needed.
-					if msg := afterCut(t, fsys.PowerLoss(nil), sc.before != nil); msg != "" {
+					if msg := afterCut(t, open, fsys.PowerLoss(nil), sc.before != nil); msg != "" {
 						t.Fatalf("cut before step %d, way %d, and again after the next start: %s", n, seed, msg)
 					}
 				}
 			}
-			t.Logf("%s: %d steps, each cut in 4 ways", sc.name, total-first)
+			t.Logf("%s: %d steps, each cut in %d ways", sc.name, total-first, ways)
 		})
 	}
 	t.Logf("%d power cuts, all survived", cuts)
 }
 
-func prepare(t testing.TB, fsys *durabletest.FS, sc scenario, ca *issuer) int {
+func prepare(t testing.TB, open opener, fsys *durabletest.FS, sc scenario, ca *issuer) int {
 	t.Helper()
 	if sc.before != nil {
 		s, _, err := open(fsys)
@@ -202,7 +223,7 @@ func prepare(t testing.TB, fsys *durabletest.FS, sc scenario, ca *issuer) int {
 }
 
 // afterCut names what is wrong with a disk found after a power cut.
-func afterCut(t testing.TB, fsys durable.FS, enrolled bool) string {
+func afterCut(t testing.TB, open opener, fsys durable.FS, enrolled bool) string {
 	s, keys, err := open(fsys)
 	if err != nil {
 		return err.Error()
@@ -257,12 +278,12 @@ func TestFullDisk(t *testing.T) {
 	for _, sc := range scenarios {
 		t.Run(sc.name, func(t *testing.T) {
 			clean := durabletest.New()
-			first := prepare(t, clean, sc, ca)
+			first := prepare(t, open, clean, sc, ca)
 			s, _, _ := open(clean)
 			_ = sc.run(t, s, ca)
 			for n := first; n < clean.Steps(); n++ {
 				fsys := durabletest.New()
-				prepare(t, fsys, sc, ca)
+				prepare(t, open, fsys, sc, ca)
 				fsys.FailAt(n, syscall.ENOSPC)
 				if s, _, err := open(fsys); err == nil {
 					err = sc.run(t, s, ca)
@@ -270,7 +291,7 @@ func TestFullDisk(t *testing.T) {
 						t.Errorf("step %d: got %v", n, err)
 					}
 				}
-				if msg := afterCut(t, fsys, sc.before != nil); msg != "" {
+				if msg := afterCut(t, open, fsys, sc.before != nil); msg != "" {
 					t.Errorf("step %d: %s", n, msg)
 				}
 			}
