@@ -13,7 +13,6 @@ import (
 var libraries = map[string][]string{
 	"github.com/eclipse-keypont/crypto11": {"hsm/cmd/mooring-pkcs11"},
 	"github.com/eclipse/paho.mqtt.golang": {"agent/uplink"},
-	"github.com/foxboron/go-tpm-keyfiles": {"hsm/tpmkey"},
 	"github.com/google/go-tpm":            {"hsm/tpmkey", "hsm/tpmkey/swtpmtest"},
 	"github.com/golang-jwt/jwt/v5":        {"server/devicetoken"},
 	"github.com/gorilla/websocket":        {"server/mqttapi", "server/notifyapi"},

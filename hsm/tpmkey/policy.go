@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	keyfile "github.com/foxboron/go-tpm-keyfiles"
 	"github.com/google/go-tpm/tpm2"
 	"github.com/google/go-tpm/tpm2/transport"
 )
@@ -35,18 +34,18 @@ func policyDigest(tpm transport.TPM, pcrs []uint) (digest tpm2.TPM2BDigest, err 
 
 // pcrPolicy is how a key file tells its policy: the parameters of TPM2_PolicyPCR
 // with an empty digest, which means the registers as they are when it is used.
-func pcrPolicy(pcrs []uint) *keyfile.TPMPolicy {
-	return &keyfile.TPMPolicy{CommandCode: int(tpm2.TPMCCPolicyPCR),
-		CommandPolicy: append(tpm2.Marshal(tpm2.TPM2BDigest{}), tpm2.Marshal(selection(pcrs))...)}
+func pcrPolicy(pcrs []uint) policyStep {
+	return policyStep{Command: int(tpm2.TPMCCPolicyPCR),
+		Parameters: append(tpm2.Marshal(tpm2.TPM2BDigest{}), tpm2.Marshal(selection(pcrs))...)}
 }
 
 // policyOf reads what pcrPolicy wrote.
-func policyOf(file *keyfile.TPMKey) (tpm2.TPMLPCRSelection, error) {
+func policyOf(file *keyFile) (tpm2.TPMLPCRSelection, error) {
 	const emptyDigest = 2 // bytes: its length alone
-	if len(file.Policy) != 1 || file.Policy[0].CommandCode != int(tpm2.TPMCCPolicyPCR) || len(file.Policy[0].CommandPolicy) < emptyDigest {
+	if len(file.Policy) != 1 || file.Policy[0].Command != int(tpm2.TPMCCPolicyPCR) || len(file.Policy[0].Parameters) < emptyDigest {
 		return tpm2.TPMLPCRSelection{}, &Error{Kind: Refused, Text: "the key is bound to a policy that its file does not tell"}
 	}
-	pcrs, err := tpm2.Unmarshal[tpm2.TPMLPCRSelection](file.Policy[0].CommandPolicy[emptyDigest:])
+	pcrs, err := tpm2.Unmarshal[tpm2.TPMLPCRSelection](file.Policy[0].Parameters[emptyDigest:])
 	if err != nil {
 		return tpm2.TPMLPCRSelection{}, fmt.Errorf("read the policy of the key: %w", err)
 	}

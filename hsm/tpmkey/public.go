@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"math/big"
 
-	keyfile "github.com/foxboron/go-tpm-keyfiles"
 	"github.com/google/go-tpm/tpm2"
 
 	"mooring/hsm/key"
@@ -51,26 +50,10 @@ func rsaKey(t tpm2.TPMTPublic, bits tpm2.TPMKeyBits) tpm2.TPMTPublic {
 	return t
 }
 
-// decode reads a key file. The library gives up by panic on some damaged input.
-func decode(text []byte) (file *keyfile.TPMKey, err error) {
-	defer func() {
-		if recover() != nil {
-			file, err = nil, errors.New("its contents make no sense")
-		}
-	}()
-	if file, err = keyfile.Decode(text); err != nil {
-		return nil, err
-	}
-	if !file.Keytype.Equal(keyfile.OIDLoadableKey) {
-		return nil, errors.New("it holds something else than a loadable key")
-	}
-	return file, nil
-}
-
 // publicKey gives the public part of a key in Go's form; a key that is too weak
 // is refused.
-func publicKey(file *keyfile.TPMKey) (crypto.PublicKey, error) {
-	t, err := file.Pubkey.Contents()
+func publicKey(file *keyFile) (crypto.PublicKey, error) {
+	t, err := file.Public.Contents()
 	if err != nil {
 		return nil, fmt.Errorf("read the public key: %w", err)
 	}

@@ -10,7 +10,6 @@ import (
 	"io"
 	"math/big"
 
-	keyfile "github.com/foxboron/go-tpm-keyfiles"
 	"github.com/google/go-tpm/tpm2"
 	"github.com/google/go-tpm/tpm2/transport"
 
@@ -22,13 +21,13 @@ import (
 type Signer struct {
 	store  *Store
 	path   string
-	file   *keyfile.TPMKey
+	file   *keyFile
 	public crypto.PublicKey
 }
 
 var _ crypto.Signer = (*Signer)(nil)
 
-func (s *Store) signer(ref key.Ref, file *keyfile.TPMKey) (*Signer, error) {
+func (s *Store) signer(ref key.Ref, file *keyFile) (*Signer, error) {
 	public, err := publicKey(file)
 	if err != nil {
 		return nil, fmt.Errorf("key %s: %w", ref, err)
@@ -110,7 +109,7 @@ func (s *Signer) sign(tpm transport.TPM, digest []byte, scheme tpm2.TPMTSigSchem
 // authorization is that of the key: none but the session's, or its policy.
 // Sessions of a policy are not salted: what they prove is no secret.
 func (s *Signer) authorization(srk *storageKey) tpm2.Session {
-	public, err := s.file.Pubkey.Contents()
+	public, err := s.file.Public.Contents()
 	if err != nil || public.ObjectAttributes.UserWithAuth {
 		return srk.session(encryptIn())
 	}
@@ -126,12 +125,12 @@ func (s *Signer) authorization(srk *storageKey) tpm2.Session {
 
 // load returns the key in the TPM's memory, which has room for one beside the
 // storage key: a second one in use, during a rotation, takes its place.
-func (d *device) load(tpm transport.TPM, srk *storageKey, path string, file *keyfile.TPMKey) (loadedKey, error) {
+func (d *device) load(tpm transport.TPM, srk *storageKey, path string, file *keyFile) (loadedKey, error) {
 	if d.key.file == path {
 		return d.key, nil
 	}
 	d.unloadKey(tpm)
-	loaded, err := tpm2.Load{ParentHandle: srk.auth(encryptIn()), InPrivate: file.Privkey, InPublic: file.Pubkey}.Execute(tpm)
+	loaded, err := tpm2.Load{ParentHandle: srk.auth(encryptIn()), InPrivate: file.Private, InPublic: file.Public}.Execute(tpm)
 	if err != nil {
 		return loadedKey{}, err
 	}

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	keyfile "github.com/foxboron/go-tpm-keyfiles"
 	"github.com/google/go-tpm/tpm2"
 	"github.com/google/go-tpm/tpm2/transport"
 
@@ -25,6 +24,14 @@ const persistentSRK tpm2.TPMHandle = 0x81000001
 // pinFile holds the Name of the storage root key in hex. An interposer on the
 // bus that answers with a key of its own would read what is encrypted to it.
 const pinFile = "srk.name"
+
+// srkTemplate is H-2 of the TCG EK Credential Profile (§B.4.5) for storage keys:
+// the reference template with nothing in its unique field, as OpenSSL has it.
+func srkTemplate() tpm2.TPMTPublic {
+	t := tpm2.ECCSRKTemplate
+	t.Unique = tpm2.NewTPMUPublicID(tpm2.TPMAlgECC, &tpm2.TPMSECCPoint{})
+	return t
+}
 
 // storageKey is the primary key of the owner hierarchy, which all keys are
 // children of: the ECC H-2 template, so that OpenSSL makes the same one.
@@ -58,7 +65,7 @@ func (d *device) storage(tpm transport.TPM, pin []byte) (*storageKey, error) {
 		d.srk = k
 		return k, nil
 	}
-	made, err := tpm2.CreatePrimary{PrimaryHandle: tpm2.TPMRHOwner, InPublic: tpm2.New2B(keyfile.ECCSRK_H2_Template)}.Execute(tpm)
+	made, err := tpm2.CreatePrimary{PrimaryHandle: tpm2.TPMRHOwner, InPublic: tpm2.New2B(srkTemplate())}.Execute(tpm)
 	if err != nil {
 		return nil, fmt.Errorf("make the storage root key: %w", err)
 	}

@@ -28,7 +28,6 @@ import (
 
 	crand "crypto/rand"
 
-	keyfile "github.com/foxboron/go-tpm-keyfiles"
 	"github.com/google/go-tpm/tpm2"
 	"github.com/google/go-tpm/tpm2/transport"
 
@@ -97,7 +96,7 @@ func (s *Store) Create(ctx context.Context, spec key.Spec) (key.Ref, crypto.Sign
 	if err := s.clean(); err != nil {
 		return "", nil, err
 	}
-	var file *keyfile.TPMKey
+	var file *keyFile
 	err = s.device.do(ctx, createLimit, func(tpm transport.TPM) error {
 		file, err = s.make(tpm, template)
 		return err
@@ -114,14 +113,18 @@ func (s *Store) Create(ctx context.Context, spec key.Spec) (key.Ref, crypto.Sign
 	if err != nil {
 		return "", nil, err
 	}
-	if err := durable.WriteFile(s.fsys, s.path(ref), file.Bytes(), fileMode); err != nil {
+	text, err := file.encode()
+	if err != nil {
+		return "", nil, err
+	}
+	if err := durable.WriteFile(s.fsys, s.path(ref), text, fileMode); err != nil {
 		return "", nil, fmt.Errorf("create key: %w", err)
 	}
 	return ref, signer, nil
 }
 
 // make has the TPM make a key, in the turn of the device.
-func (s *Store) make(tpm transport.TPM, public tpm2.TPMTPublic) (*keyfile.TPMKey, error) {
+func (s *Store) make(tpm transport.TPM, public tpm2.TPMTPublic) (*keyFile, error) {
 	srk, err := s.storage(tpm)
 	if err != nil {
 		return nil, err
@@ -137,9 +140,9 @@ func (s *Store) make(tpm transport.TPM, public tpm2.TPMTPublic) (*keyfile.TPMKey
 	if err != nil {
 		return nil, err
 	}
-	file := keyfile.NewTPMKey(keyfile.OIDLoadableKey, made.OutPublic, made.OutPrivate)
+	file := &keyFile{Public: made.OutPublic, Private: made.OutPrivate}
 	if len(s.pcrs) > 0 {
-		file.AddOptions(keyfile.WithPolicy([]*keyfile.TPMPolicy{pcrPolicy(s.pcrs)}))
+		file.Policy = []policyStep{pcrPolicy(s.pcrs)}
 	}
 	return file, nil
 }
@@ -202,7 +205,7 @@ func (s *Store) Open(ctx context.Context, ref key.Ref) (crypto.Signer, error) {
 	return s.signer(ref, file)
 }
 
-func readKey(fsys durable.FS, path string) (*keyfile.TPMKey, error) {
+func readKey(fsys durable.FS, path string) (*keyFile, error) {
 	info, err := fsys.Lstat(path)
 	if err != nil {
 		return nil, fmt.Errorf("read key file: %w", err)
