@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -206,5 +207,60 @@ func TestNodesTellEachOther(t *testing.T) {
 	})
 	if head, _ := message(t, consumer, true); !strings.Contains(head, "/measurements/"+object.ID) {
 		t.Errorf("got %s", head)
+	}
+}
+
+// TestAgentWaitsForOperations has a device poll for its operations by
+// certificate, and for those of another in vain.
+func TestAgentWaitsForOperations(t *testing.T) {
+	s := servertest.Start(t, servertest.Options{Easy: true})
+	ca := newAnchor(t)
+	ca.upload(s)
+	identity := ca.leaf(t, "poller", 0x3002)
+	if _, code := connect(t, s, "poller", identity); code != 0 {
+		t.Fatalf("CONNACK %d", code)
+	}
+	var own, foreign struct{ ID string }
+	agent := map[string]any{"name": "poller", "owner": "device_poller", "com_cumulocity_model_Agent": map[string]any{}}
+	s.Call(http.MethodPost, "/inventory/managedObjects", agent, &own)
+	delete(agent, "owner")
+	s.Call(http.MethodPost, "/inventory/managedObjects", agent, &foreign)
+	client := s.HTTPClient(s.TLSConfig(identity))
+	ask := func(m map[string]any) []map[string]any {
+		t.Helper()
+		text, err := json.Marshal([]any{m})
+		if err != nil {
+			t.Fatal(err)
+		}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+servertest.MTLS+"/notification/operations", bytes.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Accept", "application/json")
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		var answers []map[string]any
+		if err := json.NewDecoder(resp.Body).Decode(&answers); err != nil || len(answers) == 0 {
+			t.Fatalf("%v: %s %v", m, resp.Status, err)
+		}
+		return answers
+	}
+	id := ask(map[string]any{"channel": "/meta/handshake"})[0]["clientId"]
+	object := own.ID
+	for channel, may := range map[string]bool{"/" + object: true, "/" + foreign.ID: false} {
+		if got := ask(map[string]any{"channel": "/meta/subscribe", "clientId": id, "subscription": channel}); got[0]["successful"] != may {
+			t.Errorf("%s: got %v", channel, got)
+		}
+	}
+	for _, device := range []string{foreign.ID, object} {
+		s.Call(http.MethodPost, "/devicecontrol/operations", map[string]any{"deviceId": device, "c8y_Restart": map[string]any{}}, nil)
+	}
+	got := ask(map[string]any{"channel": "/meta/connect", "clientId": id, "connectionType": "long-polling"})
+	data, _ := got[0]["data"].(map[string]any)
+	if len(got) != 2 || got[0]["channel"] != "/"+object || data["deviceId"] != object || data["status"] != "PENDING" {
+		t.Errorf("got %v", got)
 	}
 }
