@@ -85,11 +85,12 @@ func (s *Server) Apply(_ context.Context, c platform.Change) error {
 // knowObject notes the object of the session's device: from now on its operations
 // come here. Only the pump calls it.
 func (s *session) knowObject(id platform.ID) {
-	if platform.ID(s.object.Load()) == id || !s.mayBeTold(id) {
+	if s.gone || platform.ID(s.object.Load()) == id || !s.mayBeTold(id) {
 		return
 	}
 	s.server.agents.remove(s)
 	s.object.Store(int64(id))
+	s.tellOnline(true) // who is told may have looked for the object before it was there
 	s.server.agents.put(agent{s.place.tenant, id}, s)
 	s.mu.Lock()
 	for _, f := range s.out.filters {

@@ -23,6 +23,7 @@ type session struct {
 	verdict   platform.Verdict // zero for a session by password
 	template  string           // X-ID of s/ud and s/dd; may be empty
 	clean     bool             // as the client asked
+	gone      bool             // there is no connection: its server died, and only its will is left
 	will      will
 
 	closing   chan struct{} // closed by close
@@ -126,7 +127,7 @@ func (s *session) finish() {
 
 // tellOnline tells of the session's begin or end, if it is a device's.
 func (s *session) tellOnline(online bool) {
-	if !s.place.bootstrap {
+	if !s.place.bootstrap && !s.gone {
 		s.server.cfg.Presence.Online(s.place.tenant, s.place.device, online)
 	}
 }

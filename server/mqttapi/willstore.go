@@ -152,7 +152,7 @@ func (s *Server) carryOutOne(p platform.StagedPublish, complete func(error)) {
 		server: s, conn: &conn{server: s, door: "will", name: p.Device, address: w.Address, closed: make(chan struct{})},
 		place: place{tenant: p.Tenant, device: p.Device}, principal: principal, template: w.Template, begun: time.Now(),
 		closing: make(chan struct{}), done: make(chan struct{}), window: make(chan struct{}, 1),
-		rate: s.limits.Rate, burst: s.limits.Burst,
+		rate: s.limits.Rate, burst: s.limits.Burst, gone: true,
 	}
 	s.stats.wills.Add(1)
 	sess.apply(inbound{topic: w.Topic, payload: w.Payload, release: &p.StagedKey}, complete)

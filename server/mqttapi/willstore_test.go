@@ -178,6 +178,11 @@ func TestWillsOfTheDead(t *testing.T) {
 			if o, ok := next.inventory.get("dev1"); !ok || o.owner != "device_dev1" {
 				t.Errorf("device %+v", o)
 			}
+			next.presence.mu.Lock()
+			if got := next.presence.online; len(got) != 0 {
+				t.Errorf("told of the dead: %q", got)
+			}
+			next.presence.mu.Unlock()
 			if err := next.CarryOutWills(t.Context()); err != nil || len(other.lines()) != 2 {
 				t.Errorf("again: %q, %v", other.lines(), err)
 			}

@@ -323,6 +323,28 @@ func TestOnlineBeforeObject(t *testing.T) {
 	})
 }
 
+// TestManyWithoutObject: connected devices that never get an object are looked for
+// now and then, some at a time.
+func TestManyWithoutObject(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		s := start(t, f)
+		for i := range 5000 {
+			s.Online(tenant, fmt.Sprint("dev", i), true)
+		}
+		pass(2 * time.Second)
+		f.mu.Lock()
+		f.asked = 0
+		f.mu.Unlock()
+		pass(10 * time.Minute)
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.asked > 21*200 {
+			t.Errorf("%d look-ups in ten minutes", f.asked)
+		}
+	})
+}
+
 // TestStoreFails: nothing is lost while the store does not write, and no more is
 // asked of it than otherwise.
 func TestStoreFails(t *testing.T) {

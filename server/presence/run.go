@@ -75,6 +75,10 @@ func (s *Service) Run(ctx context.Context) {
 // lastWrite bounds what is written when the server stops.
 const lastWrite = 5 * time.Second
 
+// waitingAtOnce bounds the look-ups for connected devices without object; ours. The
+// front end tells again of one whose object is made over its own connection.
+const waitingAtOnce = 200
+
 // resolve finds the objects of devices that connected or disconnected. Those that
 // have none yet are looked for again with everything else.
 func (s *Service) resolve(ctx context.Context, again bool) {
@@ -82,7 +86,11 @@ func (s *Service) resolve(ctx context.Context, again bool) {
 	news := s.online
 	s.online = map[session]bool{}
 	if again {
-		for w := range s.waiting {
+		looked := 0
+		for w := range s.waiting { // any of them: the order of maps is random
+			if looked++; looked > waitingAtOnce {
+				break
+			}
 			if _, newer := news[w]; !newer {
 				news[w] = true
 			}
