@@ -21,8 +21,6 @@ import (
 
 	"mooring/internal/deviceid"
 	"mooring/internal/durable"
-
-	"github.com/pelletier/go-toml/v2"
 )
 
 // The places where things are unless told otherwise.
@@ -160,23 +158,10 @@ func (c *Config) merge(fsys durable.FS, path string, must bool) error {
 	if err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
-	d := toml.NewDecoder(strings.NewReader(string(text))).DisallowUnknownFields()
-	if err := d.Decode(c); err != nil {
-		return fmt.Errorf("configuration %s: %s", path, explain(err))
+	if err := readTOML(text, c); err != nil {
+		return fmt.Errorf("configuration %s: %w", path, err)
 	}
 	return nil
-}
-
-// explain names the keys that are unknown, which the library's text does not.
-func explain(err error) string {
-	if strict, ok := errors.AsType[*toml.StrictMissingError](err); ok {
-		var keys []string
-		for _, e := range strict.Errors {
-			keys = append(keys, strings.Join(e.Key(), "."))
-		}
-		return "unknown key " + strings.Join(keys, ", ")
-	}
-	return err.Error()
 }
 
 func readBounded(fsys durable.FS, path string) ([]byte, error) {
@@ -217,12 +202,9 @@ func (c *Config) Save(fsys durable.FS) error {
 		}
 		c.CA = own
 	}
-	text, err := toml.Marshal(settings{c.Server, c.HTTPSPort, c.MTLSPort, c.MQTTSPort, c.CA, c.DeviceID, c.Key})
-	if err != nil {
-		return err
-	}
-	text = append([]byte("# Written by mooring-agent enrol. The configuration file wins over it.\n"), text...)
-	return durable.WriteFile(fsys, filepath.Join(c.State, settingsFile), text, 0o644)
+	text := "# Written by mooring-agent enrol. The configuration file wins over it.\n" +
+		writeTOML(settings{c.Server, c.HTTPSPort, c.MTLSPort, c.MQTTSPort, c.CA, c.DeviceID, c.Key})
+	return durable.WriteFile(fsys, filepath.Join(c.State, settingsFile), []byte(text), 0o644)
 }
 
 // Anchors reads the file of trust anchors, nil if none is set.
@@ -282,11 +264,7 @@ func (c Config) String() string {
 	if head, _, found := strings.Cut(c.Key, "?"); found {
 		c.Key = head + "?[redacted]"
 	}
-	text, err := toml.Marshal(c)
-	if err != nil {
-		return err.Error()
-	}
-	return fmt.Sprintf("# state directory: %s\n%s", c.State, text)
+	return fmt.Sprintf("# state directory: %s\n%s", c.State, writeTOML(c))
 }
 
 // Validate names everything that is wrong.
