@@ -35,6 +35,7 @@ type device struct {
 	id     string
 	state  string // directory
 	otp    string // file
+	env    []string
 }
 
 // newDevice registers a device that has not enrolled yet.
@@ -84,6 +85,7 @@ func (d *device) command(ctx context.Context, t testing.TB, args ...string) *exe
 	all := append([]string{args[0], "--state", d.state}, args[1:]...)
 	cmd := exec.CommandContext(ctx, program(t, agentProgram), all...)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Dir(d.state), "TZ=UTC"}
+	cmd.Env = append(cmd.Env, d.env...)
 	return cmd
 }
 

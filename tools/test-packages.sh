@@ -22,7 +22,6 @@ needs() {
 		/usr/lib/softhsm/libsofthsm2.so                 softhsm2
 		pkcs11-tool                                     opensc
 		/usr/lib/*/libtpm2_pkcs11.so.1                  libtpm2-pkcs11-1
-		tpm2_ptool                                      libtpm2-pkcs11-tools
 		/usr/lib/postgresql/*/bin/initdb                postgresql
 		/usr/lib/postgresql/*/bin/postgres              postgresql
 	END

@@ -68,12 +68,32 @@ func (s *Store) createKey(ctx context.Context, m *metadata) error {
 	if err := s.writeMetadata(*m); err != nil {
 		return err
 	}
-	ref, _, err := s.keys.Create(ctx, key.Spec{Label: m.KeyLabel})
+	algorithm, err := s.algorithm(ctx)
+	if err != nil {
+		return err
+	}
+	ref, _, err := s.keys.Create(ctx, key.Spec{Algorithm: algorithm, Label: m.KeyLabel})
 	if err != nil {
 		return err
 	}
 	m.Key = ref
 	return nil
+}
+
+// algorithm is the usual one, or the best that the key store has.
+func (s *Store) algorithm(ctx context.Context) (usual key.Algorithm, err error) {
+	chooser, ok := s.keys.(key.Chooser)
+	if !ok {
+		return usual, nil
+	}
+	all, err := chooser.Algorithms(ctx)
+	if err != nil {
+		return usual, err
+	}
+	if len(all) == 0 {
+		return usual, errors.New("the key store makes no keys of the kinds that devices use")
+	}
+	return all[0], nil
 }
 
 // SaveChain gives generation number its certificate. When it returns, the

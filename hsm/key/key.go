@@ -118,6 +118,12 @@ type Store interface {
 	Close() error
 }
 
+// Chooser is a Store that knows which keys it makes: some tokens know RSA alone.
+type Chooser interface {
+	// Algorithms lists them, best first.
+	Algorithms(ctx context.Context) ([]Algorithm, error)
+}
+
 // Sealer encrypts under a key that never leaves its place. Associated data is
 // not in the result, but must be the same again. It may be used by several
 // goroutines at once.

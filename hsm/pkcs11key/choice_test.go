@@ -20,6 +20,13 @@ import (
 	"mooring/internal/pki"
 )
 
+func startBench(b *testing.B) string {
+	b.Helper()
+	hsm := p11test.Start(b)
+	hsm.AddToken(b, "dev")
+	return hsm.URI("dev", "")
+}
+
 func startPlain(t *testing.T, labels ...string) *p11test.SoftHSM {
 	t.Helper()
 	hsm := p11test.Start(t)

@@ -33,7 +33,10 @@ type Store struct {
 	supervisor *supervisor
 }
 
-var _ key.Store = (*Store)(nil)
+var (
+	_ key.Store   = (*Store)(nil)
+	_ key.Chooser = (*Store)(nil)
+)
 
 // Open opens the store of l. It does not speak to the token yet.
 func Open(l Location) (*Store, error) {
@@ -123,8 +126,7 @@ func (s *Store) Destroy(ctx context.Context, ref key.Ref) error {
 	return nil
 }
 
-// Algorithms tells which keys the token makes, best first: some tokens know RSA
-// alone.
+// Algorithms implements key.Chooser.
 func (s *Store) Algorithms(ctx context.Context) ([]key.Algorithm, error) {
 	token, err := s.Token(ctx)
 	if err != nil {
