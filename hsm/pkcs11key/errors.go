@@ -61,7 +61,7 @@ var classes = map[uint]class{
 	wire.OperationActive: stale, wire.OperationNotInitialized: stale, wire.SessionClosed: stale, wire.SessionCount: stale,
 	wire.SessionHandleInvalid: stale, wire.TokenNotPresent: stale, wire.TokenNotRecognized: stale, wire.UserNotLoggedIn: stale,
 	wire.CryptokiNotInitialized: stale,
-	wire.PINIncorrect:           badPIN, wire.PINInvalid: badPIN, wire.PINLenRange: badPIN, wire.PINExpired: badPIN, wire.PINLocked: badPIN,
+	wire.PINIncorrect:           badPIN, wire.PINInvalid: badPIN, wire.PINLenRange: badPIN, wire.PINExpired: badPIN,
 }
 
 func classOf(f *wire.Fault) class {
@@ -89,7 +89,7 @@ var sayings = []struct {
 	{kinds: []string{wire.KindFinalTry}, kind: PIN, text: "a wrong PIN was tried before, and one more would lock the token: nothing is tried",
 		hint: "correct the PIN file and log in once by hand, as with pkcs11-tool --login --test, which sets the counter back"},
 	{kinds: []string{wire.KindPINLocked}, codes: []uint{wire.PINLocked}, kind: PIN, text: "the user PIN is locked after wrong tries",
-		hint: "unlock it with the security officer's PIN (pkcs11-tool --init-pin --login --login-type so)"},
+		hint: "unlock it with the security officer's PIN (pkcs11-tool --init-pin --login --login-type so); a TPM's lockout ends by itself or with tpm2_dictionarylockout --clear-lockout"},
 	{kinds: []string{wire.KindNoUserPIN}, codes: []uint{wire.UserPINNotInitialized}, kind: PIN, text: "the token has no user PIN yet",
 		hint: "set one with the security officer's PIN (pkcs11-tool --init-pin --login --login-type so)"},
 	{codes: []uint{wire.PINIncorrect, wire.PINInvalid, wire.PINLenRange}, kind: PIN, text: "the PIN is wrong; it is not tried again until its file changes",

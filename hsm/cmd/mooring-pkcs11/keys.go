@@ -9,7 +9,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -63,10 +62,7 @@ func (t *token) create(r *wire.Request) ([]byte, error) {
 		signer, err = t.ctx.GenerateECDSAKeyPairWithAttributes(public, private, elliptic.P384())
 	case "rsa-2048", "rsa-3072", "rsa-4096":
 		bits := map[string]int{"rsa-2048": 2048, "rsa-3072": 3072, "rsa-4096": 4096}[r.Algorithm]
-		// For signing alone: who may decrypt with a key may forge with it.
-		if err := errors.Join(public.Set(crypto11.CkaEncrypt, false), private.Set(crypto11.CkaDecrypt, false)); err != nil {
-			return nil, err
-		}
+		// CKA_DECRYPT stays true: tpm2-pkcs11 makes no RSA keys for signing alone.
 		signer, err = t.ctx.GenerateRSAKeyPairWithAttributes(public, private, bits)
 	default:
 		return nil, refused("an unknown algorithm")
