@@ -297,6 +297,12 @@ func Hint(err error) string {
 	}](err); ok {
 		return h.Hint()
 	}
+	if h, ok := errors.AsType[interface {
+		error
+		HintText() string // of what has a field Hint
+	}](err); ok {
+		return h.HintText()
+	}
 	return ""
 }
 

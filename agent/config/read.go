@@ -16,7 +16,9 @@ import (
 // structs as tables. Only the parser of go-toml is used: its decoder can do much
 // more and would be a 30th of the agent.
 type reader struct {
-	seen    map[string]bool // keys and, in brackets, tables that were there
+	// seen has the keys that were there and the tables: "[a]" by a header, "{a}" as
+	// a value, ".a" by a dotted key. A table is defined in one of these ways.
+	seen    map[string]bool
 	unknown []string
 }
 
@@ -77,7 +79,7 @@ func (r *reader) once(name string) error {
 // what is in it is unknown, too.
 func (r *reader) enter(root reflect.Value, path []string) (reflect.Value, error) {
 	name := strings.Join(path, ".")
-	if r.seen[name] {
+	if r.seen[name] || r.seen["."+name] {
 		return root, fmt.Errorf("%s is there twice", name)
 	}
 	table := walk(root, path)
@@ -122,22 +124,37 @@ func (r *reader) set(table reflect.Value, prefix, path []string, value *unstable
 		r.unknown = append(r.unknown, name)
 		return nil
 	}
-	if err := r.once(name); err != nil {
+	if err := errors.Join(r.dotted(prefix, path), r.once(name)); err != nil {
 		return err
 	}
 	if isTable(target) {
-		if err := r.once("[" + name + "]"); err != nil {
-			return err
+		if r.seen["["+name+"]"] || r.seen["."+name] {
+			return fmt.Errorf("%s is there twice", name)
 		}
 		for it := value.Children(); it.Next(); {
 			if err := r.set(target, full, keys(it.Node()), it.Node().Value()); err != nil {
 				return err
 			}
 		}
+		r.seen["{"+name+"}"] = true
 		return nil
 	}
 	if err := assign(target, value); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+// dotted notes the tables that a dotted key goes through.
+func (r *reader) dotted(prefix, path []string) error {
+	full := append([]string(nil), prefix...)
+	for _, part := range path[:len(path)-1] {
+		full = append(full, part)
+		name := strings.Join(full, ".")
+		if r.seen["["+name+"]"] || r.seen["{"+name+"}"] {
+			return fmt.Errorf("%s is there twice", name)
+		}
+		r.seen["."+name] = true
 	}
 	return nil
 }
