@@ -17,6 +17,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mooring/server/platform"
@@ -68,6 +69,11 @@ type Service struct {
 	seed maphash.Seed
 
 	shards [shards]shard
+
+	// Run sleeps while there is nothing to do, so that a server without devices
+	// costs nothing. What is set says that a pass is on its way.
+	soon, later      chan struct{}
+	hurried, stirred atomic.Bool
 
 	mu      sync.Mutex       // guards the fields below
 	online  map[session]bool // connects and disconnects that are news
@@ -122,7 +128,8 @@ func New(c Config) *Service {
 	if c.WriteEvery <= 0 {
 		c.WriteEvery = 30 * time.Second
 	}
-	s := &Service{cfg: c, log: c.Log, seed: maphash.MakeSeed(), online: map[session]bool{}, waiting: map[session]struct{}{}}
+	s := &Service{cfg: c, log: c.Log, seed: maphash.MakeSeed(), online: map[session]bool{}, waiting: map[session]struct{}{},
+		soon: make(chan struct{}, 1), later: make(chan struct{}, 1)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -149,8 +156,21 @@ func (s *Service) at(k key, create bool, now time.Time, f func(e *entry, fresh b
 		e = &entry{since: now}
 		sh.entries[k] = e
 	}
-	if f(e, fresh) {
+	urgent := f(e, fresh)
+	if urgent {
 		sh.urgent[k] = struct{}{}
+	}
+	s.stir(urgent)
+}
+
+// stir has Run look at all entries within WriteEvery, and if it is urgent at those
+// that are within UrgentEvery.
+func (s *Service) stir(urgent bool) {
+	if urgent && s.hurried.CompareAndSwap(false, true) {
+		s.soon <- struct{}{} // there is room: Run takes it before it resets hurried
+	}
+	if !s.stirred.Load() && s.stirred.CompareAndSwap(false, true) {
+		s.later <- struct{}{}
 	}
 }
 
@@ -168,8 +188,9 @@ func (s *Service) Heard(tenant platform.TenantID, id platform.ID, at time.Time) 
 // server now, or has none any more. It neither blocks nor fails.
 func (s *Service) Online(tenant platform.TenantID, device string, online bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.online[session{tenant, device}] = online
+	s.mu.Unlock()
+	s.stir(true)
 }
 
 // Look asks the store for a device again: its object changed in a way that matters,

@@ -51,21 +51,33 @@ func (s *Service) loadTenant(ctx context.Context, tenant platform.TenantID) erro
 
 // Run writes what is news until ctx ends, and the rest then.
 func (s *Service) Run(ctx context.Context) {
-	urgent, all := time.NewTicker(s.cfg.UrgentEvery), time.NewTicker(s.cfg.WriteEvery)
-	defer urgent.Stop()
-	defer all.Stop()
+	s.stir(false) // for what Load found
+	var urgent, all <-chan time.Time
 	for {
 		select {
+		case <-s.soon:
+			urgent = time.After(s.cfg.UrgentEvery)
+		case <-s.later:
+			all = time.After(s.cfg.WriteEvery)
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrite)
 			defer cancel()
 			s.resolve(last, true)
-			s.write(last, s.all(time.Now()))
+			list, _ := s.all(time.Now())
+			s.write(last, list)
 			return
-		case <-all.C:
+		case <-all:
+			all = nil
+			s.stirred.Store(false)
 			s.resolve(ctx, true)
-			s.write(ctx, s.all(time.Now()))
-		case <-urgent.C:
+			list, more := s.all(time.Now())
+			s.write(ctx, list)
+			if more {
+				s.stir(false)
+			}
+		case <-urgent:
+			urgent = nil
+			s.hurried.Store(false)
 			s.resolve(ctx, false)
 			s.write(ctx, s.urgent(time.Now()))
 		}
@@ -105,10 +117,12 @@ func (s *Service) resolve(ctx context.Context, again bool) {
 			delete(s.waiting, at)
 		case problem.KindOf(err) == problem.NotFound:
 			s.waiting[at] = struct{}{}
+			s.stir(false)
 		default: // the store does not answer
 			if _, newer := s.online[at]; !newer {
 				s.online[at] = online
 			}
+			s.stir(true)
 		}
 		s.mu.Unlock()
 		if err != nil {
@@ -143,9 +157,10 @@ func (s *Service) urgent(now time.Time) reports {
 }
 
 // all takes every entry with news and every monitored one that is overdue, and
-// drops those that hold nothing.
-func (s *Service) all(now time.Time) reports {
-	list := reports{}
+// drops those that hold nothing. more tells that time alone may bring something: a
+// device may be missed, or an entry that was written may have to go.
+func (s *Service) all(now time.Time) (list reports, more bool) {
+	list = reports{}
 	for i := range s.shards {
 		sh := &s.shards[i]
 		sh.mu.Lock()
@@ -154,14 +169,16 @@ func (s *Service) all(now time.Time) reports {
 			switch {
 			case !e.heard.IsZero() || e.changed || e.look || monitored && !now.Before(due):
 				list[k.tenant] = append(list[k.tenant], e.take(k.id, now))
+				more = true
 			case !e.known.Monitored && (e.online == nil || !*e.online):
 				delete(sh.entries, k)
 			}
+			more = more || e.known.Monitored
 		}
 		clear(sh.urgent)
 		sh.mu.Unlock()
 	}
-	return list
+	return list, more
 }
 
 // take makes the report of an entry, whose news it is from now on.
