@@ -10,13 +10,18 @@ import (
 	"mooring/hsm/pkcs11key/p11test"
 )
 
-// tokenServer starts a server whose key-encryption key is in the token "server".
+// tokenServer starts a server whose key-encryption key is in the token "server",
+// and with it the key of the tenant's certificate authority.
 func tokenServer(t *testing.T, hsm *p11test.SoftHSM) (*instance, launch, string) {
 	t.Helper()
 	hsm.AddToken(t, "server")
-	l, dir := launch{config: "[keys]\nencryption = \"" + hsm.URI("server", "") + "\"\n"}, t.TempDir()
+	uri := "\"" + hsm.URI("server", "") + "\"\n"
+	l, dir := launch{config: "[keys]\nencryption = " + uri + "authority = " + uri}, t.TempDir()
 	s := l.start(t, dir)
 	s.authority(t)
+	if out := hsm.Tool(t, "server", "--list-objects"); !strings.Contains(out, "mooring-kek") || !strings.Contains(out, "mooring-ca-t1000-") {
+		t.Errorf("the token holds no key of the server: %s", out)
+	}
 	return s, l, dir
 }
 

@@ -75,6 +75,10 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 	if err != nil {
 		return nil, fmt.Errorf("key-encryption key: %w", err)
 	}
+	authorityKeys, err := authorityStore(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
 	profile, err := ca.NewProfile(ca.ProfileConfig{CRLBase: cfg.CRLBase()})
 	if err != nil {
 		return nil, err
@@ -106,7 +110,7 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 	if cfg.Mail.Server != "" {
 		s.alerts.mail = mail.New(mail.Config{Server: cfg.Mail.Server, From: cfg.Mail.From, To: cfg.Mail.To})
 	}
-	authority := ca.New(ca.Config{Store: store, Keys: store, Vault: s.vault, Features: s.accounts, Options: s.accounts, Alerts: s.alerts, Profile: profile, Log: log})
+	authority := ca.New(ca.Config{Store: store, Keys: store, Vault: s.vault, KeyStore: authorityKeys, Features: s.accounts, Options: s.accounts, Alerts: s.alerts, Profile: profile, Log: log})
 
 	auth := httpauth.New(httpauth.Config{Accounts: s.accounts, Devices: s.devices, Tokens: tokens, Certificates: s.devices,
 		Refusals: s.refusals, ReasonOf: deviceauth.ReasonOf, Log: log})

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mooring/hsm/key"
 	"mooring/internal/problem"
 	"mooring/internal/secret"
 	"mooring/server/platform"
@@ -59,6 +60,9 @@ type Config struct {
 	Store Store
 	Keys  SealedKeys
 	Vault Vault
+	// KeyStore is where keys of new issuers are made; nil: they are made here and
+	// sealed. Issuers that exist keep theirs where they are.
+	KeyStore key.Store
 	// Features is asked before anything is signed; nil: the feature is on.
 	Features Features
 	// Options are asked how strict a tenant is; nil: as if none were set.
@@ -79,6 +83,7 @@ type Service struct {
 	store    Store
 	keys     SealedKeys
 	vault    Vault
+	keyStore key.Store // nil: none
 	features Features
 	options  Options
 	alerts   Alerts
@@ -106,7 +111,7 @@ func New(c Config) *Service {
 	}
 	limits := c.Limits.withDefaults()
 	return &Service{
-		store: c.Store, keys: c.Keys, vault: c.Vault, features: c.Features, options: c.Options, alerts: c.Alerts,
+		store: c.Store, keys: c.Keys, vault: c.Vault, keyStore: c.KeyStore, features: c.Features, options: c.Options, alerts: c.Alerts,
 		profile: c.Profile, now: c.Now, log: c.Log,
 		guesses:  newDoorkeeper(limits),
 		renewals: newBuckets(limits.ReEnrol, limits.MaxTracked),

@@ -2,8 +2,8 @@ package ca
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
@@ -30,16 +30,14 @@ func (s *Service) Create(ctx context.Context, tenant platform.TenantID, actor pl
 		return platform.TrustedCertificate{}, err
 	}
 	now := s.now()
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	k, sealed, undo, err := s.newKey(ctx, tenant)
 	if err != nil {
-		return platform.TrustedCertificate{}, fmt.Errorf("generate issuer key: %w", err)
+		undo()
+		return platform.TrustedCertificate{}, err
 	}
 	cert, err := selfSigned(tenant, k, now)
 	if err != nil {
-		return platform.TrustedCertificate{}, err
-	}
-	sealed, err := s.sealKey(ctx, tenant, k)
-	if err != nil {
+		undo()
 		return platform.TrustedCertificate{}, err
 	}
 	record := trustedRecord(tenant, cert, now)
@@ -47,6 +45,7 @@ func (s *Service) Create(ctx context.Context, tenant platform.TenantID, actor pl
 		platform.Issuer{Tenant: tenant, KeyID: sealed.KeyID, Certificate: cert.Raw, Created: platform.Millis(now)},
 		sealed, record, createdAudit(tenant, actor, record, cert, now))
 	if errors.Is(err, problem.Conflict) {
+		undo() // after another error the issuer may be stored all the same
 		return platform.TrustedCertificate{}, problem.WithCode(problem.Conflict, "Certificate Authority (CA)/Conflict",
 			"Tenant Certificate Authority (CA) already exists for tenant "+string(tenant), err)
 	}
@@ -59,8 +58,8 @@ func (s *Service) Create(ctx context.Context, tenant platform.TenantID, actor pl
 	return record, nil
 }
 
-func selfSigned(tenant platform.TenantID, k *ecdsa.PrivateKey, now time.Time) (*x509.Certificate, error) {
-	spki, err := x509.MarshalPKIXPublicKey(&k.PublicKey)
+func selfSigned(tenant platform.TenantID, k crypto.Signer, now time.Time) (*x509.Certificate, error) {
+	spki, err := x509.MarshalPKIXPublicKey(k.Public())
 	if err != nil {
 		return nil, fmt.Errorf("encode issuer key: %w", err)
 	}
@@ -76,7 +75,7 @@ func selfSigned(tenant platform.TenantID, k *ecdsa.PrivateKey, now time.Time) (*
 		MaxPathLenZero:        true,
 		SubjectKeyId:          subjectKeyID(spki),
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &k.PublicKey, k)
+	der, err := x509.CreateCertificate(rand.Reader, template, template, k.Public(), k)
 	if err != nil {
 		return nil, fmt.Errorf("sign issuer certificate: %w", err)
 	}

@@ -88,7 +88,7 @@ func (s *Service) openKey(ctx context.Context, tenant platform.TenantID, keyID s
 	if err != nil {
 		return nil, err
 	}
-	return parseKey(der)
+	return s.keyFrom(ctx, der)
 }
 
 // parseKey reads an EC key in SEC 1 form, as marshalKey writes it.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"mooring/hsm/filekey"
+	"mooring/hsm/key"
 	"mooring/internal/durable"
 	"mooring/internal/pki"
 	"mooring/internal/secret"
@@ -44,6 +45,7 @@ type setup struct {
 	features ca.Features
 	alerts   ca.Alerts
 	options  ca.Options
+	keys     key.Store
 }
 
 // newRig has two tenants without certificate authority.
@@ -74,7 +76,7 @@ func newRig(t testing.TB, s setup) *rig {
 	}
 	r.store, r.vault = store, vault.New(store, sealer, nil)
 	r.Service = ca.New(ca.Config{
-		Store: store, Keys: store, Vault: r.vault, Features: s.features, Profile: profile, Limits: s.limits, Now: r.clock, Alerts: s.alerts, Options: s.options,
+		Store: store, Keys: store, Vault: r.vault, KeyStore: s.keys, Features: s.features, Profile: profile, Limits: s.limits, Now: r.clock, Alerts: s.alerts, Options: s.options,
 	})
 	apply = func(changes []platform.Change) {
 		for _, c := range changes {

@@ -97,6 +97,11 @@ type TLS struct {
 type Keys struct {
 	// Encryption is the URI of the key-encryption key. Empty: file:DATA/keys/kek.
 	Encryption string `toml:"encryption"`
+	// Authority is the URI of the key store in which keys of new tenant certificate
+	// authorities are made, as pkcs11:token=ca?…; they never leave it. Empty: keys
+	// are made by the server and sealed under Encryption. Nodes of one
+	// instance name the same token.
+	Authority string `toml:"authority"`
 }
 
 // Limits bound what strangers can make the server do.
