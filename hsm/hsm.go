@@ -10,6 +10,7 @@ package hsm
 
 import (
 	"context"
+	"crypto"
 	"net/url"
 	"strings"
 
@@ -46,6 +47,12 @@ func Open(ctx context.Context, uri string) (key.Store, error) {
 		return nil, err
 	}
 	return filekey.Open(durable.OS, path)
+}
+
+// ParseKey reads the private key of a PEM file as other programs write it, also
+// an encrypted one: see filekey.ParseKey.
+func ParseKey(text, passphrase []byte) (crypto.Signer, error) {
+	return filekey.ParseKey(text, passphrase)
 }
 
 // OpenSealer opens the sealer that uri names, under the same rules.

@@ -14,9 +14,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/x509"
 	"encoding/hex"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -85,22 +83,9 @@ func (s *Store) Create(ctx context.Context, spec key.Spec) (key.Ref, crypto.Sign
 	if err != nil {
 		return "", nil, err
 	}
-	der, err := x509.MarshalPKCS8PrivateKey(signer)
-	if err != nil {
-		return "", nil, fmt.Errorf("encode key: %w", err)
-	}
-	ref, err := newRef(spec.Label)
+	ref, err := s.write(signer, spec.Label)
 	if err != nil {
 		return "", nil, err
-	}
-	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.clean(); err != nil {
-		return "", nil, err
-	}
-	if err := durable.WriteFile(s.fsys, s.path(ref), text, keyMode); err != nil {
-		return "", nil, fmt.Errorf("create key: %w", err)
 	}
 	return ref, signer, nil
 }

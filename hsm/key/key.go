@@ -124,6 +124,14 @@ type Chooser interface {
 	Algorithms(ctx context.Context) ([]Algorithm, error)
 }
 
+// Importer is a Store that also takes keys that were made elsewhere. Chips do
+// not: a key that was outside is no secret of theirs.
+type Importer interface {
+	// Import keeps the key, which is in memory, under a new name. When it returns,
+	// the key survives a power cut.
+	Import(ctx context.Context, signer crypto.Signer, label string) (Ref, error)
+}
+
 // Sealer encrypts under a key that never leaves its place. Associated data is
 // not in the result, but must be the same again. It may be used by several
 // goroutines at once.

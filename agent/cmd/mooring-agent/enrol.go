@@ -174,27 +174,31 @@ func makeState(dir string) error {
 	return identity.CheckDir(durable.OS, dir)
 }
 
-// readOTP reads the first line of a file that holds nothing else.
 func readOTP(stdin io.Reader, name string) (secret.String, error) {
+	return readLine("one-time password", stdin, name)
+}
+
+// readLine reads the first line of a file that holds nothing else.
+func readLine(what string, stdin io.Reader, name string) (secret.String, error) {
 	in := stdin
 	if name != "-" {
 		f, err := os.Open(name)
 		if err != nil {
-			return secret.String{}, fmt.Errorf("one-time password: %w", err)
+			return secret.String{}, fmt.Errorf("%s: %w", what, err)
 		}
 		defer func() { _ = f.Close() }()
 		in = f
 	}
 	text, err := io.ReadAll(io.LimitReader(in, maxOTP+2))
 	if err != nil {
-		return secret.String{}, fmt.Errorf("one-time password: %w", err)
+		return secret.String{}, fmt.Errorf("%s: %w", what, err)
 	}
 	otp := strings.TrimRight(string(text), "\r\n")
 	switch {
 	case otp == "":
-		return secret.String{}, usagef("one-time password: %s is empty", name)
+		return secret.String{}, usagef("%s: %s is empty", what, name)
 	case len(otp) > maxOTP || strings.ContainsAny(otp, "\r\n"):
-		return secret.String{}, usagef("one-time password: %s holds more than one line of at most %d characters", name, maxOTP)
+		return secret.String{}, usagef("%s: %s holds more than one line of at most %d characters", what, name, maxOTP)
 	}
 	return secret.New(otp), nil
 }

@@ -4,8 +4,11 @@ import (
 	"context"
 	"crypto"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
+	"os"
 	"time"
 
 	"mooring/agent"
@@ -22,12 +25,14 @@ const keystoreLimit = 10 * time.Minute
 
 var keystoreCommand = command{
 	name:  "keystore",
-	args:  "list|selftest|create|destroy",
+	args:  "list|selftest|create|import|destroy",
 	short: "look at the key store, try and change it",
 	long: "Works on the key store of the device, or on that of --key.\n\n" +
 		"  keystore list          the keys, and what the device uses them for\n" +
 		"  keystore selftest      makes a key, signs with it, measures, removes it\n" +
 		"  keystore create        makes a key of --algorithm and prints its name\n" +
+		"  keystore import FILE   takes a key from a PEM file into a file: store;\n" +
+		"                         encrypted ones with --passphrase-file\n" +
 		"  keystore destroy NAME  removes a key for good",
 	example: "mooring-agent keystore selftest --key tpm: --json",
 	setup: func(p *program, f *flag.FlagSet) func([]string) error {
@@ -35,13 +40,14 @@ var keystoreCommand = command{
 		f.StringVar(&k.uri, "key", "", "`URI` of the key store (default that of the device)")
 		f.StringVar(&k.algorithm, "algorithm", "", "`kind` of key to make: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096")
 		f.StringVar(&k.label, "label", "", "`text` that the key's name begins with")
+		f.StringVar(&k.passphrase, "passphrase-file", "", "`file` whose first line opens the key to import; - is standard input")
 		f.IntVar(&k.signatures, "n", 50, "how `many` signatures a self-test makes, 1 to 10000")
 		f.BoolVar(&k.all, "all", false, "let a self-test try every kind of key; RSA takes minutes on some chips")
 		f.BoolVar(&k.force, "force", false, "destroy a key although the device uses it")
 		f.BoolVar(&k.asJSON, "json", false, "print one JSON object")
 		return func(args []string) error {
 			if len(args) == 0 {
-				return usagef("say what to do with the key store: list, selftest, create or destroy NAME")
+				return usagef("say what to do with the key store: list, selftest, create, import FILE or destroy NAME")
 			}
 			if err := f.Parse(args[1:]); err != nil { // flags may follow the verb
 				return usageError{err}
@@ -56,6 +62,7 @@ type keystore struct {
 	program            *program
 	place              *place
 	uri                string
+	passphrase         string // file
 	algorithm, label   string
 	signatures         int
 	all, force, asJSON bool
@@ -66,13 +73,13 @@ type keystore struct {
 
 func (k *keystore) run(verb string, args []string) error {
 	verbs := map[string]func(ctx context.Context, args []string) error{
-		"list": k.list, "selftest": k.selftest, "create": k.create, "destroy": k.destroy,
+		"list": k.list, "selftest": k.selftest, "create": k.create, "import": k.take, "destroy": k.destroy,
 	}
 	do := verbs[verb]
 	if do == nil {
-		return usagef("keystore does not know %q; it knows list, selftest, create and destroy NAME", verb)
+		return usagef("keystore does not know %q; it knows list, selftest, create, import FILE and destroy NAME", verb)
 	}
-	if wanted := map[string]int{"destroy": 1}[verb]; len(args) != wanted {
+	if wanted := map[string]int{"import": 1, "destroy": 1}[verb]; len(args) != wanted {
 		return usagef("keystore %s takes %d arguments", verb, wanted)
 	}
 	c, err := k.place.load()
@@ -177,6 +184,10 @@ func (k *keystore) create(ctx context.Context, _ []string) error {
 	if err != nil {
 		return err
 	}
+	return k.printName(ref, signer)
+}
+
+func (k *keystore) printName(ref key.Ref, signer crypto.Signer) error {
 	row := keyRow{Name: ref}
 	row.describe(signer)
 	if k.asJSON {
@@ -184,6 +195,47 @@ func (k *keystore) create(ctx context.Context, _ []string) error {
 	}
 	fmt.Fprintln(k.program.stdout, row.Name)
 	return nil
+}
+
+// take imports a key.
+func (k *keystore) take(ctx context.Context, args []string) error {
+	into, ok := k.keys.(key.Importer)
+	if !ok {
+		return agent.WithHint(errors.New("this key store makes its keys itself and takes none"), "import into a file: store, or enrol, which makes a new key")
+	}
+	text, err := readFile(args[0])
+	if err != nil {
+		return err
+	}
+	var passphrase []byte
+	if k.passphrase != "" {
+		secret, err := readLine("passphrase", k.program.stdin, k.passphrase)
+		if err != nil {
+			return err
+		}
+		passphrase = []byte(secret.Reveal())
+	}
+	signer, err := hsm.ParseKey(text, passphrase)
+	if err != nil {
+		return agent.WithHint(fmt.Errorf("%s: %w", args[0], err), "a passphrase is read from --passphrase-file; PKCS#12 is taken apart by: openssl pkcs12 -in FILE -nocerts -out key.pem")
+	}
+	ref, err := into.Import(ctx, signer, k.label)
+	if err != nil {
+		return err
+	}
+	return k.printName(ref, signer)
+}
+
+// maxKeyFile bounds a file to import.
+const maxKeyFile = 256 << 10
+
+func readFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("key to import: %w", err)
+	}
+	defer func() { _ = f.Close() }()
+	return io.ReadAll(io.LimitReader(f, maxKeyFile+1))
 }
 
 func (k *keystore) destroy(ctx context.Context, args []string) error {
