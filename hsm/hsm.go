@@ -2,6 +2,8 @@
 // knows every backend; all others see hsm/key.
 //
 //	file:/path/to/directory   a directory of key files (hsm/filekey)
+//	file:/path/to/directory?passphrase-file=/path   the same, the keys encrypted with what the file holds
+//	file:/path/to/directory?passphrase-credential=NAME   with a systemd credential
 //	file:/path/to/file        for a sealer: a file of 32 random bytes
 //	tpm:?dir=/path/to/dir     the TPM at /dev/tpmrm0 and a directory of its key files (hsm/tpmkey)
 //	tpm:/dev/tpmrm1           for a sealer: that TPM
@@ -12,6 +14,8 @@ import (
 	"context"
 	"crypto"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"mooring/hsm/filekey"
@@ -42,11 +46,44 @@ func Open(ctx context.Context, uri string) (key.Store, error) {
 		}
 		return pkcs11key.Open(l)
 	}
-	path, err := filePath(uri)
+	bare, passphrase, err := cutPassphrase(uri)
 	if err != nil {
 		return nil, err
 	}
+	path, err := filePath(bare)
+	if err != nil {
+		return nil, err
+	}
+	if passphrase != "" {
+		return filekey.OpenEncrypted(durable.OS, path, passphrase)
+	}
 	return filekey.Open(durable.OS, path)
+}
+
+// cutPassphrase takes the query of a file: URI off and returns the file that the
+// passphrase is in, empty if none is named.
+func cutPassphrase(uri string) (bare, file string, err error) {
+	bare, query, found := strings.Cut(uri, "?")
+	if !found || strings.Contains(query, "#") {
+		return uri, "", nil // filePath judges it
+	}
+	bad := refuse("after ? a file: URI has passphrase-file=/path or passphrase-credential=NAME")
+	values, err := url.ParseQuery(query)
+	if err != nil || len(values) != 1 {
+		return "", "", bad
+	}
+	path, name := values["passphrase-file"], values["passphrase-credential"]
+	switch {
+	case len(path) == 1 && filepath.IsAbs(path[0]):
+		return bare, filepath.Clean(path[0]), nil
+	case len(name) == 1 && name[0] != "" && name[0] != "." && name[0] != ".." && !strings.ContainsAny(name[0], "/\x00"):
+		dir := os.Getenv("CREDENTIALS_DIRECTORY")
+		if !filepath.IsAbs(dir) {
+			return "", "", refuse("there are no systemd credentials: set LoadCredential= or LoadCredentialEncrypted= in the unit")
+		}
+		return bare, filepath.Join(dir, name[0]), nil
+	}
+	return "", "", bad
 }
 
 // ParseKey reads the private key of a PEM file as other programs write it, also

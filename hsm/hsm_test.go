@@ -3,6 +3,8 @@ package hsm_test
 import (
 	"errors"
 	"net/url"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -57,5 +59,61 @@ func TestRefusedURIs(t *testing.T) {
 	}
 	if _, err := hsm.Open(t.Context(), "tpm:"); !errors.Is(err, problem.Unprocessable) || !strings.Contains(err.Error(), "directory") {
 		t.Errorf("tpm: without a directory: %v", err)
+	}
+}
+
+// The keys of a store with a passphrase are of no use without it, and OpenSSL
+// reads them with it.
+func TestPassphrase(t *testing.T) {
+	credentials, dir := t.TempDir(), t.TempDir()+"/keys"
+	t.Setenv("CREDENTIALS_DIRECTORY", credentials)
+	write := func(name, text string, mode os.FileMode) string {
+		t.Helper()
+		path := filepath.Join(credentials, name)
+		if err := os.WriteFile(path, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	path := write("key", "correct horse\n", 0o400)
+	hsmtest.Run(t, func(t testing.TB) key.Store {
+		store, err := hsm.Open(t.Context(), "file:"+dir+"?passphrase-credential=key")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return store
+	})
+	store, err := hsm.Open(t.Context(), "file:"+dir+"?passphrase-file="+path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref, _, err := store.Create(t.Context(), key.Spec{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := exec.LookPath("openssl"); err != nil && os.Getenv("REQUIRE_HSM") != "1" {
+		t.Logf("not read by OpenSSL: %v", err)
+	} else if out, err := exec.Command("openssl", "pkey", "-noout", "-in", filepath.Join(dir, string(ref)+".pem"),
+		"-passin", "file:"+path).CombinedOutput(); err != nil {
+		t.Errorf("openssl: %v\n%s", err, out)
+	}
+	other := write("other", "wrong", 0o600)
+	for _, uri := range []string{"file:" + dir, "file:" + dir + "?passphrase-file=" + other} {
+		store, err := hsm.Open(t.Context(), uri)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := store.Open(t.Context(), ref); err == nil {
+			t.Errorf("%s opens the key", uri)
+		}
+	}
+	write("open", "x", 0o644)
+	write("empty", "\n", 0o600)
+	write("lines", "a\nb\n", 0o600)
+	for _, query := range []string{"passphrase-credential=open", "passphrase-credential=empty", "passphrase-credential=lines", "passphrase-credential=none",
+		"passphrase-credential=../key", "passphrase-credential=", "passphrase-file=key", "passphrase=x", "passphrase-file=" + path + "&x=1"} {
+		if _, err := hsm.Open(t.Context(), "file:"+dir+"?"+query); err == nil {
+			t.Errorf("%s was taken", query)
+		}
 	}
 }

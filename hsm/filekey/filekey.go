@@ -1,4 +1,5 @@
-// Package filekey keeps private keys in files: PKCS#8 in PEM, mode 0600, one
+// Package filekey keeps private keys in files: PKCS#8 in PEM, encrypted if there
+// is a passphrase, mode 0600, one
 // file a key, in a directory of mode 0700. A Ref is the file's name without
 // ".pem".
 //
@@ -43,6 +44,8 @@ const (
 type Store struct {
 	fsys durable.FS
 	dir  string
+	// passphrase encrypts new keys; empty: they are in the clear.
+	passphrase []byte
 
 	mu      sync.Mutex // one change at a time
 	cleaned bool       // leftovers of power cuts were removed
@@ -168,11 +171,18 @@ func (s *Store) Open(ctx context.Context, ref key.Ref) (crypto.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	signer, err := parse(text)
+	signer, err := s.parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("key file %s: %w", s.path(ref), err)
 	}
 	return signer, nil
+}
+
+func (s *Store) parse(text []byte) (crypto.Signer, error) {
+	if len(s.passphrase) > 0 {
+		return ParseKey(text, s.passphrase)
+	}
+	return parse(text)
 }
 
 // List implements key.Store. Files whose names are no Ref are skipped.

@@ -95,7 +95,14 @@ func (s *Store) write(signer crypto.Signer, label string) (key.Ref, error) {
 	if err != nil {
 		return "", err
 	}
-	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	block := &pem.Block{Type: "PRIVATE KEY", Bytes: der}
+	if len(s.passphrase) > 0 {
+		if der, err = encryptPKCS8(der, s.passphrase); err != nil {
+			return "", fmt.Errorf("encrypt key: %w", err)
+		}
+		block = &pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: der}
+	}
+	text := pem.EncodeToMemory(block)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.clean(); err != nil {

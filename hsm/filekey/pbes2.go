@@ -1,9 +1,11 @@
 package filekey
 
 import (
+	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/pbkdf2"
+	"crypto/rand"
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
@@ -19,6 +21,14 @@ import (
 const (
 	maxIterations = 10_000_000
 	maxSalt       = 64
+)
+
+// ownIterations are what a key file of ours asks for: a tenth of a second on a
+// small processor, because a passphrase from a credential is random and long.
+// PBKDF2 and not a function that fills memory: devices have little.
+const (
+	ownIterations = 100_000
+	ownSalt       = 16
 )
 
 // The object identifiers of PBES2 (RFC 8018 appendix C, RFC 3565 §4).
@@ -59,6 +69,38 @@ type pbkdf2Algorithm struct {
 		KeyLength  int                      `asn1:"optional"`
 		PRF        pkix.AlgorithmIdentifier `asn1:"optional"` // absent: HMAC-SHA-1
 	}
+}
+
+// encryptPKCS8 is the inverse of decryptPKCS8, with HMAC-SHA-256 and AES-256, so
+// that openssl reads the file, too.
+func encryptPKCS8(der, passphrase []byte) ([]byte, error) {
+	random := make([]byte, ownSalt+aes.BlockSize)
+	_, _ = rand.Read(random) // never fails (crypto/rand)
+	salt, iv := random[:ownSalt], random[ownSalt:]
+	secret, err := pbkdf2.Key(sha256.New, string(passphrase), salt, ownIterations, 32)
+	if err != nil {
+		return nil, err
+	}
+	block, err := aes.NewCipher(secret)
+	if err != nil {
+		return nil, err
+	}
+	pad := aes.BlockSize - len(der)%aes.BlockSize
+	data := append(append([]byte(nil), der...), bytes.Repeat([]byte{byte(pad)}, pad)...)
+	cipher.NewCBCEncrypter(block, iv).CryptBlocks(data, data)
+	var e encryptedKey
+	e.Algorithm.ID, e.Data = oidPBES2, data
+	derivation := &e.Algorithm.Parameters.Derivation
+	derivation.ID = oidPBKDF2
+	derivation.Parameters.Salt, derivation.Parameters.Iterations = salt, ownIterations
+	derivation.Parameters.PRF = pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 2, 840, 113549, 2, 9}, Parameters: asn1.NullRawValue}
+	encodedIV, err := asn1.Marshal(iv)
+	if err != nil {
+		return nil, err
+	}
+	e.Algorithm.Parameters.Encryption = pkix.AlgorithmIdentifier{
+		Algorithm: asn1.ObjectIdentifier{2, 16, 840, 1, 101, 3, 4, 1, 42}, Parameters: asn1.RawValue{FullBytes: encodedIV}}
+	return asn1.Marshal(e)
 }
 
 // decryptPKCS8 decrypts what openssl pkcs8 and openssl genpkey -aes256 write.
