@@ -210,3 +210,16 @@ func TestSigned(t *testing.T) {
 		t.Errorf("the default is %T", ec.Public())
 	}
 }
+
+// A module is found by its name where distributions keep it.
+func TestModuleName(t *testing.T) {
+	hsm := startPlain(t, "dev")
+	named := strings.Replace(hsm.URI("dev", ""), "module-path="+hsm.Module, "module-name=softhsm2", 1)
+	if _, err := opened(t, named).List(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for _, name := range []string{"no-such-module", "softhsm*", "*"} {
+		_, err := opened(t, strings.Replace(named, "softhsm2", name, 1)).List(t.Context())
+		wantKind(t, err, pkcs11key.Refused, "no PKCS#11 module named")
+	}
+}
