@@ -63,9 +63,9 @@ type sqliteFile struct {
 }
 
 // telemetrySpacing is how far apart commits of telemetry begin on a busy server:
-// 2,000 devices that send once a second cost a commit for every twenty messages
+// 2,000 devices that send once a second cost a commit for every eighty messages
 // and not for every three (make bench, fan-in). Ours.
-const telemetrySpacing = 10 * time.Millisecond
+const telemetrySpacing = 40 * time.Millisecond
 
 // openFile opens path and brings its schema up to date. The writer is not
 // started yet.

@@ -86,7 +86,7 @@ func (w *writer) loop() {
 // last, never waits.
 const (
 	busyCommands = 4
-	manyCommands = 64
+	manyCommands = 128
 )
 
 // rest waits until it is time for the next commit. When those whom the last one
