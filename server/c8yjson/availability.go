@@ -1,27 +1,46 @@
 package c8yjson
 
 import (
+	"strconv"
 	"time"
 
 	"mooring/server/platform"
 )
 
-// Availability writes when a device was heard of last (rest.md §6.1). Members
-// that are not known are left out; the external ID is the serial number.
+// Availability writes when a device was heard of last (rest.md §6.1). The vendor's
+// Python client wants all six members, so that one that is not known is null, and
+// an interval in words, "10 minutes". The external ID is the serial number.
 func Availability(w *Writer, id platform.ID, xids []platform.ExternalID, p platform.Presence) {
 	w.Open('{')
 	w.ID("deviceId", id)
+	serial := ""
 	for _, x := range xids {
 		if x.Type == platform.SerialType {
-			w.Text("externalId", x.Value)
+			serial = x.Value
 			break
 		}
 	}
-	w.TimeIf("lastMessage", p.LastMessage)
-	if p.Monitored {
-		w.Int("interval", int64(p.Interval/time.Minute))
+	textOrNull(w, "externalId", serial)
+	if p.LastMessage.IsZero() {
+		textOrNull(w, "lastMessage", "")
+	} else {
+		w.Time("lastMessage", p.LastMessage)
 	}
-	w.TextIf("dataStatus", string(p.Data))
-	w.TextIf("connectionStatus", string(p.Connection))
+	interval := ""
+	if p.Monitored {
+		interval = strconv.Itoa(int(p.Interval/time.Minute)) + " minutes"
+	}
+	textOrNull(w, "interval", interval)
+	textOrNull(w, "dataStatus", string(p.Data))
+	textOrNull(w, "connectionStatus", string(p.Connection))
 	w.Close('}')
+}
+
+func textOrNull(w *Writer, name, text string) {
+	if text != "" {
+		w.Text(name, text)
+		return
+	}
+	w.Key(name)
+	w.Raw(nil)
 }

@@ -277,7 +277,7 @@ func TestAvailabilityAndSeries(t *testing.T) {
 	path := objectsPath + "/" + id.String()
 	r.do(request{method: "GET", path: path + "/availability"}).want(t, 404)
 	r.do(request{method: "PUT", path: path, body: `{"c8y_RequiredAvailability":{"responseInterval":30},"c8y_Availability":{"status":"AVAILABLE","lastMessage":"2026-01-10T08:00:00.000Z"},"c8y_Connection":{"status":"CONNECTED"}}`}).want(t, 200)
-	want := `{"deviceId":"` + id.String() + `","externalId":"dev1","lastMessage":"2026-01-10T08:00:00.000Z","interval":30,"dataStatus":"AVAILABLE","connectionStatus":"CONNECTED"}`
+	want := `{"deviceId":"` + id.String() + `","externalId":"dev1","lastMessage":"2026-01-10T08:00:00.000Z","interval":"30 minutes","dataStatus":"AVAILABLE","connectionStatus":"CONNECTED"}`
 	if got := r.do(request{method: "GET", path: path + "/availability"}).want(t, 200); string(got.body) != want {
 		t.Errorf("got %s, want %s", got.body, want)
 	}

@@ -52,7 +52,7 @@ var objectShapes = openapi.Shapes{
 	"newChild":                         openapi.JSON("managedObject: sourceReference, *"),
 	"managedObjectUser":                vendor(c8yjson.MediaManagedObjectUser, "userName: string, enabled: boolean, self: uri"),
 	"userSwitch":                       openapi.JSON("enabled?: boolean, *"),
-	"availability":                     openapi.JSON("deviceId: id, externalId?: string, lastMessage?: date, interval?: integer, dataStatus?: string, connectionStatus?: string"),
+	"availability":                     openapi.JSON("deviceId: id, externalId: any, lastMessage: any, interval: any, dataStatus: any, connectionStatus: any"),
 	"softwareCollection":               openapi.JSON(list("softwareList", "software")),
 	"software":                         openapi.JSON("name: string, version: string, softwareType?: string, url?: string"),
 	"supportedMeasurements":            openapi.JSON("c8y_SupportedMeasurements: [string]"),
