@@ -9,7 +9,6 @@ import (
 	"fmt"
 
 	"mooring/hsm/key"
-	"mooring/internal/durable"
 	"mooring/internal/pki"
 )
 
@@ -91,10 +90,6 @@ func (s *Store) write(signer crypto.Signer, label string) (key.Ref, error) {
 	if err != nil {
 		return "", fmt.Errorf("encode key: %w", err)
 	}
-	ref, err := newRef(label)
-	if err != nil {
-		return "", err
-	}
 	block := &pem.Block{Type: "PRIVATE KEY", Bytes: der}
 	if len(s.passphrase) > 0 {
 		if der, err = encryptPKCS8(der, s.passphrase); err != nil {
@@ -102,14 +97,5 @@ func (s *Store) write(signer crypto.Signer, label string) (key.Ref, error) {
 		}
 		block = &pem.Block{Type: "ENCRYPTED PRIVATE KEY", Bytes: der}
 	}
-	text := pem.EncodeToMemory(block)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.clean(); err != nil {
-		return "", err
-	}
-	if err := durable.WriteFile(s.fsys, s.path(ref), text, keyMode); err != nil {
-		return "", fmt.Errorf("create key: %w", err)
-	}
-	return ref, nil
+	return s.dir.Create(label, pem.EncodeToMemory(block))
 }

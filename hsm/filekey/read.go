@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"mooring/hsm/keydir"
 	"mooring/internal/durable"
 	"mooring/internal/pki"
 )
@@ -23,8 +24,8 @@ func readPrivate(fsys durable.FS, path string, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("key file %s is not a regular file", path)
 	}
 	if info.Mode().Perm()&0o077 != 0 {
-		return nil, &modeError{fmt.Sprintf("key file %s has mode %04o: others may use the key", path, info.Mode().Perm()),
-			"run chmod 600 " + path + ", and renew, because the key may have been copied"}
+		return nil, &keydir.ModeError{Text: fmt.Sprintf("key file %s has mode %04o: others may use the key", path, info.Mode().Perm()),
+			Advice: "run chmod 600 " + path + ", and renew, because the key may have been copied"}
 	}
 	if info.Size() > limit {
 		return nil, fmt.Errorf("key file %s is longer than %d bytes", path, limit)
@@ -35,14 +36,6 @@ func readPrivate(fsys durable.FS, path string, limit int64) ([]byte, error) {
 	}
 	return text, nil
 }
-
-// modeError says that others may use or replace a key, and what to do.
-type modeError struct{ text, hint string }
-
-func (e *modeError) Error() string { return e.text }
-
-// Hint says what to do.
-func (e *modeError) Hint() string { return e.hint }
 
 func unreadable(path string, err error) error {
 	if errors.Is(err, fs.ErrPermission) {

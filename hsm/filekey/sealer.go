@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 
 	"mooring/hsm/key"
+	"mooring/hsm/keydir"
 	"mooring/internal/durable"
 )
 
@@ -72,10 +73,10 @@ func createSealingKey(fsys durable.FS, path string) ([]byte, error) {
 	if _, err := rand.Read(secret); err != nil {
 		return nil, fmt.Errorf("read random bytes: %w", err)
 	}
-	if err := durable.MkdirAll(fsys, filepath.Dir(path), dirMode); err != nil {
+	if err := durable.MkdirAll(fsys, filepath.Dir(path), keydir.DirMode); err != nil {
 		return nil, err
 	}
-	if err := durable.WriteFile(fsys, path, secret, keyMode); err != nil {
+	if err := durable.WriteFile(fsys, path, secret, keydir.FileMode); err != nil {
 		return nil, fmt.Errorf("create sealing key: %w", err)
 	}
 	return secret, nil

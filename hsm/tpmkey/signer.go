@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-tpm/tpm2"
 	"github.com/google/go-tpm/tpm2/transport"
 
-	"mooring/hsm/key"
 	"mooring/internal/pki"
 )
 
@@ -26,14 +25,6 @@ type Signer struct {
 }
 
 var _ crypto.Signer = (*Signer)(nil)
-
-func (s *Store) signer(ref key.Ref, file *keyFile) (*Signer, error) {
-	public, err := publicKey(file)
-	if err != nil {
-		return nil, fmt.Errorf("key %s: %w", ref, err)
-	}
-	return &Signer{store: s, path: s.path(ref), file: file, public: public}, nil
-}
 
 // Public implements crypto.Signer.
 func (s *Signer) Public() crypto.PublicKey { return s.public }

@@ -122,7 +122,3 @@ func readPin(fsys durable.FS, dir string) ([]byte, error) {
 	}
 	return pin, nil
 }
-
-func writePin(fsys durable.FS, dir string, name tpm2.TPM2BName) error {
-	return durable.WriteFile(fsys, filepath.Join(dir, pinFile), []byte(hex.EncodeToString(name.Buffer)+"\n"), 0o600)
-}

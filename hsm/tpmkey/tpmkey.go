@@ -21,41 +21,27 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"slices"
-	"strings"
-	"sync"
-
-	crand "crypto/rand"
 
 	"github.com/google/go-tpm/tpm2"
 	"github.com/google/go-tpm/tpm2/transport"
 
 	"mooring/hsm/key"
+	"mooring/hsm/keydir"
 	"mooring/internal/durable"
 )
 
-const (
-	keySuffix = ".tss2"
-	fileMode  = 0o600
-	dirMode   = 0o700
+const keySuffix = ".tss2"
 
-	// maxFileBytes bounds a key file. An RSA 4096 key has about 2 KiB.
-	maxFileBytes = 16 << 10
-	// maxRefBytes leaves room in a file name (255) for the suffix and the mark
-	// of temporary files.
-	maxRefBytes = 128
-)
+// maxFileBytes bounds a key file. An RSA 4096 key has about 2 KiB.
+const maxFileBytes = 16 << 10
 
 // Store is a directory of keys of one TPM.
 type Store struct {
 	fsys   durable.FS
-	dir    string
+	dir    *keydir.Dir
 	device *device
 	pcrs   []uint
-
-	mu      sync.Mutex // guards what follows; one change at a time
-	cleaned bool       // leftovers of power cuts were removed
 
 	pin []byte // Name of the storage root key, guarded by device.turn; nil: not read
 }
@@ -72,10 +58,11 @@ func open(fsys durable.FS, l Location, d *device) (*Store, error) {
 	if l.Dir == "" {
 		return nil, refuse("a tpm: key store needs a directory for its key files, as in tpm:?dir=/var/lib/mooring/keys")
 	}
-	if err := durable.MkdirAll(fsys, l.Dir, dirMode); err != nil {
-		return nil, fmt.Errorf("key directory: %w", err)
+	dir, err := keydir.Open(fsys, l.Dir, keySuffix)
+	if err != nil {
+		return nil, err
 	}
-	return &Store{fsys: fsys, dir: l.Dir, device: d, pcrs: l.PCRs}, nil
+	return &Store{fsys: fsys, dir: dir, device: d, pcrs: l.PCRs}, nil
 }
 
 // Create implements key.Store. The label becomes part of the Ref as far as its
@@ -91,11 +78,6 @@ func (s *Store) Create(ctx context.Context, spec key.Spec) (key.Ref, crypto.Sign
 	if err != nil {
 		return "", nil, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.clean(); err != nil {
-		return "", nil, err
-	}
 	var file *keyFile
 	err = s.device.do(ctx, createLimit, func(tpm transport.TPM) error {
 		file, err = s.make(tpm, template)
@@ -105,11 +87,7 @@ func (s *Store) Create(ctx context.Context, spec key.Spec) (key.Ref, crypto.Sign
 		return "", nil, fmt.Errorf("create key: %w", err)
 	}
 	file.Description = spec.Label
-	ref, err := newRef(spec.Label)
-	if err != nil {
-		return "", nil, err
-	}
-	signer, err := s.signer(ref, file)
+	public, err := publicKey(file)
 	if err != nil {
 		return "", nil, err
 	}
@@ -117,10 +95,12 @@ func (s *Store) Create(ctx context.Context, spec key.Spec) (key.Ref, crypto.Sign
 	if err != nil {
 		return "", nil, err
 	}
-	if err := durable.WriteFile(s.fsys, s.path(ref), text, fileMode); err != nil {
-		return "", nil, fmt.Errorf("create key: %w", err)
+	ref, err := s.dir.Create(spec.Label, text)
+	if err != nil {
+		return "", nil, err
 	}
-	return ref, signer, nil
+	path, err := s.dir.Path(ref)
+	return ref, &Signer{store: s, path: path, file: file, public: public}, err
 }
 
 // make has the TPM make a key, in the turn of the device.
@@ -151,7 +131,7 @@ func (s *Store) make(tpm transport.TPM, public tpm2.TPMTPublic) (*keyFile, error
 // It is called in the turn of the device.
 func (s *Store) storage(tpm transport.TPM) (*storageKey, error) {
 	if s.pin == nil {
-		pin, err := readPin(s.fsys, s.dir)
+		pin, err := readPin(s.fsys, s.dir.String())
 		if err != nil {
 			return nil, err
 		}
@@ -162,7 +142,7 @@ func (s *Store) storage(tpm transport.TPM) (*storageKey, error) {
 		return nil, err
 	}
 	if s.pin == nil {
-		if err := writePin(s.fsys, s.dir, srk.name); err != nil {
+		if err := s.dir.WriteFile(pinFile, []byte(hex.EncodeToString(srk.name.Buffer)+"\n")); err != nil {
 			return nil, err
 		}
 		s.pin = srk.name.Buffer
@@ -173,36 +153,28 @@ func (s *Store) storage(tpm transport.TPM) (*storageKey, error) {
 	return srk, nil
 }
 
-// clean removes incomplete files once, before the first key is made. It is not
-// done by Open, because another process may only look.
-func (s *Store) clean() error {
-	if s.cleaned {
-		return nil
-	}
-	if err := durable.RemoveTemporary(s.fsys, s.dir); err != nil {
-		return err
-	}
-	s.cleaned = true
-	return nil
-}
-
 // Open implements key.Store. The key is not loaded yet: whether the TPM takes it
 // shows when it signs.
 func (s *Store) Open(ctx context.Context, ref key.Ref) (crypto.Signer, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if !validRef(ref) {
-		return nil, fmt.Errorf("key %.40q: %w", ref, key.ErrNotFound)
+	path, err := s.dir.Path(ref)
+	if err != nil {
+		return nil, err
 	}
-	file, err := readKey(s.fsys, s.path(ref))
+	file, err := readKey(s.fsys, path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("key %s in %s: %w", ref, s.dir, key.ErrNotFound)
+		return nil, s.dir.NotFound(ref)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return s.signer(ref, file)
+	public, err := publicKey(file)
+	if err != nil {
+		return nil, fmt.Errorf("key %s: %w", ref, err)
+	}
+	return &Signer{store: s, path: path, file: file, public: public}, nil
 }
 
 func readKey(fsys durable.FS, path string) (*keyFile, error) {
@@ -225,51 +197,10 @@ func readKey(fsys durable.FS, path string) (*keyFile, error) {
 }
 
 // List implements key.Store. Files whose names are no Ref are skipped.
-func (s *Store) List(ctx context.Context) ([]key.Ref, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	// What the list does not show must not come back with a power cut: callers
-	// forget keys that are not there.
-	if err := durable.SyncDir(s.fsys, s.dir); err != nil {
-		return nil, fmt.Errorf("list keys: %w", err)
-	}
-	entries, err := s.fsys.ReadDir(s.dir)
-	if err != nil {
-		return nil, fmt.Errorf("list keys: %w", err)
-	}
-	var refs []key.Ref
-	for _, e := range entries {
-		name, ok := strings.CutSuffix(e.Name(), keySuffix)
-		if ok && validRef(key.Ref(name)) && e.Type().IsRegular() {
-			refs = append(refs, key.Ref(name))
-		}
-	}
-	slices.Sort(refs)
-	return refs, nil
-}
+func (s *Store) List(ctx context.Context) ([]key.Ref, error) { return s.dir.List(ctx) }
 
 // Destroy implements key.Store: without its file the TPM cannot use the key.
-func (s *Store) Destroy(ctx context.Context, ref key.Ref) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !validRef(ref) {
-		return fmt.Errorf("key %.40q: %w", ref, key.ErrNotFound)
-	}
-	_, found := s.fsys.Lstat(s.path(ref))
-	// Also if it is not there: a process that was killed may have removed it from
-	// the cache alone, and who hears ErrNotFound forgets the key for good.
-	if err := durable.Remove(s.fsys, s.path(ref)); err != nil {
-		return fmt.Errorf("destroy key: %w", err)
-	}
-	if errors.Is(found, fs.ErrNotExist) {
-		return fmt.Errorf("key %s in %s: %w", ref, s.dir, key.ErrNotFound)
-	}
-	return nil
-}
+func (s *Store) Destroy(ctx context.Context, ref key.Ref) error { return s.dir.Destroy(ctx, ref) }
 
 // Close implements key.Store. It unloads what is loaded; the device is shared,
 // so another store loads its key again.
@@ -282,35 +213,3 @@ func (s *Store) Close() error {
 
 // Device says which TPM the store uses, for people.
 func (s *Store) Device() string { return s.device.path }
-
-func (s *Store) path(ref key.Ref) string { return filepath.Join(s.dir, string(ref)+keySuffix) }
-
-// newRef returns label and 64 random bits.
-func newRef(label string) (key.Ref, error) {
-	random := make([]byte, 8)
-	if _, err := crand.Read(random); err != nil {
-		return "", fmt.Errorf("read random bytes: %w", err)
-	}
-	name := strings.Map(func(r rune) rune {
-		if refRune(r) {
-			return r
-		}
-		return '-'
-	}, label)
-	if name = strings.TrimLeft(name, ".-_"); name == "" {
-		name = "key"
-	}
-	return key.Ref(name + "-" + hex.EncodeToString(random)), nil
-}
-
-func refRune(r rune) bool {
-	return 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '.' || r == '_' || r == '-'
-}
-
-// validRef keeps a Ref inside the directory: no separators, no leading dot.
-func validRef(ref key.Ref) bool {
-	if ref == "" || len(ref) > maxRefBytes || strings.ContainsRune(".-_", rune(ref[0])) {
-		return false
-	}
-	return !strings.ContainsFunc(string(ref), func(r rune) bool { return !refRune(r) })
-}

@@ -137,6 +137,17 @@ func TestDamagedFiles(t *testing.T) {
 	}
 }
 
+// Who may replace files in the directory may replace the noted name of the TPM.
+func TestDirectoryOfOthers(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o770); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tpmkey.Open(durable.OS, tpmkey.Location{Device: "/dev/none", Dir: dir}); err == nil || !strings.Contains(err.Error(), "mode 0770") {
+		t.Errorf("%v, want that the directory is refused", err)
+	}
+}
+
 // With pcrs a key signs while the registers are as they were, and only then.
 func TestPCRs(t *testing.T) {
 	tpm, dir := swtpmtest.Start(t), t.TempDir()
