@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"encoding/json"
+	"slices"
 
 	"mooring/server/platform"
 )
@@ -24,28 +25,32 @@ const fragmentChunk = 500
 
 // withFragments reads the fragments of objects.
 func (s *session) withFragments(t tenantKey, objects []*platform.ManagedObject) error {
-	for len(objects) > 0 {
-		n := min(len(objects), fragmentChunk)
-		if err := s.chunkFragments(t, objects[:n]); err != nil {
-			return err
-		}
-		objects = objects[n:]
-	}
-	return nil
+	return fillFragments(s, t, "fragments", "object", objects, func(o *platform.ManagedObject) (platform.ID, *platform.Fragments) { return o.ID, &o.Fragments })
 }
 
-func (s *session) chunkFragments(t tenantKey, objects []*platform.ManagedObject) error {
-	q := selection{columns: "object, name, value", from: "fragments"}
-	q.and("tenant = ?", t)
-	in(&q, "object", objects, func(o *platform.ManagedObject) any { return o.ID })
-	byID := make(map[platform.ID]*platform.ManagedObject, len(objects))
-	for _, o := range objects {
-		byID[o.ID] = o
-		o.Fragments = platform.Fragments{}
+// fillFragments reads the fragments of what owners lists from a table, whose
+// column owner holds their IDs; of tells where they go.
+func fillFragments[T any](s *session, t tenantKey, table, owner string, owners []*T, of func(*T) (platform.ID, *platform.Fragments)) error {
+	for chunk := range slices.Chunk(owners, fragmentChunk) {
+		q := selection{columns: owner + ", name, value", from: table}
+		q.and("tenant = ?", t)
+		in(&q, owner, chunk, func(o *T) any {
+			id, _ := of(o)
+			return id
+		})
+		byID := make(map[platform.ID]*platform.Fragments, len(chunk))
+		for _, o := range chunk {
+			id, into := of(o)
+			byID[id], *into = into, platform.Fragments{}
+		}
+		err := s.each(func(r *row) error {
+			id, name, value := r.id(), r.text(), r.bytes()
+			(*byID[id])[name] = json.RawMessage(value)
+			return r.err
+		}, q.sql(), q.args...)
+		if err != nil {
+			return err
+		}
 	}
-	return s.each(func(r *row) error {
-		id, name, value := r.id(), r.text(), r.bytes()
-		byID[id].Fragments[name] = json.RawMessage(value)
-		return r.err
-	}, q.sql(), q.args...)
+	return nil
 }

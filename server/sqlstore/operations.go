@@ -98,30 +98,7 @@ func (s *session) operation(t tenantKey, tenant platform.TenantID, id platform.I
 
 // withOperationFragments reads the fragments of operations.
 func (s *session) withOperationFragments(t tenantKey, ops []*platform.Operation) error {
-	for len(ops) > 0 {
-		n := min(len(ops), fragmentChunk)
-		if err := s.chunkOperationFragments(t, ops[:n]); err != nil {
-			return err
-		}
-		ops = ops[n:]
-	}
-	return nil
-}
-
-func (s *session) chunkOperationFragments(t tenantKey, ops []*platform.Operation) error {
-	q := selection{columns: "operation, name, value", from: "operation_fragments"}
-	q.and("tenant = ?", t)
-	in(&q, "operation", ops, func(o *platform.Operation) any { return o.ID })
-	byID := make(map[platform.ID]*platform.Operation, len(ops))
-	for _, o := range ops {
-		byID[o.ID] = o
-		o.Fragments = platform.Fragments{}
-	}
-	return s.each(func(r *row) error {
-		id, name, value := r.id(), r.text(), r.bytes()
-		byID[id].Fragments[name] = json.RawMessage(value)
-		return r.err
-	}, q.sql(), q.args...)
+	return fillFragments(s, t, "operation_fragments", "operation", ops, func(o *platform.Operation) (platform.ID, *platform.Fragments) { return o.ID, &o.Fragments })
 }
 
 // Operations implements platform.Operations.
