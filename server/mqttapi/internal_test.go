@@ -112,35 +112,6 @@ func TestMeasurementJSON(t *testing.T) {
 	}
 }
 
-func TestQueue(t *testing.T) {
-	var q queue[int]
-	next, want := 0, 0
-	for round := range 200 {
-		for range round % 17 {
-			q.push(next)
-			next++
-		}
-		for range round % 13 {
-			if q.len() == 0 {
-				break
-			}
-			if got := q.first(); got != want || q.pop() != want {
-				t.Fatalf("got %d, want %d", got, want)
-			}
-			want++
-		}
-		if q.len() != next-want {
-			t.Fatalf("length %d, want %d", q.len(), next-want)
-		}
-	}
-	for q.len() > 0 {
-		q.pop()
-	}
-	if cap(q.items) > queueKeeps {
-		t.Errorf("an empty queue keeps %d places", cap(q.items))
-	}
-}
-
 // TestPacketIDs: never zero, never one that is not acknowledged.
 func TestPacketIDs(t *testing.T) {
 	o := outbox{lastID: 65533, unacked: map[uint16]platform.ID{65535: 0, 1: 0, 2: 0}}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"mooring/server/fifo"
 	"mooring/server/platform"
 )
 
@@ -16,7 +17,7 @@ import (
 // operation when there is room to send it, so that a client that reads slowly is
 // waited for, and what has been carried out or cancelled meanwhile is not sent.
 type orders struct {
-	fresh  queue[platform.ID]
+	fresh  fifo.Queue[platform.ID]
 	scans  []catchUp
 	sent   sentOrders
 	reader bool // the client has subscribed a topic of operations
@@ -61,11 +62,11 @@ func (s *session) ordered(id platform.ID) {
 	if !s.orders.reader || len(s.orders.sent.on(id)) > 0 {
 		return // it went out: the news is what became of it
 	}
-	if s.orders.fresh.len() >= maxOrdered {
-		s.orders.fresh = queue[platform.ID]{}
+	if s.orders.fresh.Len() >= maxOrdered {
+		s.orders.fresh = fifo.Queue[platform.ID]{}
 		s.catchUp(catchUp{})
 	} else {
-		s.orders.fresh.push(id)
+		s.orders.fresh.Push(id)
 	}
 	s.start()
 }
@@ -86,7 +87,7 @@ func (s *session) catchUp(c catchUp) {
 // hasOrders reports whether there is something to look at, and room for it. Half
 // of the room is left to answers. mu is held.
 func (s *session) hasOrders() bool {
-	if s.orders.full || s.orders.fresh.len() == 0 && len(s.orders.scans) == 0 {
+	if s.orders.full || s.orders.fresh.Len() == 0 && len(s.orders.scans) == 0 {
 		return false
 	}
 	select {
@@ -108,7 +109,7 @@ func (s *session) passOrders() {
 	var id platform.ID
 	var scan catchUp
 	if one {
-		id = s.orders.fresh.pop()
+		id = s.orders.fresh.Pop()
 	} else {
 		scan = s.orders.scans[0]
 	}
@@ -123,7 +124,7 @@ func (s *session) passOrders() {
 		// The client comes back and finds all that is pending.
 		s.server.log.Error("operations not read, connection closed", "tenant", s.place.tenant, "external_id", s.place.device, "err", err)
 		s.mu.Lock()
-		s.orders.fresh, s.orders.scans = queue[platform.ID]{}, nil
+		s.orders.fresh, s.orders.scans = fifo.Queue[platform.ID]{}, nil
 		s.mu.Unlock()
 		s.close()
 	}
@@ -197,7 +198,7 @@ func (s *session) send(op *platform.AddressedOperation, outlets []outlet, again 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	limits := s.server.limits
-	empty := s.out.messages.len()+len(s.out.unacked) == 0 // what is larger than all room goes alone
+	empty := s.out.messages.Len()+len(s.out.unacked) == 0 // what is larger than all room goes alone
 	if !empty && !s.out.room(bytes, limits.OutboundMessages/2-len(messages)+1, limits.OutboundBytes/2) {
 		s.orders.full = len(s.out.unacked) > 0 // else the pump makes room before it comes back
 		return false

@@ -6,6 +6,7 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"mooring/server/fifo"
 	"mooring/server/platform"
 )
 
@@ -23,9 +24,9 @@ func (m message) size() int { return len(m.topic) + len(m.payload) }
 // be acknowledged. It is guarded by session.mu.
 type outbox struct {
 	filters  []subscription
-	messages queue[message]
+	messages fifo.Queue[message]
 	bytes    int
-	replies  queue[[]byte] // SUBACK, UNSUBACK, PUBREL
+	replies  fifo.Queue[[]byte] // SUBACK, UNSUBACK, PUBREL
 	lastID   uint16
 	unacked  map[uint16]platform.ID // → operation that the message brings, or zero
 	// written are operations that go out with QoS 0 in what is being written (pump
@@ -44,11 +45,11 @@ type subscription struct {
 
 // collect appends replies and messages up to maxWrite.
 func (o *outbox) collect(buf []byte) []byte {
-	for o.replies.len() > 0 && len(buf) < maxWrite {
-		buf = append(buf, o.replies.pop()...)
+	for o.replies.Len() > 0 && len(buf) < maxWrite {
+		buf = append(buf, o.replies.Pop()...)
 	}
-	for o.messages.len() > 0 && len(buf) < maxWrite {
-		m := o.messages.pop()
+	for o.messages.Len() > 0 && len(buf) < maxWrite {
+		m := o.messages.Pop()
 		o.bytes -= m.size()
 		buf = o.appendPublish(buf, m)
 	}
@@ -91,7 +92,7 @@ func (o *outbox) nextID(order platform.ID) uint16 {
 // room reports whether one more message of n bytes is within the limits. A
 // message that is written but not acknowledged still counts as one.
 func (o *outbox) room(n, messages, bytes int) bool {
-	return o.messages.len()+len(o.unacked) < messages && o.bytes+n <= bytes
+	return o.messages.Len()+len(o.unacked) < messages && o.bytes+n <= bytes
 }
 
 // granted returns the QoS under which a topic is subscribed, the highest of all
@@ -155,7 +156,7 @@ func (s *session) writeOut() {
 
 // push queues a message. mu is held.
 func (s *session) push(m message) {
-	s.out.messages.push(m)
+	s.out.messages.Push(m)
 	s.out.bytes += m.size()
 	s.server.stats.delivered.Add(1)
 	s.start()
@@ -164,7 +165,7 @@ func (s *session) push(m message) {
 // reply queues an answer that is bound to no order.
 func (s *session) reply(b []byte) {
 	s.mu.Lock()
-	s.out.replies.push(b)
+	s.out.replies.Push(b)
 	s.start()
 	s.mu.Unlock()
 }
@@ -190,7 +191,7 @@ func (s *session) acknowledged(packetID uint16) {
 func (s *session) received(packetID uint16) {
 	s.mu.Lock()
 	_, known := s.out.unacked[packetID]
-	full := s.out.replies.len() >= s.server.limits.OutboundMessages
+	full := s.out.replies.Len() >= s.server.limits.OutboundMessages
 	s.mu.Unlock()
 	switch {
 	case !known:

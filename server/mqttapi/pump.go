@@ -23,15 +23,15 @@ func (s *session) pump() {
 			s.write(buf)
 			continue
 		}
-		if s.hasOrders() && (!itemNext || s.inbox.len() == 0) {
+		if s.hasOrders() && (!itemNext || s.inbox.Len() == 0) {
 			s.mu.Unlock()
 			s.passOrders()
 			itemNext = true
 			continue
 		}
 		itemNext = false
-		if s.inbox.len() > 0 {
-			it := s.inbox.pop()
+		if s.inbox.Len() > 0 {
+			it := s.inbox.Pop()
 			s.mu.Unlock()
 			s.carryOut(it)
 			continue
@@ -52,8 +52,8 @@ const maxWrite = 16 << 10
 
 // collect appends what can be written now. mu is held.
 func (s *session) collect(buf []byte) []byte {
-	for s.acks.len() > 0 && s.acks.first().ready && len(buf) < maxWrite {
-		a := s.acks.pop()
+	for s.acks.Len() > 0 && s.acks.First().ready && len(buf) < maxWrite {
+		a := s.acks.Pop()
 		buf = append(buf, a.kind<<4, 2, byte(a.packetID>>8), byte(a.packetID))
 	}
 	return s.out.collect(buf)

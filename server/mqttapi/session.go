@@ -8,6 +8,7 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"mooring/server/fifo"
 	"mooring/server/platform"
 )
 
@@ -47,8 +48,8 @@ type session struct {
 	running     bool          // a pump exists
 	pending     int           // items that are not complete
 	idle        chan struct{} // closed when pending is 0 and no pump runs; nil while nobody waits
-	inbox       queue[item]
-	acks        queue[*ack]
+	inbox       fifo.Queue[item]
+	acks        fifo.Queue[*ack]
 	out         outbox
 	orders      orders
 }

@@ -86,9 +86,9 @@ func (s *session) enqueue(it item) bool {
 		return false
 	}
 	if it.ack != nil {
-		s.acks.push(it.ack)
+		s.acks.Push(it.ack)
 	}
-	s.inbox.push(it)
+	s.inbox.Push(it)
 	s.pending++
 	s.start()
 	s.mu.Unlock()

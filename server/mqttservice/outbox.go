@@ -2,6 +2,8 @@ package mqttservice
 
 import (
 	"github.com/mochi-mqtt/server/v2/packets"
+
+	"mooring/server/fifo"
 )
 
 // message is what somebody published. It is shared by all who hear it and not
@@ -35,8 +37,8 @@ const messageOverhead = 128
 
 // outbox is what waits to be written to one client. It is guarded by session.mu.
 type outbox struct {
-	control  queue[[]byte]
-	messages queue[queued]
+	control  fifo.Queue[[]byte]
+	messages fifo.Queue[queued]
 	bytes    int
 	lastID   uint16
 	unacked  map[uint16]struct{}
@@ -52,7 +54,7 @@ func (s *session) deliver(m *message, qos byte) {
 		return
 	}
 	l, n := s.server.limits, q.size()
-	if s.out.messages.len() >= l.OutboundMessages || s.out.bytes+n > max(l.OutboundBytes, n) && s.out.bytes > 0 ||
+	if s.out.messages.Len() >= l.OutboundMessages || s.out.bytes+n > max(l.OutboundBytes, n) && s.out.bytes > 0 ||
 		s.server.queued.Load()+int64(n) > int64(l.QueuedBytes) {
 		if q.qos == 0 {
 			s.server.stats.dropped.Add(1)
@@ -65,7 +67,7 @@ func (s *session) deliver(m *message, qos byte) {
 		go s.close()
 		return
 	}
-	s.out.messages.push(q)
+	s.out.messages.Push(q)
 	s.out.bytes += n
 	s.server.queued.Add(int64(n))
 	s.server.stats.delivered.Add(1)
@@ -75,7 +77,7 @@ func (s *session) deliver(m *message, qos byte) {
 // dropMessages forgets what waits. mu is held.
 func (s *session) dropMessages() {
 	s.server.queued.Add(-int64(s.out.bytes))
-	s.out.messages, s.out.bytes = queue[queued]{}, 0
+	s.out.messages, s.out.bytes = fifo.Queue[queued]{}, 0
 }
 
 // reply queues a packet that answers one. A client that asks and does not read is
@@ -87,13 +89,13 @@ func (s *session) reply(pk packets.Packet) {
 	if s.gone {
 		return
 	}
-	if s.out.control.len() >= maxReplies {
+	if s.out.control.Len() >= maxReplies {
 		s.server.stats.overflows.Add(1)
 		s.gone = true
 		go s.close()
 		return
 	}
-	s.out.control.push(b)
+	s.out.control.Push(b)
 	s.start()
 }
 
@@ -105,7 +107,7 @@ func (s *session) acknowledged(packetID uint16) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.out.unacked, packetID)
-	if s.out.messages.len() > 0 {
+	if s.out.messages.Len() > 0 {
 		s.start()
 	}
 }
@@ -149,15 +151,15 @@ func (s *session) pump() {
 // collect appends what can be written now. mu is held.
 func (s *session) collect(buf []byte) []byte {
 	o := &s.out
-	for o.control.len() > 0 && len(buf) < maxWrite {
-		buf = append(buf, o.control.pop()...)
+	for o.control.Len() > 0 && len(buf) < maxWrite {
+		buf = append(buf, o.control.Pop()...)
 	}
-	for o.messages.len() > 0 && len(buf) < maxWrite {
-		q := o.messages.first()
+	for o.messages.Len() > 0 && len(buf) < maxWrite {
+		q := o.messages.First()
 		if q.qos > 0 && len(o.unacked) >= s.window {
 			break
 		}
-		o.messages.pop()
+		o.messages.Pop()
 		o.bytes -= q.size()
 		s.server.queued.Add(-int64(q.size()))
 		buf = s.appendMessage(buf, q)

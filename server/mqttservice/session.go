@@ -125,7 +125,7 @@ func (s *session) say(code byte, text string) {
 	s.gone, s.last = true, true
 	s.dropMessages()
 	if s.conn.version == 5 {
-		s.out.control.push(s.conn.encode(packets.Packet{FixedHeader: header(packets.Disconnect), ReasonCode: code,
+		s.out.control.Push(s.conn.encode(packets.Packet{FixedHeader: header(packets.Disconnect), ReasonCode: code,
 			Properties: packets.Properties{ReasonString: text}}))
 	}
 	s.start()
