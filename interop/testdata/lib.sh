@@ -234,7 +234,8 @@ barred() {
 }
 
 # whoami NAME CHAIN KEY [ARGUMENT OF openssl s_client...] asks for whoami in a TLS
-# session of its own and leaves the conversation in the file NAME.said.
+# session of its own and leaves the conversation in the file NAME.said, which the
+# caller judges: openssl ends with an error, too, when the server closes.
 whoami() {
 	local name=$1 chain=$2 key=$3
 	shift 3

@@ -479,8 +479,8 @@ func TestOperationReports(t *testing.T) {
 
 	unknown := w.ordered(tenant, "dev1", `"whatever":1`)
 	c.publish("s/us", "501,deviceId")
-	c.publish("s/us", "502,deviceId,not implemented")
-	check("by a property that all have", map[platform.ID]string{unknown: "FAILED not implemented"})
+	c.publish("s/us", "502,deviceId,out of order")
+	check("by a property that all have", map[platform.ID]string{unknown: "FAILED out of order"})
 
 	var executing []platform.ID
 	for range 3 {

@@ -20,7 +20,8 @@ func JSON(text string) Shape { return Shape{"application/json", text} }
 // Of is a shape with a media type of its own.
 func Of(media, text string) Shape { return Shape{media, text} }
 
-// Merge puts lists of shapes together; a name twice is a mistake.
+// Merge puts lists of shapes together. A name twice is a mistake in the program, which
+// no test gets past, so that it panics.
 func Merge(lists ...Shapes) Shapes {
 	all := Shapes{}
 	for _, list := range lists {

@@ -46,7 +46,7 @@ func apiDocs(calls []openapi.Call) []byte {
 	}
 	var page bytes.Buffer
 	if err := apiPage.Execute(&page, map[string]any{"About": aboutAPI, "Areas": areas}); err != nil {
-		panic("the page of the API: " + err.Error())
+		panic("the page of the API: " + err.Error()) // a mistake in the template: every test of the API builds it
 	}
 	return page.Bytes()
 }

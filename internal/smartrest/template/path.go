@@ -86,6 +86,7 @@ func cutStep(s string) (st step, rest string, ok bool) {
 	return step{kind: element, index: n}, after, found && err == nil && n <= maxIndex && n >= -maxIndex
 }
 
+// mustPath is for paths that stand in the program.
 func mustPath(s string) Path {
 	p, ok := ParsePath(s)
 	if !ok {
