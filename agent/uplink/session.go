@@ -13,7 +13,6 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
 	"mooring/internal/problem"
-	"mooring/internal/smartrest"
 )
 
 var errReplaced = errors.New("replaced by another certificate")
@@ -21,7 +20,6 @@ var errReplaced = errors.New("replaced by another certificate")
 // The topics of a device (contract mqtt.md §2.2).
 const (
 	topicUp         = "s/us"
-	topicDown       = "s/ds"
 	topicError      = "s/e"
 	topicTokenAsk   = "s/uat"
 	topicTokenReply = "s/dat"
@@ -33,8 +31,9 @@ const (
 type session struct {
 	credential *Credential
 	client     mqtt.Client
-	lost       chan error  // receives once
-	tokens     chan string // answers on s/dat
+	lost       chan error    // receives once
+	tokens     chan string   // answers on s/dat
+	missed     chan struct{} // a listener was too slow for an operation
 	tokenReady chan struct{}
 	readyOnce  sync.Once
 
@@ -51,7 +50,7 @@ func init() {
 
 // connect opens a connection and waits for its CONNACK.
 func (u *Uplink) connect(ctx context.Context, c *Credential) (*session, error) {
-	s := &session{credential: c, lost: make(chan error, 1), tokens: make(chan string, 1), tokenReady: make(chan struct{})}
+	s := &session{credential: c, lost: make(chan error, 1), tokens: make(chan string, 1), missed: make(chan struct{}, 1), tokenReady: make(chan struct{})}
 	stop := func() bool { return true }
 	o := u.options(s)
 	o.SetCustomOpenConnectionFn(func(*url.URL, mqtt.ClientOptions) (net.Conn, error) {
@@ -144,104 +143,28 @@ func (u *Uplink) hello(ctx context.Context, s *session) error {
 	return done(ctx, s.client.Publish(topicUp, 1, false, payload), answerLimit)
 }
 
-// subscription is one filter with its quality of service.
-type subscription struct {
-	topic string
-	qos   byte
-}
-
-var subscriptions = []subscription{{topicTokenReply, 0}, {topicError, 0}, {topicDown, 1}}
-
-const (
-	refusedSUBACK = 0x80
-	// subscribeRetry is how long to wait after a refused subscription: the
-	// server refuses until it knows the device.
-	subscribeRetry = 5 * time.Second
-)
-
-// subscribe asks for each topic until the server grants it. The library calls
-// a refused subscription a success, so the answer itself is looked at.
-func (u *Uplink) subscribe(ctx context.Context, s *session) {
-	open := subscriptions
-	for ctx.Err() == nil {
-		var refused []subscription
-		for _, sub := range open {
-			if !u.subscribeOne(ctx, s, sub) {
-				refused = append(refused, sub)
-			}
-		}
-		if open = refused; len(open) == 0 {
-			return
-		}
-		wait(ctx, nil, subscribeRetry)
+// attend shows that the device is alive, and asks again for operations that
+// were missed, until ctx ends.
+func (u *Uplink) attend(ctx context.Context, s *session) {
+	var beat, again <-chan time.Time
+	if u.cfg.Heartbeat > 0 {
+		t := time.NewTicker(u.cfg.Heartbeat)
+		defer t.Stop()
+		beat = t.C
 	}
-}
-
-func (u *Uplink) subscribeOne(ctx context.Context, s *session, sub subscription) bool {
-	t := s.client.Subscribe(sub.topic, sub.qos, nil)
-	if err := done(ctx, t, answerLimit); err != nil {
-		return false
-	}
-	if st, ok := t.(*mqtt.SubscribeToken); !ok || st.Result()[sub.topic] == refusedSUBACK {
-		u.log.Warn("subscription refused", "topic", sub.topic)
-		return false
-	}
-	if sub.topic == topicTokenReply {
-		s.readyOnce.Do(func() { close(s.tokenReady) })
-	}
-	return true
-}
-
-// received runs on the reader of the connection and must not wait.
-func (u *Uplink) received(s *session, m mqtt.Message) {
-	switch m.Topic() {
-	case topicTokenReply:
-		for _, line := range parsed(m.Payload()) {
-			if line.TemplateID == smartrest.TemplateDeviceToken {
-				offer(s.tokens, line.Field(0))
-			}
-		}
-	case topicError:
-		u.log.Warn("the server reports an error", "line", cut(string(m.Payload())))
-	default:
-		u.log.Debug("message without a taker", "topic", m.Topic(), "bytes", len(m.Payload()))
-	}
-}
-
-func parsed(payload []byte) []smartrest.Line {
-	lines, err := smartrest.Parse(payload)
-	if err != nil {
-		return nil
-	}
-	return lines
-}
-
-// offer puts the newest value into a channel that holds one.
-func offer(c chan string, v string) {
-	select {
-	case <-c:
-	default:
-	}
-	select {
-	case c <- v:
-	default:
-	}
-}
-
-// heartbeat shows that the device is alive until ctx ends.
-func (u *Uplink) heartbeat(ctx context.Context, s *session) {
-	if u.cfg.Heartbeat <= 0 {
-		<-ctx.Done()
-		return
-	}
-	t := time.NewTicker(u.cfg.Heartbeat)
-	defer t.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-t.C:
+		case <-beat:
 			s.client.Publish(topicUp, 0, false, templateHeartbeat)
+		case <-s.missed:
+			if again == nil {
+				again = time.After(missedRetry)
+			}
+		case <-again:
+			again = nil
+			u.askPending(ctx, s)
 		}
 	}
 }

@@ -110,7 +110,8 @@ type Uplink struct {
 
 	confirmed [32]byte // the certificate that the server named last
 
-	tokens tokenCache
+	tokens     tokenCache
+	downstream downstream
 }
 
 // TLSVersion names the protocol of the connection, "TLS 1.3"; empty while there
@@ -149,6 +150,7 @@ func New(cfg Config) *Uplink {
 	}
 	u := &Uplink{cfg: cfg, log: cfg.Log, changed: make(chan struct{})}
 	u.tokens.busy = make(chan struct{}, 1)
+	u.downstream.changed = make(chan struct{})
 	return u
 }
 
@@ -281,7 +283,7 @@ func (u *Uplink) serve(ctx context.Context, s *session) (up bool, why error) {
 		return false, cause(ctx, err)
 	}
 	u.cfg.Report(Event{Kind: Up, Generation: s.credential.Generation, Fingerprint: named})
-	u.heartbeat(ctx, s)
+	u.attend(ctx, s)
 	return true, context.Cause(ctx)
 }
 

@@ -388,6 +388,7 @@ func TestRefusedSubscriptionIsRepeated(t *testing.T) {
 			return 0
 		}
 		l := b.link(t, nil)
+		l.Listen(t.Context(), uplink.TopicOperations)
 		l.Use(credential(t, 1))
 		time.Sleep(time.Minute)
 		got := get(b, func() map[string]int { return b.tries })

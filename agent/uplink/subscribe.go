@@ -1,0 +1,76 @@
+package uplink
+
+import (
+	"context"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+)
+
+const (
+	refusedSUBACK = 0x80
+	// subscribeRetry is how long to wait after a refused subscription: the
+	// server refuses until it knows the device.
+	subscribeRetry = 5 * time.Second
+)
+
+// ownTopics are subscribed to whoever listens.
+var ownTopics = []string{topicTokenReply, topicError}
+
+// quality is the quality of service of a subscription: what must arrive is what
+// somebody listens to.
+func quality(topic string) byte {
+	if topic == topicTokenReply || topic == topicError {
+		return 0
+	}
+	return 1
+}
+
+// subscribe asks for each topic until the server grants it, and for topics that
+// listeners bring while the connection lasts. The library calls a refused
+// subscription a success, so the answer itself is looked at.
+func (u *Uplink) subscribe(ctx context.Context, s *session) {
+	granted := map[string]bool{}
+	for ctx.Err() == nil {
+		topics, changed := u.downstream.topics()
+		refused, operations := false, false
+		for _, topic := range append(ownTopics[:len(ownTopics):len(ownTopics)], topics...) {
+			if granted[topic] {
+				continue
+			}
+			granted[topic] = u.subscribeOne(ctx, s, topic)
+			refused = refused || !granted[topic]
+			operations = operations || granted[topic] && isOperations(topic)
+		}
+		if operations {
+			u.askPending(ctx, s)
+		}
+		retry := time.Duration(0)
+		if refused {
+			retry = subscribeRetry
+		}
+		wait(ctx, changed, retry)
+	}
+}
+
+// askPending makes the server send all operations that nobody has reported on.
+func (u *Uplink) askPending(ctx context.Context, s *session) {
+	if err := done(ctx, s.client.Publish(topicUp, 1, false, templatePending), answerLimit); err != nil {
+		u.log.Warn("pending operations cannot be asked for", "err", err)
+	}
+}
+
+func (u *Uplink) subscribeOne(ctx context.Context, s *session, topic string) bool {
+	t := s.client.Subscribe(topic, quality(topic), nil)
+	if err := done(ctx, t, answerLimit); err != nil {
+		return false
+	}
+	if st, ok := t.(*mqtt.SubscribeToken); !ok || st.Result()[topic] == refusedSUBACK {
+		u.log.Warn("subscription refused", "topic", topic)
+		return false
+	}
+	if topic == topicTokenReply {
+		s.readyOnce.Do(func() { close(s.tokenReady) })
+	}
+	return true
+}
