@@ -18,12 +18,14 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
 
 	"mooring/agent/config"
+	"mooring/agent/dial"
 	"mooring/agent/identity"
 	"mooring/agent/renew"
 	"mooring/agent/uplink"
@@ -55,7 +57,7 @@ type Options struct {
 	FS     durable.FS // nil is that of the operating system
 	// OpenKeys opens the key store of a URI; nil is hsm.Open.
 	OpenKeys func(ctx context.Context, uri string) (key.Store, error)
-	// DialContext opens connections; nil dials TCP.
+	// DialContext opens TCP connections below proxies; nil is that of net.Dialer.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Clock is nil for one that starts at Built.
 	Clock *clock.Clock
@@ -72,6 +74,7 @@ type Agent struct {
 
 	keys     key.Store
 	ids      *identity.Store
+	dialer   *dial.Dialer
 	up       *uplink.Uplink
 	est      *estclient.Client
 	endpoint renew.Endpoint
@@ -166,7 +169,12 @@ func (a *Agent) build() error {
 	if err != nil {
 		return err
 	}
-	a.endpoint = renew.Endpoint{Address: a.cfg.Address(a.cfg.MTLSPort), TrustAnchors: anchors, Now: a.clock.Now, DialContext: a.o.DialContext}
+	proxy, err := a.cfg.DialProxy(a.o.FS, os.Getenv)
+	if err != nil {
+		return err
+	}
+	a.dialer = dial.New(dial.Config{Server: a.cfg.Server, Addresses: a.cfg.Addresses, Proxy: proxy, Direct: a.o.DialContext, Now: a.clock.Now})
+	a.endpoint = renew.Endpoint{Address: a.cfg.Address(a.cfg.MTLSPort), TrustAnchors: anchors, Now: a.clock.Now, DialContext: a.dialer.DialContext}
 	a.est = a.estClient()
 	a.up = uplink.New(uplink.Config{
 		DeviceID:     a.cfg.DeviceID,
@@ -175,7 +183,7 @@ func (a *Agent) build() error {
 		TrustAnchors: anchors,
 		Now:          a.clock.Now,
 		Observe:      a.observe,
-		DialContext:  a.o.DialContext,
+		DialContext:  a.dialer.DialContext,
 		KeepAlive:    time.Duration(a.cfg.KeepAlive),
 		Hello:        a.hello(),
 		Heartbeat:    time.Duration(a.cfg.RequiredInterval) / 2,

@@ -164,6 +164,9 @@ func (a *Agent) connection(e uplink.Event) {
 		a.log.Warn("not connected", "reason", e.Reason, "detail", e.Detail, "err", e.Err)
 		a.setError(e.Reason, e.Detail)
 	}
+	if e.Kind == uplink.Failed {
+		a.dialer.Avoid()
+	}
 	in := lifecycle.Event{Kind: kind, Generation: e.Generation, Leaf: lifecycle.Leaf{Fingerprint: e.Fingerprint}}
 	select {
 	case a.inbox <- in:
@@ -254,7 +257,9 @@ func (a *Agent) estClient() *estclient.Client {
 func (a *Agent) requestFailed(auth lifecycle.Auth, o enrol.Outcome) {
 	a.log.Warn("no certificate", "auth", auth.String(), "err", o.Err)
 	reason, detail, unreached := uplink.Unreached(o.Err)
-	if !unreached {
+	if unreached {
+		a.dialer.Avoid()
+	} else {
 		reason, detail = string(kindOf(o.Err)), detailOf(o.Err)
 	}
 	a.setError(reason, detail)

@@ -18,6 +18,8 @@ needs() {
 		swtpm                                           swtpm
 		/usr/lib/*/ossl-modules/tpm2.so                 tpm2-openssl
 		gcc                                             gcc libc6-dev
+		tinyproxy                                       tinyproxy-bin
+		microsocks                                      microsocks
 		softhsm2-util                                   softhsm2
 		/usr/lib/softhsm/libsofthsm2.so                 softhsm2
 		pkcs11-tool                                     opensc

@@ -42,6 +42,10 @@ type Config struct {
 
 	// Server is the host name of the tenant, without scheme and port.
 	Server string `toml:"server"`
+	// Addresses are hosts, names or IP addresses, where the server is reached in
+	// place of its own name: each in turn until one answers, which then stays in
+	// use. The server's certificate must name Server all the same.
+	Addresses []string `toml:"addresses"`
 	// HTTPSPort is the port of REST and EST.
 	HTTPSPort int `toml:"https_port"`
 	// MTLSPort is the port of HTTPS that asks for the client certificate. Zero
@@ -80,6 +84,8 @@ type Config struct {
 	ClockCheck Duration `toml:"clock_check"`
 	// LogLevel is debug, info, warn or error.
 	LogLevel string `toml:"log_level"`
+	// Proxy is what stands between device and server.
+	Proxy Proxy `toml:"proxy"`
 }
 
 // Renewal says when the certificate is renewed.
@@ -270,7 +276,7 @@ func (c Config) String() string {
 // Validate names everything that is wrong.
 func (c *Config) Validate() error {
 	errs := []error{
-		c.validateServer(), c.validateDevice(),
+		c.validateServer(), c.validateAddresses(), c.validateProxy(), c.validateDevice(),
 		within("keep_alive", c.KeepAlive, 5*time.Second, 65535*time.Second), // MQTT 3.1.1 §3.1.2.10: 16 bits of seconds
 		within("clock_check", c.ClockCheck, time.Second, 24*time.Hour),
 		within("renewal.min_spacing", c.Renewal.MinSpacing, 0, 30*24*time.Hour),
@@ -298,8 +304,8 @@ func (c *Config) validateServer() error {
 	var errs []error
 	if c.Server == "" {
 		errs = append(errs, errors.New("server: is not set"))
-	} else if strings.ContainsAny(c.Server, "/@ \t\n?#") || len(c.Server) > 253 {
-		errs = append(errs, errors.New("server: must be a host name, without scheme, port and path"))
+	} else if !isHost(c.Server) || strings.Contains(c.Server, "%") {
+		errs = append(errs, errors.New("server: must be a host name or an IP address, without scheme, port and path"))
 	}
 	for _, p := range []struct {
 		name string

@@ -74,5 +74,5 @@ func (e Endpoint) Transport(certificate *tls.Certificate) *http.Transport {
 	if certificate != nil {
 		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate, nil }
 	}
-	return &http.Transport{Proxy: http.ProxyFromEnvironment, DialContext: e.DialContext, TLSClientConfig: cfg, MaxResponseHeaderBytes: 64 << 10}
+	return &http.Transport{DialContext: e.DialContext, TLSClientConfig: cfg, MaxResponseHeaderBytes: 64 << 10}
 }

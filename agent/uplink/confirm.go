@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"time"
 
+	"mooring/agent/dial"
 	"mooring/internal/jwt"
 	"mooring/internal/problem"
 )
@@ -191,6 +192,9 @@ func (u *Uplink) explained(ctx context.Context, c *Credential, err error) Event 
 func Unreached(err error) (reason, detail string, ok bool) {
 	if v, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return "server certificate", cut(fmt.Sprintf("the server's certificate is not accepted, or the clock here is wrong: %v", v)), true
+	}
+	if p, ok := errors.AsType[*dial.ProxyError](err); ok {
+		return "proxy", cut(p.Error()), true
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && !isRemoteAlert(err) {
 		return "unreachable", cut(fmt.Sprintf("the server cannot be reached: %v", op)), true
