@@ -133,6 +133,7 @@ type Store interface {
 	BulkOperations
 	Telemetry
 	Wills
+	MessageSessions
 	Binaries
 	Notifications
 	Audits

@@ -146,6 +146,9 @@ func TestMigrationsStayAsTheyWere(t *testing.T) {
 		"sqlite/notifications":           "0720eadd0db908bb",
 		"sqlite-telemetry/notifications": "9dcc952b9ee7e1d0",
 		"postgres/notifications":         "c05cab116c59eacd",
+
+		"sqlite-telemetry/message_sessions": "8c30e2b299cce5dd",
+		"postgres/message_sessions":         "c42e4a2ac7901f18",
 	}
 	got := map[string]string{}
 	for _, folder := range []string{"sqlite", "sqlite-telemetry", "sqlite-binary", "postgres"} {

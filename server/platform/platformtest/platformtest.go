@@ -22,7 +22,7 @@ func Run(t *testing.T, open func(testing.TB) platform.Store) {
 		trustedChecks, revocationChecks, issuerChecks, renewalChecks, sealedKeyChecks,
 		objectChecks, objectListChecks, queryChecks, relativeChecks, externalIDChecks, childChecks, idChecks,
 		measurementChecks, seriesChecks, collectionChecks, eventChecks, alarmChecks, alarmCommandChecks, retentionChecks, stagedChecks, willChecks, submitChecks, binaryChecks,
-		operationChecks, bulkChecks, notificationChecks, presenceChecks,
+		operationChecks, bulkChecks, notificationChecks, presenceChecks, messageSessionChecks,
 		auditChecks, refusalChecks, changeChecks, tenancyChecks, concurrencyChecks, closeChecks,
 	} {
 		for _, c := range group {
