@@ -13,14 +13,14 @@ const EncodedSize = headerSize + bodySize + crc32.Size
 
 // The layout, big-endian:
 //
-//	0   4  magic "MLC" and the version, 2
+//	0   4  magic "MLC" and the version, 3
 //	4   2  RenewLeftPermille
 //	6   8  MinSpacing, milliseconds
 //	14  8  Seed
 //	22  1  Phase
 //	23  1  Task
 //	24  1  Auth
-//	25  2  flags, see flagPointers; bit 8 is KeepKey, 9 Current.Proven, 10 Next.Proven
+//	25  2  flags, bit by bit as flagPointers has them
 //	27  4  Highest
 //	31  2  Attempt
 //	33  3  Failures, Refusals, Rounds
@@ -29,28 +29,26 @@ const EncodedSize = headerSize + bodySize + crc32.Size
 //	52  56 Current: Number 4, Key 4, Fingerprint 32, NotBefore 8, NotAfter 8
 //	108 56 Next
 //	164 16 Window: Start 8, End 8
-//	180 4  CRC-32 (IEEE) of all before
+//	180 3  Rung, RungTries, Spurned
+//	183 20 Maintenance: four times Days 1, Start 2, Length 2
+//	203 4  CRC-32 (IEEE) of all before
 const (
-	magic          = "MLC\x02"
+	magic          = "MLC\x03"
 	headerSize     = len(magic)
 	generationSize = 4 + 4 + 32 + 8 + 8
-	bodySize       = 2 + 8 + 8 + 3 + 2 + 4 + 2 + 3 + 8 + 8 + 2*generationSize + 8 + 8
+	bodySize       = 2 + 8 + 8 + 3 + 2 + 4 + 2 + 3 + 8 + 8 + 2*generationSize + 8 + 8 + 3 + MaxMaintenance*5
 	maxSpacing     = 10 * 365 * 24 * time.Hour
 )
 
 // MaxNumber bounds generation numbers: at one a second, 68 years.
 const MaxNumber = 1<<31 - 1
 
-const (
-	flagKeepKey = 1 << (8 + iota)
-	flagCurrentProven
-	flagNextProven
-	flagEnd
-)
+const flagCount = 15
 
 // flagPointers gives the booleans of s in the order of their bits.
-func flagPointers(s *State) [8]*bool {
-	return [8]*bool{&s.TimeTrusted, &s.Online, &s.HasOTP, &s.Asked, &s.Proven, &s.Discard, &s.Comparing, &s.Sweep}
+func flagPointers(s *State) [flagCount]*bool {
+	return [flagCount]*bool{&s.TimeTrusted, &s.Online, &s.HasOTP, &s.Asked, &s.Proven, &s.Discard, &s.Comparing, &s.Sweep,
+		&s.Policy.KeepKey, &s.Current.Proven, &s.Next.Proven, &s.Policy.NoGrace, &s.Policy.Bootstrap, &s.Policy.StoredOTP, &s.Refresh}
 }
 
 // Encode writes s in EncodedSize bytes.
@@ -72,6 +70,12 @@ func (s State) Encode() []byte {
 	b = appendGeneration(b, s.Next)
 	b = be.AppendUint64(b, uint64(s.Window.Start))
 	b = be.AppendUint64(b, uint64(s.Window.End))
+	b = append(b, byte(s.Rung), s.RungTries, s.Spurned)
+	for _, w := range s.Policy.Maintenance {
+		b = append(b, w.Days)
+		b = be.AppendUint16(b, w.Start)
+		b = be.AppendUint16(b, w.Length)
+	}
 	return be.AppendUint32(b, crc32.ChecksumIEEE(b))
 }
 
@@ -81,15 +85,6 @@ func flags(s State) uint16 {
 		if *p {
 			f |= 1 << i
 		}
-	}
-	if s.Policy.KeepKey {
-		f |= flagKeepKey
-	}
-	if s.Current.Proven {
-		f |= flagCurrentProven
-	}
-	if s.Next.Proven {
-		f |= flagNextProven
 	}
 	return f
 }
@@ -128,19 +123,20 @@ func decodeBody(r *reader) (State, bool) {
 	s.Seed = r.uint64()
 	s.Phase, s.Task, s.Auth = Phase(r.uint8()), Task(r.uint8()), Auth(r.uint8())
 	f := r.uint16()
-	for i, p := range flagPointers(&s) {
-		*p = f&(1<<i) != 0
-	}
-	s.Policy.KeepKey = f&flagKeepKey != 0
 	s.Highest = r.uint32()
 	s.Attempt = r.uint16()
 	s.Failures, s.Refusals, s.Rounds = r.uint8(), r.uint8(), r.uint8()
 	s.RetryAt, s.LastIssued = Instant(r.uint64()), Instant(r.uint64())
 	s.Current, s.Next = r.generation(), r.generation()
 	s.Window = Window{Start: Instant(r.uint64()), End: Instant(r.uint64())}
-	s.Current.Proven = f&flagCurrentProven != 0
-	s.Next.Proven = f&flagNextProven != 0
-	return s, f < flagEnd && spacing >= 0 && spacing <= maxSpacing.Milliseconds()
+	s.Rung, s.RungTries, s.Spurned = Rung(r.uint8()), r.uint8(), r.uint8()
+	for i := range s.Policy.Maintenance {
+		s.Policy.Maintenance[i] = MaintenanceWindow{Days: r.uint8(), Start: r.uint16(), Length: r.uint16()}
+	}
+	for i, p := range flagPointers(&s) {
+		*p = f&(1<<i) != 0
+	}
+	return s, f < 1<<flagCount && spacing >= 0 && spacing <= maxSpacing.Milliseconds()
 }
 
 // plausible refuses what no sequence of steps leads to.
@@ -149,7 +145,17 @@ func (s State) plausible() bool {
 		s.Current.Number <= s.Highest && s.Next.Number <= s.Highest &&
 		s.Current.Key <= s.Current.Number && s.Next.Key <= s.Next.Number &&
 		s.Window == s.Window.sane() &&
+		s.Rung < rungs && s.Spurned < uint8(rungs.bit()) && s.Policy.maintainable() &&
 		(s.Next.Number == 0 || s.Next.Number != s.Current.Number)
+}
+
+func (p Policy) maintainable() bool {
+	for _, w := range p.Maintenance {
+		if !w.Valid() {
+			return false
+		}
+	}
+	return true
 }
 
 // reader reads a body whose length was checked.

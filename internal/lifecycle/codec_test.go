@@ -40,7 +40,11 @@ func TestDecodeRefusesImpossible(t *testing.T) {
 	}{
 		{"phase", func(s *lc.State) { s.Phase = 6 }},
 		{"task", func(s *lc.State) { s.Task = 7 }},
-		{"auth", func(s *lc.State) { s.Auth = 3 }},
+		{"auth", func(s *lc.State) { s.Auth = 6 }},
+		{"rung", func(s *lc.State) { s.Rung = 5 }},
+		{"refused rungs", func(s *lc.State) { s.Spurned = 32 }},
+		{"maintenance without days", func(s *lc.State) { s.Policy.Maintenance[3] = lc.MaintenanceWindow{Start: 1, Length: 1} }},
+		{"maintenance of more than a day", func(s *lc.State) { s.Policy.Maintenance[0] = lc.MaintenanceWindow{Days: 1, Length: 1441} }},
 		{"number above the highest", func(s *lc.State) { s.Next.Number = s.Highest + 1 }},
 		{"next is current", func(s *lc.State) { s.Next.Number = s.Current.Number }},
 		{"key of a later generation", func(s *lc.State) { s.Current.Key = 2 }},
@@ -64,7 +68,7 @@ func TestDecodeRefusesImpossible(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add(lc.New(1, lc.Policy{}).Encode())
 	f.Add(candidate(&testing.T{}).s.Encode())
-	f.Add([]byte("MLC\x02"))
+	f.Add([]byte("MLC\x03"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s, err := lc.Decode(b)
 		if err != nil {
@@ -73,7 +77,7 @@ func FuzzDecode(f *testing.F) {
 		if string(s.Encode()) != string(b) {
 			t.Error("encoding what was decoded gives other bytes")
 		}
-		for k := lc.Booted; k <= lc.Disconnected; k++ { // a hostile state must not crash a step
+		for k := lc.Booted; k <= lc.ChainFound; k++ { // a hostile state must not crash a step
 			lc.Step(s, lc.Event{Kind: k, Generation: s.Next.Number}, start)
 		}
 	})

@@ -32,6 +32,7 @@ const (
 	ConnectFailed                   // Generation did not get through
 	Disconnected                    // Generation's connection ended
 	WindowTold                      // the server named when to renew Generation's certificate: Window
+	ChainFound                      // Generation's certificate has a newer chain
 	events
 )
 
@@ -56,10 +57,13 @@ const (
 	OTP         Auth = iota // enrolment OTP: simpleenroll, RFC 7030 §4.2.1
 	Token                   // device token: simplereenroll, §4.2.2
 	Certificate             // TLS client certificate: simplereenroll
+	Bootstrap               // the certificate from the factory, in the same way
+	SecondOTP               // the enrolment OTP that waits on the device
+	SameLeaf                // nobody is asked: the chain found for the current leaf
 	auths
 )
 
-var authNames = [auths]string{"otp", "token", "certificate"}
+var authNames = [auths]string{"otp", "token", "certificate", "bootstrap-certificate", "stored-otp", "same-leaf"}
 
 // String names the way for logs.
 func (a Auth) String() string {

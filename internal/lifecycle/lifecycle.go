@@ -33,9 +33,11 @@
 //	    Renewing --> Proving: issued / store, connect with the candidate
 //	    Proving --> Valid: candidate confirmed / commit, destroy the old
 //	    Proving --> Valid: candidate fails where the old connects / roll back
+//	    Valid --> Proving: newer chain for the same leaf
 //	    Valid --> Recovering: expired
 //	    Renewing --> Recovering: expired
-//	    Recovering --> Proving: issued within grace, or by a new OTP
+//	    Recovering --> Proving: issued by the expired certificate within grace, by the one
+//	        from the factory, by a stored OTP or by a new one
 package lifecycle
 
 import "time"
@@ -137,6 +139,12 @@ type Policy struct {
 	MinSpacing time.Duration
 	// KeepKey renews with the same key.
 	KeepKey bool
+	// NoGrace forbids asking by a certificate that has expired. Bootstrap and
+	// StoredOTP allow the ways of these names.
+	NoGrace, Bootstrap, StoredOTP bool
+	// Maintenance says when a certificate that is due may be renewed; none: at any
+	// time. A twentieth of its life left overrides that.
+	Maintenance [MaxMaintenance]MaintenanceWindow
 }
 
 // State is all that the machine knows. The zero value with a Seed is a new
@@ -163,11 +171,16 @@ type State struct {
 	Discard     bool // Next is to be rolled back
 	Comparing   bool // during a proof: trying whether Current still connects
 	Sweep       bool // leftovers may exist that DestroyOld removes
+	Refresh     bool // Next is to have Current's leaf with a newer chain
 
 	Attempt  uint16 // failures in a row since the last success
 	Failures uint8  // of Next's connections since the last comparison
 	Refusals uint8  // the same, refused by the server
 	Rounds   uint8  // comparisons in which neither generation connected
+
+	Rung      Rung  // the way to try next when there is no certificate in force
+	RungTries uint8 // on that rung, in this round
+	Spurned   uint8 // the rungs that the server refused, by bits
 
 	RetryAt    Instant // nothing is tried again before
 	LastIssued Instant // when the last certificate came

@@ -317,7 +317,7 @@ func TestRetries(t *testing.T) {
 func TestEveryStateAndEvent(t *testing.T) {
 	for name, w := range reachable(t) {
 		s := w.s
-		for k := lc.Booted; k <= lc.Disconnected; k++ {
+		for k := lc.Booted; k <= lc.ChainFound; k++ {
 			for g := range s.Highest + 2 {
 				e := lc.Event{Kind: k, Generation: g, Leaf: leaf(byte(g), start, year), Current: s.Current, Next: s.Next}
 				after, actions := lc.Step(s, e, w.now)
@@ -416,7 +416,11 @@ type walk struct {
 }
 
 func newWalk(seed uint64) *walk {
-	w := &walk{s: lc.New(seed, lc.Policy{}), r: rand.New(rand.NewPCG(seed, 1)), now: start}
+	p := lc.Policy{NoGrace: seed%8 == 1, Bootstrap: seed%4 == 1, StoredOTP: seed%3 == 1}
+	if seed%5 == 1 {
+		p.Maintenance[0] = lc.MaintenanceWindow{Days: 1 << (seed % 7), Start: 120, Length: 60}
+	}
+	w := &walk{s: lc.New(seed, p), r: rand.New(rand.NewPCG(seed, 1)), now: start}
 	w.apply(lc.Event{Kind: lc.Booted})
 	return w
 }
@@ -460,7 +464,7 @@ func (w *walk) step() string {
 	case 8, 9, 10, 11:
 		return w.apply(w.connection())
 	case 12:
-		k := lc.EventKind(w.r.IntN(int(lc.Disconnected) + 1))
+		k := lc.EventKind(w.r.IntN(int(lc.ChainFound) + 1))
 		if k == lc.Booted || k == lc.Issued || k == lc.OTPGiven || k == lc.RenewAsked || isAnswer(k) && len(w.pending) > 0 {
 			k = lc.Tick
 		}
@@ -504,6 +508,9 @@ func (w *walk) answer(a lc.Action) lc.Event {
 		}
 		return pick(lc.KeyCreated, lc.KeyFailed)
 	case lc.RequestCertificate:
+		if ok && a.Auth == lc.SameLeaf {
+			return lc.Event{Kind: lc.Issued, Generation: a.Generation, Leaf: w.s.Current.Leaf}
+		}
 		if ok {
 			w.issued++
 			life := []time.Duration{30 * 24 * time.Hour, year}[w.r.IntN(2)]

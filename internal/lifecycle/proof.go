@@ -46,8 +46,7 @@ func (m *machine) notConnected(e Event) {
 		m.Online = false
 		if m.proving() && m.Comparing {
 			m.Comparing = false
-			m.Failures, m.Refusals = 0, 0
-			m.Rounds = saturate(m.Rounds)
+			m.endRound()
 			m.connect(m.Next)
 		}
 	case e.Generation == m.Next.Number && m.proving() && !m.Proven:
@@ -62,8 +61,18 @@ func (m *machine) countFailure(refused bool) {
 		m.Failures = saturate(m.Failures)
 	}
 	enough := m.Refusals >= maxRefusals || m.Failures >= maxFailures
-	if enough && !m.Comparing && !m.Discard && !m.expired(m.Current) {
+	switch {
+	case !enough || m.Comparing || m.Discard:
+	case m.expired(m.Current): // nothing to compare with; a new OTP may replace the candidate
+		m.endRound()
+	default:
 		m.Comparing = true
 		m.connect(m.Current)
 	}
+}
+
+// endRound counts a round in which nothing connected.
+func (m *machine) endRound() {
+	m.Failures, m.Refusals = 0, 0
+	m.Rounds = saturate(m.Rounds)
 }

@@ -52,17 +52,24 @@ func RenewAt(l Leaf, p Policy, seed uint64) Instant {
 	return l.NotAfter.add(-left + spread(seed, 0, span) - span/2)
 }
 
-// RenewAt is when the renewal of the current certificate is due: in the server's
+// urgentAt is when a twentieth of the life is left.
+func (l Leaf) urgentAt() Instant { return l.NotAfter.add(-l.life() / urgentPart) }
+
+// RenewAt is when the renewal of the current certificate begins: when it is due,
+// or in the next maintenance window if one opens in time.
+func (s State) RenewAt() Instant { return s.Policy.maintained(s.dueAt(), s.Current.Leaf, s.Seed) }
+
+// dueAt is when the renewal of the current certificate is due: in the server's
 // window if it told one, at a point that is this certificate's own, else as
 // RenewAt says. A twentieth of the life left overrides what a server asks for.
-func (s State) RenewAt() Instant {
+func (s State) dueAt() Instant {
 	l := s.Current.Leaf
 	if s.Window == (Window{}) {
 		return RenewAt(l, s.Policy, s.Seed)
 	}
 	own := binary.BigEndian.Uint64(l.Fingerprint[:8])
 	at := s.Window.Start.add(spread(s.Seed^own, 0, s.Window.End.sub(s.Window.Start)))
-	return min(at, l.NotAfter.add(-l.life()/urgentPart))
+	return min(at, l.urgentAt())
 }
 
 // sane is w, or none if w has no width or lies before all time.
@@ -89,7 +96,7 @@ func spread(seed, n uint64, span time.Duration) time.Duration {
 // wait is how long to wait after one more failure.
 func (m *machine) wait(retryAfter time.Duration) time.Duration {
 	retryAfter = max(0, retryAfter)
-	if m.HasOTP {
+	if m.HasOTP || m.Auth == SecondOTP && m.lost() {
 		d := otpLadder[min(int(m.Attempt), len(otpLadder)-1)]
 		return max(m.jittered(d), min(retryAfter, maxOTPRetryAfter))
 	}
@@ -132,10 +139,12 @@ func (m *machine) spacing() time.Duration {
 // event can tell.
 func (m *machine) requestAt() (Instant, bool) {
 	switch {
-	case m.HasOTP:
+	case m.HasOTP, m.Refresh:
 		return m.RetryAt, true
-	case m.Current.Number == 0:
+	case m.lost() && m.ways() == 0:
 		return 0, false
+	case m.Current.Number == 0:
+		return m.RetryAt, true
 	case m.Asked:
 		return m.RetryAt, true
 	case !m.TimeTrusted:
@@ -145,7 +154,10 @@ func (m *machine) requestAt() (Instant, bool) {
 	if m.LastIssued != 0 {
 		due = max(due, m.LastIssued.add(m.spacing()))
 	}
-	return due, true
+	if m.expired(m.Current) {
+		return due, true
+	}
+	return max(due, m.Policy.maintained(max(due, m.now), m.Current.Leaf, m.Seed)), true
 }
 
 // deadline is when the machine wants the next Tick.

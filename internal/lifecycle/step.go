@@ -57,6 +57,7 @@ func (m *machine) handle(e Event) {
 		m.TimeTrusted = e.Trusted
 	case OTPGiven:
 		m.HasOTP, m.Attempt, m.RetryAt = true, 0, 0
+		m.Refresh = m.Refresh && m.Next.Number != 0
 	case OTPEnded:
 		m.HasOTP, m.Attempt, m.RetryAt = false, 0, 0
 	case RenewAsked:
@@ -64,12 +65,12 @@ func (m *machine) handle(e Event) {
 			m.Asked, m.Attempt, m.RetryAt = true, 0, 0
 		}
 	case KeyFailed:
-		m.Next, m.Sweep = Generation{}, true
+		m.noRefresh()
 		m.retry(e.RetryAfter)
 	case Issued:
 		m.issued(e)
 	case Deferred, Refused, Failed:
-		m.retry(e.RetryAfter)
+		m.notIssued(e)
 	case Stored:
 		m.stored()
 	case StoreFailed:
@@ -89,6 +90,8 @@ func (m *machine) handle(e Event) {
 		if e.Generation != 0 && e.Generation == m.Current.Number {
 			m.Window = e.Window.sane()
 		}
+	case ChainFound:
+		m.refreshed(e)
 	case Disconnected:
 		if e.Generation == m.Current.Number {
 			m.Online = false
@@ -110,7 +113,10 @@ func (m *machine) boot(e Event) {
 		m.Window = Window{}
 	}
 	m.Highest = max(m.Highest, e.Highest, e.Current.Number, e.Next.Number)
-	m.Task, m.HasOTP, m.Asked, m.Online, m.TimeTrusted = Idle, false, false, false, false
+	if !m.Next.Certified() && m.Next.Key != m.Next.Number && !m.Policy.KeepKey {
+		m.Next = Generation{} // for a chain that is not remembered
+	}
+	m.Task, m.HasOTP, m.Asked, m.Online, m.TimeTrusted, m.Refresh = Idle, false, false, false, false, false
 	m.Sweep = true
 	m.beginProof()
 	switch {
@@ -121,21 +127,40 @@ func (m *machine) boot(e Event) {
 	}
 }
 
+// notIssued counts a request that gave no certificate.
+func (m *machine) notIssued(e Event) {
+	switch {
+	case m.Auth == SameLeaf:
+		m.noRefresh()
+	case e.Kind != Deferred && m.Auth != OTP && m.lost():
+		m.slipped(e.Kind == Refused, e.RetryAfter)
+	default:
+		m.retry(e.RetryAfter)
+	}
+}
+
 // issued takes a certificate unless it is none, or over already.
 func (m *machine) issued(e Event) {
-	if e.Leaf.life() == 0 || m.TimeTrusted && m.now >= e.Leaf.NotAfter {
+	switch {
+	case m.Auth == SameLeaf && e.Leaf != m.Current.Leaf:
+		m.noRefresh()
+		return
+	case e.Leaf.life() == 0 || m.TimeTrusted && m.now >= e.Leaf.NotAfter:
 		m.retry(0)
 		return
 	}
 	m.Next.Leaf = e.Leaf
-	m.LastIssued = m.now
+	if m.Auth != SameLeaf {
+		m.LastIssued = m.now
+	}
 	m.start(Storing, Action{Kind: StoreCandidate, Generation: m.Next.Number})
 }
 
 // stored begins the proof. Attempt stays: a candidate that is rolled back was
 // one more failure.
 func (m *machine) stored() {
-	m.HasOTP, m.Asked, m.RetryAt = false, false, 0
+	m.HasOTP, m.Asked, m.Refresh, m.RetryAt = false, false, false, 0
+	m.Rung, m.RungTries, m.Spurned = OnCertificate, 0, 0
 	m.beginProof()
 	if m.Current.Number != 0 {
 		m.connect(m.Next)
@@ -224,7 +249,7 @@ func (m *machine) sweep() {
 func (m *machine) createKey() {
 	m.Highest++
 	key := m.Highest
-	if m.Policy.KeepKey && m.Current.Number != 0 {
+	if (m.Policy.KeepKey || m.Refresh) && m.Current.Number != 0 {
 		key = m.Current.Key
 	}
 	m.Next = Generation{Number: m.Highest, Key: key}
@@ -232,11 +257,16 @@ func (m *machine) createKey() {
 }
 
 // chooseAuth prefers the token of a living connection and changes to the
-// certificate, on its own port, at every second try.
+// certificate, on its own port, at every second try. Without a certificate in
+// force the ladder of recovery says how.
 func (m *machine) chooseAuth() Auth {
 	switch {
+	case m.Refresh && m.Next.Key == m.Current.Key:
+		return SameLeaf
 	case m.HasOTP:
 		return OTP
+	case m.lost():
+		return m.rungAuth()
 	case m.Online && !m.expired(m.Current) && m.Attempt%2 == 0:
 		return Token
 	default:
@@ -258,7 +288,7 @@ func (m *machine) phase() Phase {
 	switch {
 	case m.Next.Certified() && m.Task != Storing:
 		return Proving
-	case m.Current.Number == 0 && (m.HasOTP || asking):
+	case m.Current.Number == 0 && (m.HasOTP || asking || m.ways() != 0):
 		return Enrolling
 	case m.Current.Number == 0:
 		return Unenrolled
