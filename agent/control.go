@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"mooring/agent/localhttp"
 	"mooring/internal/jwt"
 	"mooring/internal/problem"
 	"mooring/internal/secret"
@@ -36,8 +37,6 @@ const (
 	socketFile = "agent.sock"
 	// maxCall bounds the body of a call: one MQTT message and its quoting.
 	maxCall = 128 << 10
-	// shutdownLimit is what calls under way get at the end.
-	shutdownLimit = 2 * time.Second
 
 	timeoutHeader = "Mooring-Timeout"
 	timeoutMargin = 500 * time.Millisecond
@@ -57,26 +56,7 @@ func Listen(state string) (net.Listener, error) {
 
 // Serve answers calls on l until ctx ends.
 func (a *Agent) Serve(ctx context.Context, l net.Listener) error {
-	s := &http.Server{
-		Handler:           a.routes(),
-		ReadHeaderTimeout: 5 * time.Second,
-		MaxHeaderBytes:    8 << 10,
-		BaseContext:       func(net.Listener) context.Context { return ctx },
-	}
-	stopped := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(stopped)
-		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownLimit)
-		defer cancel()
-		_ = s.Shutdown(limit)
-		_ = s.Close()
-	})
-	err := s.Serve(l)
-	if stop() || !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	<-stopped
-	return nil
+	return (&localhttp.Server{Handler: a.routes(), MaxBody: maxCall}).Serve(ctx, l)
 }
 
 type tokenAnswer struct {
@@ -92,21 +72,21 @@ type enrolCall struct {
 	OTP string `json:"otp"`
 }
 
-func (a *Agent) routes() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /status", serve(func(ctx context.Context, _ struct{}) (Status, error) { return a.Status(ctx) }))
-	mux.HandleFunc("POST /renew", serve(func(ctx context.Context, _ struct{}) (Status, error) { return a.Renew(ctx) }))
-	mux.HandleFunc("POST /token", serve(func(ctx context.Context, _ struct{}) (tokenAnswer, error) {
-		token, claims, err := a.Token(ctx)
-		return tokenAnswer{token.Reveal(), claims.Expires}, err
-	}))
-	mux.HandleFunc("POST /publish", serve(func(ctx context.Context, c publishCall) (struct{}, error) {
-		return struct{}{}, a.Publish(ctx, c.Lines)
-	}))
-	mux.HandleFunc("POST /enrol", serve(func(ctx context.Context, c enrolCall) (Status, error) {
-		return a.Enrol(ctx, secret.New(c.OTP))
-	}))
-	return mux
+func (a *Agent) routes() localhttp.Routes {
+	return localhttp.Routes{
+		"GET /status": serve(func(ctx context.Context, _ struct{}) (Status, error) { return a.Status(ctx) }),
+		"POST /renew": serve(func(ctx context.Context, _ struct{}) (Status, error) { return a.Renew(ctx) }),
+		"POST /token": serve(func(ctx context.Context, _ struct{}) (tokenAnswer, error) {
+			token, claims, err := a.Token(ctx)
+			return tokenAnswer{token.Reveal(), claims.Expires}, err
+		}),
+		"POST /publish": serve(func(ctx context.Context, c publishCall) (struct{}, error) {
+			return struct{}{}, a.Publish(ctx, c.Lines)
+		}),
+		"POST /enrol": serve(func(ctx context.Context, c enrolCall) (Status, error) {
+			return a.Enrol(ctx, secret.New(c.OTP))
+		}),
+	}
 }
 
 // wireError is an error on the socket.
@@ -121,7 +101,7 @@ type wireError struct {
 func serve[In, Out any](call func(context.Context, In) (Out, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var in In
-		body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxCall))
+		body, err := io.ReadAll(r.Body)
 		if err == nil && len(body) > 0 {
 			err = json.Unmarshal(body, &in)
 		}
