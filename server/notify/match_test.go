@@ -108,17 +108,37 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-// TestSubscriptionsOfWhatIsGone sees that an object takes its subscriptions along.
+// TestSubscriptionsOfWhatIsGone sees that an object takes its subscriptions along,
+// whether anybody listens or not, and that they hear of its end but of nothing
+// after it.
 func TestSubscriptionsOfWhatIsGone(t *testing.T) {
-	r := newRig(t, notify.Limits{})
-	kept := r.subscribe("news", 4, nil)
-	r.subscribe("news", 5, nil)
-	c := r.connect("news", "me")
-	r.post(platform.Notice{API: platform.NoticeManagedObjects, Action: platform.NoticeDelete, Source: 5, ID: 5})
-	c.want(true, `managedobjects/5 {"id":"5"}`)
-	left, err := r.Subscriptions(t.Context(), acme, platform.NotificationFilter{}, platform.Page{Number: 1, Size: 10})
-	if err != nil || len(left.Items) != 1 || left.Items[0].ID != kept.ID {
-		t.Errorf("left are %+v, %v", left.Items, err)
+	for _, listening := range []bool{false, true} {
+		t.Run(fmt.Sprint("listening ", listening), func(t *testing.T) {
+			r := newRig(t, notify.Limits{})
+			r.must(r.store.CreateObject(t.Context(), acme, platform.CreateObject{Object: platform.ManagedObject{ID: 5}}))
+			kept := r.subscribe("news", 4, nil)
+			r.subscribe("news", 5, nil)
+			r.subscribe("other", 5, func(n *platform.NotificationSubscription) { n.APIs = []string{"alarms"} })
+			var c *client
+			if listening {
+				c = r.connect("news", "me")
+			}
+			r.must(r.store.DeleteObjects(t.Context(), acme, []platform.ID{5}))
+			left, err := r.Subscriptions(t.Context(), acme, platform.NotificationFilter{}, platform.Page{Number: 1, Size: 10})
+			if err != nil || len(left.Items) != 1 || left.Items[0].ID != kept.ID {
+				t.Errorf("left are %+v, %v", left.Items, err)
+			}
+			if !listening {
+				c = r.connect("news", "me")
+			}
+			gone := platform.Notice{API: platform.NoticeManagedObjects, Action: platform.NoticeDelete, Source: 5, ID: 5}
+			r.post(alarm(5, 1, "a"), gone, gone, alarm(4, 2, "a"))
+			if listening {
+				c.want(true, `managedobjects/5 {"id":"5"}`)
+			}
+			c.want(true, "alarms/4 2", "alarmsWithChildren/4 2")
+			c.silent()
+		})
 	}
 }
 

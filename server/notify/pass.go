@@ -22,9 +22,7 @@ type target struct {
 // this one.
 func (s *Service) pass(n *platform.Notice, remote bool, queues map[platform.TenantID]*platform.AppendNotifications) {
 	ways := s.ways(n)
-	s.mu.RLock()
 	listeners, targets := s.match(n, ways)
-	s.mu.RUnlock()
 	if len(listeners)+len(targets) == 0 {
 		return
 	}
@@ -52,24 +50,6 @@ func (s *Service) pass(n *platform.Notice, remote bool, queues map[platform.Tena
 			queues[n.Tenant] = q
 		}
 		q.Messages = append(q.Messages, platform.TopicNotification{Topic: t.sub.Topic.Name, QueuedNotification: m})
-	}
-	if n.API == platform.NoticeManagedObjects && n.Action == platform.NoticeDelete && !remote {
-		s.forget(n)
-	}
-}
-
-// forget removes the subscriptions to an object that is gone.
-func (s *Service) forget(n *platform.Notice) {
-	s.mu.RLock()
-	t := s.tenants[n.Tenant]
-	has := t != nil && len(t.bySource[n.Source]) > 0
-	s.mu.RUnlock()
-	if !has {
-		return
-	}
-	f := platform.NotificationFilter{Context: platform.ContextObject, Source: n.Source}
-	if _, err := s.Store.DeleteSubscriptions(context.Background(), n.Tenant, f); err != nil {
-		s.Log.Error("cannot remove the subscriptions to an object that is gone", "tenant", n.Tenant, "object", n.Source, "err", err)
 	}
 }
 
@@ -128,8 +108,15 @@ type ear struct {
 	channel  Channel
 }
 
-// match finds who hears a notice; mu is held.
+// match finds who hears a notice.
 func (s *Service) match(n *platform.Notice, ways []Channel) (listeners []ear, targets []target) {
+	if n.Action == platform.NoticeDelete { // which takes what is leaving
+		s.mu.Lock()
+		defer s.mu.Unlock()
+	} else {
+		s.mu.RLock()
+		defer s.mu.RUnlock()
+	}
 	t := s.tenants[n.Tenant]
 	if t == nil {
 		return nil, nil
@@ -149,6 +136,9 @@ func (s *Service) match(n *platform.Notice, ways []Channel) (listeners []ear, ta
 		for _, sub := range t.bySource[w.Source] {
 			targets = t.target(targets, sub, w, n)
 		}
+	}
+	for _, sub := range t.left(n) {
+		targets = t.target(targets, sub, ways[0], n)
 	}
 	for _, sub := range t.tenantWide {
 		targets = t.target(targets, sub, ways[0], n)

@@ -35,11 +35,25 @@ type tenant struct {
 	subs       map[platform.ID]*subscription
 	bySource   map[platform.ID][]*subscription
 	tenantWide []*subscription
-	topics     map[platform.NotificationTopic]*topic
-	family     int // listeners and subscriptions that hear of descendants
+	// leaving are subscriptions that went with their object and have still to hear
+	// that it is gone.
+	leaving map[platform.ID]leaving
+	topics  map[platform.NotificationTopic]*topic
+	family  int // listeners and subscriptions that hear of descendants
 	// elsewhere is until when another node is taken to listen.
 	elsewhere time.Time
 }
+
+// leaving waits for the notice that an object is gone; it does not come if the
+// object was removed in quiescent mode.
+type leaving struct {
+	subs  []*subscription
+	until time.Time
+}
+
+// leaveWithin is how long that notice is waited for: it follows the change at
+// once, on other nodes by another way.
+const leaveWithin = 10 * time.Second
 
 // topic is where the messages of subscriptions go.
 type topic struct {
@@ -52,7 +66,7 @@ func (s *Service) of(id platform.TenantID) *tenant {
 	t := s.tenants[id]
 	if t == nil {
 		t = &tenant{listeners: map[Channel]map[Listener]int{}, subs: map[platform.ID]*subscription{},
-			bySource: map[platform.ID][]*subscription{}, topics: map[platform.NotificationTopic]*topic{}}
+			bySource: map[platform.ID][]*subscription{}, leaving: map[platform.ID]leaving{}, topics: map[platform.NotificationTopic]*topic{}}
 		s.tenants[id] = t
 	}
 	return t
@@ -190,6 +204,29 @@ func (s *Service) drop(id platform.TenantID, subscription platform.ID) {
 	}
 }
 
+// leave keeps a subscription for the notice that its object is gone, if somebody
+// may hear it; mu is held.
+func (s *Service) leave(id platform.TenantID, subscription platform.ID) {
+	t := s.tenants[id]
+	if t == nil || t.subs[subscription] == nil || !s.Wanted(id) {
+		return
+	}
+	now := s.Now()
+	maps.DeleteFunc(t.leaving, func(_ platform.ID, l leaving) bool { return now.After(l.until) })
+	sub := t.subs[subscription]
+	t.leaving[sub.Source] = leaving{subs: append(t.leaving[sub.Source].subs, sub), until: now.Add(leaveWithin)}
+}
+
+// left takes the subscriptions that hear of the end of an object; mu is held.
+func (t *tenant) left(n *platform.Notice) []*subscription {
+	if n.API != platform.NoticeManagedObjects || n.Action != platform.NoticeDelete {
+		return nil
+	}
+	subs := t.leaving[n.Source].subs
+	delete(t.leaving, n.Source)
+	return subs
+}
+
 // without copies: a match may still read the old list.
 func without(list []*subscription, gone *subscription) []*subscription {
 	return slices.DeleteFunc(slices.Clone(list), func(sub *subscription) bool { return sub == gone })
@@ -227,7 +264,8 @@ func (s *Service) tidy(id platform.TenantID, key platform.NotificationTopic) {
 func (s *Service) Apply(ctx context.Context, c platform.Change) error {
 	switch c.Kind {
 	case platform.ChangeSubscription:
-		id, ok := platform.ParseID(c.Key)
+		key, withObject := strings.CutSuffix(c.Key, platform.WithObject)
+		id, ok := platform.ParseID(key)
 		if !ok {
 			return nil
 		}
@@ -235,7 +273,11 @@ func (s *Service) Apply(ctx context.Context, c platform.Change) error {
 		if errors.Is(err, problem.NotFound) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
+			if withObject {
+				s.leave(c.Tenant, id)
+			}
 			s.drop(c.Tenant, id)
+			s.mark(c.Tenant)
 			return nil
 		}
 		if err == nil {

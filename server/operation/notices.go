@@ -33,3 +33,15 @@ func (s *Service) told(ctx context.Context, o platform.Operation, action platfor
 	turn.Unlock()
 	return changed, platform.Await(ctx, done)
 }
+
+// toldGone waits until those who listen are told of operations that were removed.
+func (s *Service) toldGone(ctx context.Context, tenant platform.TenantID, gone []platform.GoneOperation) error {
+	if s.Notices == nil || len(gone) == 0 || !s.Notices.Wanted(tenant) || platform.ModeOf(ctx) == platform.ModeQuiescent {
+		return nil
+	}
+	notices := make([]platform.Notice, len(gone))
+	for i, o := range gone {
+		notices[i] = platform.Notice{Tenant: tenant, API: platform.NoticeOperations, Action: platform.NoticeDelete, Source: o.Device, ID: o.ID}
+	}
+	return platform.Tell(ctx, s.Notices, notices...)
+}

@@ -136,13 +136,17 @@ func (s *Service) Operations(ctx context.Context, tenant platform.TenantID, f pl
 	return s.Store.Operations(ctx, tenant, f, page)
 }
 
-// Delete removes the operations that match, in whatever state they are.
+// Delete removes the operations that match, in whatever state they are, and tells
+// of each.
 func (s *Service) Delete(ctx context.Context, actor platform.Principal, f platform.OperationFilter) error {
 	audit := []platform.AuditRecord{{Tenant: actor.Tenant, At: platform.Millis(s.Now()), Type: auditType,
 		Activity: "Operations deleted", Text: "Operations deleted: " + describe(f), User: actor.User}}
 	for {
-		n, err := s.Store.DeleteOperations(ctx, actor.Tenant, f, deleteChunk, audit...)
-		if err != nil || n < deleteChunk {
+		gone, err := s.Store.DeleteOperations(ctx, actor.Tenant, f, deleteChunk, audit...)
+		if err != nil {
+			return err
+		}
+		if err := s.toldGone(ctx, actor.Tenant, gone); err != nil || len(gone) < deleteChunk {
 			return err
 		}
 		audit = nil

@@ -118,7 +118,8 @@ func (r *rig) Wanted(t platform.TenantID) bool { return t == tenant }
 func (r *rig) Post(notices []platform.Notice, done func(error)) {
 	r.mu.Lock()
 	for _, n := range notices {
-		r.told = append(r.told, fmt.Sprintf("%s %s %s of %d", n.API, n.Action, n.Object.(platform.Operation).Status, n.Source))
+		o, _ := n.Object.(platform.Operation) // none: it is gone
+		r.told = append(r.told, fmt.Sprintf("%s %s %s of %d", n.API, n.Action, o.Status, n.Source))
 	}
 	r.mu.Unlock()
 	done(nil)
@@ -479,7 +480,7 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// TestDelete removes more than one transaction does.
+// TestDelete removes more than one transaction does, and tells of each.
 func TestDelete(t *testing.T) {
 	r := open(t)
 	var ops []platform.Operation
@@ -490,6 +491,9 @@ func TestDelete(t *testing.T) {
 	}
 	check(t, r.store.CreateOperations(t.Context(), tenant, ops))
 	check(t, r.Delete(t.Context(), admin, platform.OperationFilter{Device: 1}))
+	if len(r.told) != len(ops) || r.told[len(ops)-1] != "operations DELETE  of 1" {
+		t.Errorf("told %d of %d, at last %q", len(r.told), len(ops), r.told[len(r.told)-1])
+	}
 	l, err := r.Operations(t.Context(), tenant, platform.OperationFilter{}, platform.Page{Number: 1, Size: 5})
 	if err != nil || len(l.Items) != 0 {
 		t.Errorf("got %v, %v", l, err)

@@ -122,8 +122,9 @@ type Inventory interface {
 	// Doomed lists id and what goes with it, those below before those above, at most
 	// limit of them; it is NotFound if there is no such object.
 	Doomed(ctx context.Context, tenant TenantID, id ID, cascade Cascade, limit int) ([]ID, error)
-	// DeleteObjects removes objects with their external IDs and links. It is NotFound
-	// if none of them is there. Telemetry stays until retention.
+	// DeleteObjects removes objects with their external IDs, links and notification
+	// subscriptions. It is NotFound if none of them is there. Telemetry stays until
+	// retention.
 	DeleteObjects(ctx context.Context, tenant TenantID, ids []ID, audit ...AuditRecord) error
 	Object(ctx context.Context, tenant TenantID, id ID) (ManagedObject, error)
 	// Objects lists in the order of the query, else of IDs.

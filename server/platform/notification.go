@@ -82,8 +82,12 @@ type TopicNotification struct {
 	QueuedNotification
 }
 
+// WithObject ends the key of a ChangeSubscription of a subscription that went with
+// its object.
+const WithObject = "/object"
+
 // Notifications keeps notification subscriptions, consumers and their queues.
-// Changes: ChangeSubscription, key = ID; ChangeConsumer, key = "topic/subscriber".
+// Changes: ChangeSubscription, key = ID or ID + WithObject; ChangeConsumer, key = "topic/subscriber".
 type Notifications interface {
 	// CreateSubscription is Conflict if there is one of the same context, source
 	// and topic.

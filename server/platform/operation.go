@@ -100,6 +100,9 @@ type OperationDelivery struct {
 	At     time.Time
 }
 
+// GoneOperation is what is left of an operation that was removed.
+type GoneOperation struct{ ID, Device ID }
+
 // Operations keeps operations. Change: ChangeOperation, key "<agent>/<ID>".
 type Operations interface {
 	CreateOperations(ctx context.Context, tenant TenantID, ops []Operation, audit ...AuditRecord) error
@@ -109,8 +112,8 @@ type Operations interface {
 	// UpdateOperation is Conflict unless the status is one of cmd.From.
 	UpdateOperation(ctx context.Context, tenant TenantID, cmd UpdateOperation, audit ...AuditRecord) (Operation, error)
 	// DeleteOperations removes at most limit that match, oldest IDs first, and
-	// returns how many there were. NewestFirst does not count.
-	DeleteOperations(ctx context.Context, tenant TenantID, f OperationFilter, limit int, audit ...AuditRecord) (int, error)
+	// names them. NewestFirst does not count.
+	DeleteOperations(ctx context.Context, tenant TenantID, f OperationFilter, limit int, audit ...AuditRecord) ([]GoneOperation, error)
 	// RecordDeliveries notes deliveries; operations that are gone are passed over.
 	// It is no change of the operation.
 	RecordDeliveries(ctx context.Context, deliveries []OperationDelivery) error

@@ -81,6 +81,8 @@ type AlarmUpdate struct {
 	Status   AlarmStatus // empty: unchanged
 	Set      Fragments
 	Remove   []string
+	// Committed is EventUpdate.Committed for an alarm.
+	Committed func(Alarm)
 }
 
 // AlarmUpsert updates the alarm of (Alarm.Source, Alarm.Type) that is not
@@ -89,6 +91,9 @@ type AlarmUpsert struct {
 	Alarm     Alarm
 	Update    AlarmUpdate
 	Increment bool // the count of the alarm that is there goes up
+	// Committed is EventUpdate.Committed, and found tells whether there was an alarm
+	// before; Update.Committed is not called.
+	Committed func(after Alarm, found bool)
 }
 
 // EventUpdate changes the parts of an event that are set, in one command.
@@ -98,6 +103,9 @@ type EventUpdate struct {
 	Text   *string
 	Set    Fragments
 	Remove []string
+	// Committed, if set, is called with the event as it is then: from the committer,
+	// in the order of commits and before the caller is answered. It must not block.
+	Committed func(Event)
 }
 
 // AlarmChange changes the one alarm of (Source, Type) that is not cleared:

@@ -97,8 +97,8 @@ type Telemetry interface {
 	UpsertAlarm(ctx context.Context, tenant TenantID, u AlarmUpsert) (before, after Alarm, found bool, err error)
 	// SetAlarmStatus changes those of ids, at most MaxDeleted, that have another
 	// status, and returns them as they are then. One that would be a second alarm
-	// that is not cleared stays as it is.
-	SetAlarmStatus(ctx context.Context, tenant TenantID, ids []ID, status AlarmStatus, at time.Time, by string) ([]Alarm, error)
+	// that is not cleared stays as it is. committed is as EventUpdate.Committed.
+	SetAlarmStatus(ctx context.Context, tenant TenantID, ids []ID, status AlarmStatus, at time.Time, by string, committed func([]Alarm)) ([]Alarm, error)
 	// OpenAlarm is the alarm of (source, type) that is not cleared.
 	OpenAlarm(ctx context.Context, tenant TenantID, source ID, alarmType string) (Alarm, error)
 	CountAlarms(ctx context.Context, tenant TenantID, f TelemetryFilter) (int64, error)

@@ -53,7 +53,7 @@ type Telemetry interface {
 
 // Operations is what platform.Operations says of this method.
 type Operations interface {
-	DeleteOperations(ctx context.Context, tenant platform.TenantID, f platform.OperationFilter, limit int, audit ...platform.AuditRecord) (int, error)
+	DeleteOperations(ctx context.Context, tenant platform.TenantID, f platform.OperationFilter, limit int, audit ...platform.AuditRecord) ([]platform.GoneOperation, error)
 }
 
 // Changes tells where the change log stands.

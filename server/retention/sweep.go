@@ -120,7 +120,10 @@ func (s *Service) operations(ctx context.Context, tenant platform.TenantID, r pl
 	}
 	for _, status := range []platform.OperationStatus{platform.OperationSuccessful, platform.OperationFailed} {
 		f := platform.OperationFilter{Device: id, Status: status, Fragment: anyIsEmpty(r.FragmentType), Before: before}
-		n, err := s.repeat(ctx, func() (int, error) { return s.Operations.DeleteOperations(ctx, tenant, f, platform.MaxDeleted) })
+		n, err := s.repeat(ctx, func() (int, error) {
+			gone, err := s.Operations.DeleteOperations(ctx, tenant, f, platform.MaxDeleted)
+			return len(gone), err
+		})
 		removed += n
 		if err != nil {
 			return removed, err

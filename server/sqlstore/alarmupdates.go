@@ -7,15 +7,16 @@ import (
 	"mooring/server/platform"
 )
 
-// writeAlarms carries out a command about alarms and waits for it.
-func (s *Store) writeAlarms(ctx context.Context, tenant platform.TenantID, by string, run func(*alarmCommand) error) error {
-	return s.writeTelemetry(ctx, tenant, func(tx *session, t tenantKey) error {
+// writeAlarms carries out a command about alarms and waits for it; committed is as
+// in writeTelemetryThen.
+func (s *Store) writeAlarms(ctx context.Context, tenant platform.TenantID, by string, run func(*alarmCommand) error, committed func()) error {
+	return s.writeTelemetryThen(ctx, tenant, func(tx *session, t tenantKey) error {
 		c := alarmCommand{session: tx, t: t, by: by, newID: s.newIDNow}
 		if err := c.begin(); err != nil {
 			return err
 		}
 		return run(&c)
-	})
+	}, committed)
 }
 
 // newIDNow is for the telemetry writer: it may wait for the identity writer,
@@ -32,6 +33,10 @@ func (s *Store) UpdateAlarm(ctx context.Context, tenant platform.TenantID, u pla
 		}
 		after, err = c.update(before, u)
 		return err
+	}, func() {
+		if u.Committed != nil {
+			u.Committed(after)
+		}
 	})
 	return before, after, err
 }
@@ -51,6 +56,10 @@ func (s *Store) UpsertAlarm(ctx context.Context, tenant platform.TenantID, u pla
 			return err
 		}
 		return c.countUp(&after)
+	}, func() {
+		if u.Committed != nil {
+			u.Committed(after, found)
+		}
 	})
 	return before, after, found, err
 }
@@ -65,7 +74,9 @@ func (c *alarmCommand) countUp(a *platform.Alarm) error {
 }
 
 // SetAlarmStatus implements platform.Telemetry.
-func (s *Store) SetAlarmStatus(ctx context.Context, tenant platform.TenantID, ids []platform.ID, status platform.AlarmStatus, at time.Time, by string) ([]platform.Alarm, error) {
+func (s *Store) SetAlarmStatus(ctx context.Context, tenant platform.TenantID, ids []platform.ID, status platform.AlarmStatus, at time.Time, by string,
+	committed func([]platform.Alarm),
+) ([]platform.Alarm, error) {
 	if len(ids) > platform.MaxDeleted {
 		return nil, invalid("too many alarms at once")
 	}
@@ -82,6 +93,10 @@ func (s *Store) SetAlarmStatus(ctx context.Context, tenant platform.TenantID, id
 			}
 		}
 		return nil
+	}, func() {
+		if committed != nil {
+			committed(changed)
+		}
 	})
 	return changed, err
 }

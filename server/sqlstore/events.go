@@ -44,13 +44,17 @@ func (s *Store) Events(ctx context.Context, tenant platform.TenantID, f platform
 // set stay, whatever else happens at the same time.
 func (s *Store) UpdateEvent(ctx context.Context, tenant platform.TenantID, u platform.EventUpdate) (platform.Event, error) {
 	var e platform.Event
-	err := s.writeTelemetry(ctx, tenant, func(tx *session, t tenantKey) (err error) {
+	err := s.writeTelemetryThen(ctx, tenant, func(tx *session, t tenantKey) (err error) {
 		e, err = one(tx, "event", scanEvent, "SELECT "+eventColumns+" FROM events WHERE tenant = $1 AND id = $2"+tx.d.lockRow, t, u.ID)
 		if err != nil {
 			return err
 		}
 		e, err = tx.updateEvent(t, e, u)
 		return err
+	}, func() {
+		if u.Committed != nil {
+			u.Committed(e)
+		}
 	})
 	return e, err
 }

@@ -128,6 +128,21 @@ func (s *Store) DeleteSubscriptions(ctx context.Context, tenant platform.TenantI
 	return n, err
 }
 
+// dropSubscriptions removes the subscriptions to an object that is removed.
+func (s *session) dropSubscriptions(t tenantKey, tenant platform.TenantID, object platform.ID) error {
+	ids, err := all(s, (*row).id, "SELECT id FROM notification_subscriptions WHERE tenant = $1 AND source = $2 AND context = $3", t, object, platform.ContextObject)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		s.changed(t, tenant, platform.ChangeSubscription, id.String()+platform.WithObject)
+		if err := s.run("DELETE FROM notification_subscriptions WHERE tenant = $1 AND id = $2", t, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // AllConsumers implements platform.Notifications.
 func (s *Store) AllConsumers(ctx context.Context) ([]platform.NotificationConsumer, error) {
 	return read1(ctx, s.reads, func(tx *session) ([]platform.NotificationConsumer, error) {

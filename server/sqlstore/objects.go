@@ -142,6 +142,9 @@ func (s *Store) DeleteObjects(ctx context.Context, tenant platform.TenantID, ids
 			}
 			gone += n
 			tx.changed(t, tenant, platform.ChangeObject, id.String())
+			if err := tx.dropSubscriptions(t, tenant, id); err != nil {
+				return err
+			}
 		}
 		if gone == 0 {
 			return notFound("managed object")

@@ -80,16 +80,16 @@ func merged(value json.RawMessage, members platform.Fragments) json.RawMessage {
 }
 
 // DeleteOperations implements platform.Operations.
-func (s *Store) DeleteOperations(ctx context.Context, tenant platform.TenantID, f platform.OperationFilter, limit int, audit ...platform.AuditRecord) (int, error) {
-	n := 0
+func (s *Store) DeleteOperations(ctx context.Context, tenant platform.TenantID, f platform.OperationFilter, limit int, audit ...platform.AuditRecord) ([]platform.GoneOperation, error) {
+	var gone []platform.GoneOperation
 	f.NewestFirst = false
 	err := s.write(ctx, tenant, audit, func(tx *session, t tenantKey) error {
-		n = 0
+		gone = nil // of an attempt that was rolled back
 		q := tx.operationsWhere(t, f)
-		q.columns = "o.id, o.agent"
-		type key struct{ id, agent platform.ID }
+		q.columns = "o.id, o.agent, o.device"
+		type key struct{ id, agent, device platform.ID }
 		args := append(q.args, limit)
-		doomed, err := all(tx, func(r *row) key { return key{r.id(), r.id()} }, q.sql()+" LIMIT $"+strconv.Itoa(len(args)), args...)
+		doomed, err := all(tx, func(r *row) key { return key{r.id(), r.id(), r.id()} }, q.sql()+" LIMIT $"+strconv.Itoa(len(args)), args...)
 		if err != nil {
 			return err
 		}
@@ -99,16 +99,16 @@ func (s *Store) DeleteOperations(ctx context.Context, tenant platform.TenantID, 
 				return err
 			}
 			if deleted > 0 {
-				n++
+				gone = append(gone, platform.GoneOperation{ID: k.id, Device: k.device})
 				tx.operationChanged(t, tenant, k.agent, k.id)
 			}
 		}
 		return nil
 	})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return n, nil
+	return gone, nil
 }
 
 // RecordDeliveries implements platform.Operations.

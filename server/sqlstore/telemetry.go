@@ -42,11 +42,24 @@ func (s *Store) submit(tenant platform.TenantID, size int, done func(error), run
 
 // writeTelemetry carries out a command of a tenant and waits for it.
 func (s *Store) writeTelemetry(ctx context.Context, tenant platform.TenantID, run func(*session, tenantKey) error) error {
+	return s.writeTelemetryThen(ctx, tenant, run, nil)
+}
+
+// writeTelemetryThen is writeTelemetry that calls committed, unless that is nil,
+// after the commit: in the order of commits.
+func (s *Store) writeTelemetryThen(ctx context.Context, tenant platform.TenantID, run func(*session, tenantKey) error, committed func()) error {
 	key, err := s.tenantKey(ctx, tenant)
 	if err != nil {
 		return err
 	}
-	return s.telemetry.do(ctx, func(tx *session) error { return run(tx, key) })
+	answer := make(chan error, 1)
+	s.telemetry.submit(&command{ctx: ctx, run: func(tx *session) error { return run(tx, key) }, done: func(err error) {
+		if err == nil && committed != nil {
+			committed()
+		}
+		answer <- err
+	}})
+	return <-answer
 }
 
 func (s *session) append(t tenantKey, b *platform.Batch, newID func() (platform.ID, error)) error {

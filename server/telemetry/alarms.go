@@ -61,6 +61,8 @@ func (s *Service) UpdateAlarm(ctx context.Context, tenant platform.TenantID, u p
 		return platform.Alarm{}, err
 	}
 	u.At = platform.Millis(s.now())
+	h := s.herald(ctx, tenant)
+	u.Committed = func(a platform.Alarm) { h.alarms(platform.NoticeUpdate, a) }
 	_, after, err := s.store.UpdateAlarm(ctx, tenant, u)
 	if errors.Is(err, problem.Conflict) {
 		return after, secondAlarm(err)
@@ -68,7 +70,7 @@ func (s *Service) UpdateAlarm(ctx context.Context, tenant platform.TenantID, u p
 	if err != nil {
 		return after, notFound("alarm", err)
 	}
-	return after, s.tellAlarms(ctx, tenant, platform.NoticeUpdate, after)
+	return after, h.wait(ctx)
 }
 
 func secondAlarm(err error) error {
@@ -89,25 +91,34 @@ func (s *Service) UpsertAlarm(ctx context.Context, tenant platform.TenantID, u p
 	if u.Alarm.ID, err = s.ids.NewID(ctx); err != nil {
 		return nil, after, err
 	}
+	h := s.herald(ctx, tenant)
+	u.Committed = func(a platform.Alarm, found bool) {
+		if found {
+			h.alarms(platform.NoticeUpdate, a)
+		} else {
+			h.alarms(platform.NoticeCreate, a)
+		}
+	}
 	was, after, found, err := s.store.UpsertAlarm(ctx, tenant, u)
 	if err != nil {
 		return nil, after, err
 	}
 	if found {
-		return &was, after, s.tellAlarms(ctx, tenant, platform.NoticeUpdate, after)
+		before = &was
 	}
-	return nil, after, s.tellAlarms(ctx, tenant, platform.NoticeCreate, after)
+	return before, after, h.wait(ctx)
 }
 
 // SetAlarmStatus gives every alarm that f selects the status.
 func (s *Service) SetAlarmStatus(ctx context.Context, tenant platform.TenantID, by string, f platform.TelemetryFilter, status platform.AlarmStatus) error {
 	at := platform.Millis(s.now())
 	return s.each(ctx, tenant, platform.Alarms, f, func(ids []platform.ID) error {
-		changed, err := s.store.SetAlarmStatus(ctx, tenant, ids, status, at, by)
+		h := s.herald(ctx, tenant)
+		_, err := s.store.SetAlarmStatus(ctx, tenant, ids, status, at, by, func(changed []platform.Alarm) { h.alarms(platform.NoticeUpdate, changed...) })
 		if err != nil {
 			return err
 		}
-		return s.tellAlarms(ctx, tenant, platform.NoticeUpdate, changed...)
+		return h.wait(ctx)
 	})
 }
 

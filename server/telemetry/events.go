@@ -2,7 +2,9 @@ package telemetry
 
 import (
 	"context"
+	"errors"
 
+	"mooring/internal/problem"
 	"mooring/server/platform"
 )
 
@@ -41,17 +43,37 @@ func (s *Service) UpdateEvent(ctx context.Context, tenant platform.TenantID, u p
 		return platform.Event{}, err
 	}
 	u.At = platform.Millis(s.now())
+	h := s.herald(ctx, tenant)
+	u.Committed = h.event
 	e, err := s.store.UpdateEvent(ctx, tenant, u)
 	if err != nil {
 		return e, notFound("event", err)
 	}
-	return e, s.tell(ctx, platform.Notice{Tenant: tenant, API: platform.NoticeEvents, Action: platform.NoticeUpdate,
-		Source: e.Source, ID: e.ID, Type: e.Type, Object: e})
+	return e, h.wait(ctx)
 }
 
-// DeleteEvents removes every event that f selects.
+// DeleteEvents removes every event that f selects and tells of each.
 func (s *Service) DeleteEvents(ctx context.Context, tenant platform.TenantID, f platform.TelemetryFilter) error {
-	return s.deleteAll(ctx, tenant, platform.Events, f)
+	if !s.wanted(tenant) || platform.ModeOf(ctx) == platform.ModeQuiescent {
+		return s.deleteAll(ctx, tenant, platform.Events, f)
+	}
+	return s.each(ctx, tenant, platform.Events, f, func(ids []platform.ID) error {
+		notices := make([]platform.Notice, 0, len(ids))
+		for _, id := range ids {
+			e, err := s.store.Event(ctx, tenant, id)
+			if errors.Is(err, problem.NotFound) {
+				continue // somebody else was faster
+			}
+			if err != nil {
+				return err
+			}
+			notices = append(notices, platform.Notice{Tenant: tenant, API: platform.NoticeEvents, Action: platform.NoticeDelete, Source: e.Source, ID: id, Type: e.Type})
+		}
+		if _, err := s.store.DeleteTelemetry(ctx, tenant, platform.Events, ids); err != nil {
+			return err
+		}
+		return s.tell(ctx, notices...)
+	})
 }
 
 // DeleteEvent removes one event.

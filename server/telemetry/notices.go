@@ -78,22 +78,57 @@ func noticesOf(b *platform.Batch, outcome *platform.Outcome) []platform.Notice {
 	return list
 }
 
-// tell waits until those who listen are told of one thing.
-func (s *Service) tell(ctx context.Context, n platform.Notice) error {
-	if platform.ModeOf(ctx) == platform.ModeQuiescent || !s.wanted(n.Tenant) {
+// tell waits until those who listen are told.
+func (s *Service) tell(ctx context.Context, n ...platform.Notice) error {
+	if len(n) == 0 || platform.ModeOf(ctx) == platform.ModeQuiescent || !s.wanted(n[0].Tenant) {
 		return nil
 	}
-	return platform.Tell(ctx, s.notices, n)
+	return platform.Tell(ctx, s.notices, n...)
 }
 
-// tellAlarms is tell for alarms as they are now.
-func (s *Service) tellAlarms(ctx context.Context, tenant platform.TenantID, action platform.NoticeAction, alarms ...platform.Alarm) error {
-	if len(alarms) == 0 || platform.ModeOf(ctx) == platform.ModeQuiescent || !s.wanted(tenant) {
+// herald posts what a command changes out of its commit, so that notices have the
+// order of commits. Nil: nobody is to be told.
+type herald struct {
+	s      *Service
+	tenant platform.TenantID
+	done   chan error
+}
+
+func (s *Service) herald(ctx context.Context, tenant platform.TenantID) *herald {
+	if platform.ModeOf(ctx) == platform.ModeQuiescent || !s.wanted(tenant) {
 		return nil
+	}
+	return &herald{s: s, tenant: tenant, done: make(chan error, 1)}
+}
+
+// alarms posts alarms as they are now; once a herald.
+func (h *herald) alarms(action platform.NoticeAction, alarms ...platform.Alarm) {
+	if h == nil {
+		return
 	}
 	notices := make([]platform.Notice, len(alarms))
 	for i, a := range alarms {
-		notices[i] = platform.Notice{Tenant: tenant, API: platform.NoticeAlarms, Action: action, Source: a.Source, ID: a.ID, Type: a.Type, Object: a}
+		notices[i] = platform.Notice{Tenant: h.tenant, API: platform.NoticeAlarms, Action: action, Source: a.Source, ID: a.ID, Type: a.Type, Object: a}
 	}
-	return platform.Tell(ctx, s.notices, notices...)
+	h.post(notices)
+}
+
+// event posts an event as it is now; once a herald.
+func (h *herald) event(e platform.Event) {
+	if h == nil {
+		return
+	}
+	h.post([]platform.Notice{{Tenant: h.tenant, API: platform.NoticeEvents, Action: platform.NoticeUpdate, Source: e.Source, ID: e.ID, Type: e.Type, Object: e}})
+}
+
+func (h *herald) post(notices []platform.Notice) {
+	h.s.notices.Post(notices, func(err error) { h.done <- err })
+}
+
+// wait waits until those who listen are told of what was posted.
+func (h *herald) wait(ctx context.Context) error {
+	if h == nil {
+		return nil
+	}
+	return platform.Await(ctx, h.done)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"sync"
 	"testing"
 
 	"mooring/internal/problem"
@@ -15,17 +16,26 @@ import (
 
 // listener notes what it is told by tenant t1.
 type listener struct {
-	told []string
-	err  error
+	mu    sync.Mutex
+	told  []string
+	alarm platform.Alarm // the last
+	event platform.Event
+	err   error
 }
 
 func (l *listener) Wanted(tenant platform.TenantID) bool { return tenant == "t1" }
 
 func (l *listener) Post(notices []platform.Notice, done func(error)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for _, n := range notices {
 		text := fmt.Sprintf("%s %s %d %s", n.Action, n.API, n.Source, n.Type)
 		if a, ok := n.Object.(platform.Alarm); ok {
 			text += fmt.Sprintf(" %s %d", a.Status, a.Count)
+			l.alarm = a
+		}
+		if e, ok := n.Object.(platform.Event); ok {
+			l.event = e
 		}
 		if n.Transient {
 			text += " transient"
@@ -62,6 +72,12 @@ func TestNotices(t *testing.T) {
 		_, err = s.UpdateEvent(ctx, tenant, platform.EventUpdate{ID: e.ID})
 		check(t, err)
 		check(t, s.DeleteEvent(ctx, tenant, e.ID))
+		for _, source := range []platform.ID{5, 6} {
+			_, err = s.CreateEvent(ctx, tenant, platform.Event{Source: source, Type: "F"})
+			check(t, err)
+		}
+		check(t, s.DeleteEvents(platform.WithMode(ctx, platform.ModeQuiescent), tenant, platform.TelemetryFilter{Source: 5}))
+		check(t, s.DeleteEvents(ctx, tenant, platform.TelemetryFilter{Type: "F"}))
 		for range 2 {
 			_, err = s.RaiseAlarm(ctx, tenant, "u", platform.Alarm{Source: 5, Type: "A", Severity: platform.Major})
 			check(t, err)
@@ -73,9 +89,49 @@ func TestNotices(t *testing.T) {
 	}
 	want := []string{"CREATE measurements 5 M", "CREATE measurements 6 N", "DELETE measurements 6 N",
 		"CREATE events 5 E", "UPDATE events 5 E", "DELETE events 5 E",
+		"CREATE events 5 F", "CREATE events 6 F", "DELETE events 6 F",
 		"CREATE alarms 5 A ACTIVE 1", "UPDATE alarms 5 A ACTIVE 2", "UPDATE alarms 5 A CLEARED 2"}
 	if !reflect.DeepEqual(l.told, want) {
 		t.Errorf("told\n got %q\nwant %q", l.told, want)
+	}
+}
+
+// TestNoticesKeepTheOrderOfCommits changes an alarm and an event from several sides
+// at once: who hears of it must know at last what is stored.
+func TestNoticesKeepTheOrderOfCommits(t *testing.T) {
+	s, l, _ := listening(t)
+	ctx := context.Background()
+	a, err := s.RaiseAlarm(ctx, "t1", "u", platform.Alarm{Source: 5, Type: "A", Severity: platform.Major})
+	check(t, err)
+	e, err := s.CreateEvent(ctx, "t1", platform.Event{Source: 5, Type: "E"})
+	check(t, err)
+	var all sync.WaitGroup
+	for n := range 60 {
+		all.Go(func() {
+			text := fmt.Sprint(n)
+			var err error
+			switch n % 4 {
+			case 0:
+				_, err = s.UpdateAlarm(ctx, "t1", platform.AlarmUpdate{ID: a.ID, Text: &text})
+			case 1:
+				_, err = s.RaiseAlarm(ctx, "t1", "u", platform.Alarm{Source: 5, Type: "A", Text: text, Severity: platform.Major})
+			case 2:
+				_, _, err = s.UpsertAlarm(ctx, "t1", platform.AlarmUpsert{Increment: true, Alarm: platform.Alarm{Source: 5, Type: "A"}, Update: platform.AlarmUpdate{Text: &text}})
+			case 3:
+				_, err = s.UpdateEvent(ctx, "t1", platform.EventUpdate{ID: e.ID, Text: &text})
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	a, err = s.Alarm(ctx, "t1", a.ID)
+	check(t, err)
+	e, err = s.Event(ctx, "t1", e.ID)
+	check(t, err)
+	if a.Text != l.alarm.Text || a.Count != l.alarm.Count || e.Text != l.event.Text {
+		t.Errorf("stored are %q, %d times, and %q; told was %q, %d times, and %q", a.Text, a.Count, e.Text, l.alarm.Text, l.alarm.Count, l.event.Text)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"mooring/internal/problem"
 	"mooring/server/platform"
 )
 
@@ -67,7 +68,7 @@ var alarmCommandChecks = []check{
 		f.raise(a, b, c)
 		set := func(status platform.AlarmStatus, n int, ids ...platform.ID) []platform.ID {
 			f.Helper()
-			return collect(got[[]platform.Alarm](f)(f.SetAlarmStatus(f.Context(), acme, ids, status, at(n), "u")), func(a platform.Alarm) platform.ID { return a.ID })
+			return collect(got[[]platform.Alarm](f)(f.SetAlarmStatus(f.Context(), acme, ids, status, at(n), "u", nil)), func(a platform.Alarm) platform.ID { return a.ID })
 		}
 		equal(f, "acknowledged", set(platform.Acknowledged, 50, a.ID, b.ID, f.newID()), []platform.ID{a.ID, b.ID})
 		equal(f, "cleared", set(platform.Cleared, 51, a.ID, b.ID, c.ID), []platform.ID{a.ID, b.ID, c.ID})
@@ -76,6 +77,25 @@ var alarmCommandChecks = []check{
 		again := f.alarm(source1, 1)
 		f.raise(again)
 		equal(f, "opened, but not beside another", set(platform.Active, 53, a.ID, b.ID), []platform.ID{b.ID})
+	}},
+	{"changes of alarms and events are told in the order of commits", func(f *fixture) {
+		f.tenants()
+		a, e := f.alarm(source1, 1), f.event(source1, 1)
+		f.raise(a)
+		f.must(f.submit(platform.Batch{Tenant: acme, Events: []platform.Event{e}}))
+		var told []string
+		alarm := func(a platform.Alarm) { told = append(told, "alarm "+a.Text) }
+		one, two := "one", "two"
+		_, _, err := f.UpdateAlarm(f.Context(), acme, platform.AlarmUpdate{ID: a.ID, At: at(60), Text: &one, Committed: alarm})
+		f.must(err)
+		_, _, _, err = f.UpsertAlarm(f.Context(), acme, platform.AlarmUpsert{Alarm: a, Update: platform.AlarmUpdate{At: at(61), Text: &two, Committed: alarm},
+			Committed: func(a platform.Alarm, found bool) { told = append(told, fmt.Sprint("upsert ", a.Text, " ", found)) }})
+		f.must(err)
+		got[[]platform.Alarm](f)(f.SetAlarmStatus(f.Context(), acme, []platform.ID{a.ID}, platform.Cleared, at(62), "u", func(l []platform.Alarm) { told = append(told, fmt.Sprint("cleared ", len(l))) }))
+		got[platform.Event](f)(f.UpdateEvent(f.Context(), acme, platform.EventUpdate{ID: e.ID, At: at(63), Text: &one, Committed: func(e platform.Event) { told = append(told, "event "+e.Text) }}))
+		_, err = f.UpdateEvent(f.Context(), acme, platform.EventUpdate{ID: f.newID(), At: at(64), Committed: func(platform.Event) { told = append(told, "nothing") }})
+		f.kind(err, problem.NotFound)
+		equal(f, "told", told, []string{"alarm one", "upsert two true", "cleared 1", "event one"})
 	}},
 	{"changes of alarms are in the audit log", func(f *fixture) {
 		f.tenants()

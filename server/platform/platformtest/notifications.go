@@ -80,6 +80,19 @@ var notificationChecks = []check{
 		equal(f, "removed", got[int](f)(f.DeleteSubscriptions(f.Context(), acme, platform.NotificationFilter{Context: platform.ContextObject})), 2)
 		equal(f, "left", got[[]platform.NotificationSubscription](f)(f.AllSubscriptions(f.Context(), 0, 10)), []platform.NotificationSubscription{c, d})
 	}},
+	{"an object takes the notification subscriptions to it along", func(f *fixture) {
+		f.tenants()
+		a, b := f.subscription(1), f.subscription(2)
+		mine := f.subscription(3)
+		mine.Tenant, mine.Source = other, a.Source
+		for _, n := range []platform.NotificationSubscription{a, b, mine} {
+			f.must(f.CreateSubscription(f.Context(), n))
+		}
+		f.must(f.CreateObject(f.Context(), acme, platform.CreateObject{Object: platform.ManagedObject{ID: a.Source, Tenant: acme}}))
+		f.must(f.DeleteObjects(f.Context(), acme, []platform.ID{a.Source}))
+		left := got[[]platform.NotificationSubscription](f)(f.AllSubscriptions(f.Context(), 0, 10))
+		equal(f, "left", collect(left, func(n platform.NotificationSubscription) platform.ID { return n.ID }), []platform.ID{b.ID, mine.ID})
+	}},
 	{"a reader gets what comes after it registered, until it has passed it", func(f *fixture) {
 		f.tenants()
 		f.consumer("news", "early")

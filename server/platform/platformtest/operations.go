@@ -63,7 +63,7 @@ var operationChecks = []check{
 		f.order(o)
 		got[platform.Operation](f)(f.UpdateOperation(f.Context(), acme, platform.UpdateOperation{ID: o.ID, Status: platform.OperationFailed, At: at(2)}))
 		f.must(f.RecordDeliveries(f.Context(), []platform.OperationDelivery{{Tenant: acme, ID: o.ID, At: at(3)}}))
-		equal(f, "deleted", got[int](f)(f.DeleteOperations(f.Context(), acme, platform.OperationFilter{}, 10)), 1)
+		equal(f, "deleted", len(got[[]platform.GoneOperation](f)(f.DeleteOperations(f.Context(), acme, platform.OperationFilter{}, 10))), 1)
 		changes := got[[]platform.Change](f)(f.ChangesAfter(f.Context(), before, 10))
 		want := agent1.String() + "/" + o.ID.String()
 		equal(f, "keys", collect(changes, func(c platform.Change) string { return string(c.Kind) + " " + c.Key }),
@@ -160,7 +160,7 @@ var operationChecks = []check{
 		}
 		remove := func(filter platform.OperationFilter, limit int) int {
 			f.Helper()
-			return got[int](f)(f.DeleteOperations(f.Context(), acme, filter, limit))
+			return len(got[[]platform.GoneOperation](f)(f.DeleteOperations(f.Context(), acme, filter, limit)))
 		}
 		equal(f, "limited", remove(platform.OperationFilter{Device: device1, NewestFirst: true}, 2), 2)
 		l := got[platform.List[platform.Operation]](f)(f.Operations(f.Context(), acme, platform.OperationFilter{}, everything))
@@ -191,7 +191,7 @@ var operationChecks = []check{
 		f.kind(err, problem.NotFound)
 		_, err = f.UpdateOperation(f.Context(), other, platform.UpdateOperation{ID: o.ID, Status: platform.OperationFailed})
 		f.kind(err, problem.NotFound)
-		equal(f, "deleted", got[int](f)(f.DeleteOperations(f.Context(), other, platform.OperationFilter{}, 10)), 0)
+		equal(f, "deleted", len(got[[]platform.GoneOperation](f)(f.DeleteOperations(f.Context(), other, platform.OperationFilter{}, 10))), 0)
 		l := got[platform.List[platform.Operation]](f)(f.Operations(f.Context(), other, platform.OperationFilter{Device: device1}, everything))
 		equal(f, "list", len(l.Items), 0)
 		equal(f, "operation", f.stored(o.ID), o)

@@ -142,7 +142,7 @@ func (f *fixture) intrude(t platform.TenantID, object platform.ID, of platform.T
 	for kind, id := range map[platform.TelemetryKind]platform.ID{platform.Measurements: m.ID, platform.Events: e.ID, platform.Alarms: a.ID} {
 		equal(f, "deleted of another tenant", got[int](f)(f.DeleteTelemetry(ctx, t, kind, []platform.ID{id})), 0)
 	}
-	equal(f, "alarms of another tenant", len(got[[]platform.Alarm](f)(f.SetAlarmStatus(ctx, t, []platform.ID{a.ID}, platform.Cleared, day, "x"))), 0)
+	equal(f, "alarms of another tenant", len(got[[]platform.Alarm](f)(f.SetAlarmStatus(ctx, t, []platform.ID{a.ID}, platform.Cleared, day, "x", nil))), 0)
 	equal(f, "descendants of another tenant", len(got[[]platform.ID](f)(f.Descendants(ctx, t, object,
 		[]platform.ChildKind{platform.ChildDevices, platform.ChildAssets, platform.ChildAdditions}, 10))), 0)
 	f.must(f.DeleteObjects(ctx, t, []platform.ID{mine}))
