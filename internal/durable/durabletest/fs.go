@@ -21,6 +21,7 @@
 package durabletest
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"math/rand/v2"
@@ -152,7 +153,11 @@ func survivingData(n *node, r *rand.Rand) []byte {
 	if r == nil || string(n.data) == string(n.syncedData) {
 		return append([]byte(nil), n.syncedData...)
 	}
-	return append([]byte(nil), n.data[:r.IntN(len(n.data)+1)]...)
+	keep := 0 // what was synced and only appended to is there whole
+	if bytes.HasPrefix(n.data, n.syncedData) {
+		keep = len(n.syncedData)
+	}
+	return append([]byte(nil), n.data[:keep+r.IntN(len(n.data)-keep+1)]...)
 }
 
 func survivingEntries(n *node, r *rand.Rand) map[string]*node {
