@@ -8,8 +8,9 @@ import (
 )
 
 // features are the toggles that exist, with what they are unless a tenant says
-// otherwise (rest.md §2.2, §8: the certificate authority is on).
-var features = []Feature{{Key: platform.FeatureCertificateAuthority, Active: true}}
+// otherwise (rest.md §2.2, §8: the certificate authority is on; §6.1: children are
+// not shown unless asked for).
+var features = []Feature{{Key: platform.FeatureCertificateAuthority, Active: true}, {Key: platform.FeatureWithoutChildren, Active: true}}
 
 // Feature is a toggle as a tenant has it.
 type Feature struct {

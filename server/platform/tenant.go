@@ -224,7 +224,10 @@ var (
 // FeatureCategory with "true" or "false".
 const (
 	FeatureCertificateAuthority = "certificate-authority"
-	FeatureCategory             = "features"
+	// FeatureWithoutChildren leaves the children out of managed objects unless a
+	// query asks for them (rest.md §6.1).
+	FeatureWithoutChildren = "core.inventory.without.children"
+	FeatureCategory        = "features"
 )
 
 // Tenants keeps tenants.

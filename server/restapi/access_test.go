@@ -107,7 +107,11 @@ func TestRoles(t *testing.T) {
 		{"GET", "/features", "", 200},
 		{"PUT", "/features/certificate-authority/by-tenant", `{"active":false}`, 403},
 		{"GET", "/features/certificate-authority/by-tenant", "", 403},
-		{"GET", "/user/currentUser", "", 403},
+		{"GET", "/user/currentUser", "", 200}, // everybody may read and change what they are
+		{"PUT", "/user/currentUser", `{"firstName":"G"}`, 200},
+		{"GET", "/user/t1000/users/guest", "", 200},
+		{"PUT", "/user/t1000/users/guest", "{}", 403},
+		{"DELETE", "/inventory/managedObjects?type=a", "", 403},
 		{"GET", "/user/t1000/users", "", 403},
 		{"GET", "/user/t1000/users/admin", "", 403},
 		{"PUT", "/user/t1000/users/admin", "{}", 403},

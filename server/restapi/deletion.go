@@ -23,21 +23,64 @@ func deleteObject(c *call) error {
 	if err != nil {
 		return err
 	}
+	if err := c.remove(o); err != nil {
+		return err
+	}
+	c.empty(http.StatusNoContent)
+	return nil
+}
+
+// deleteAtOnce is how many objects deleteObjects looks up at once.
+const deleteAtOnce = 500
+
+// deleteObjects removes what a filter selects, each as deleteObject does. Without a
+// filter nothing is: a slip must not empty a tenant.
+func deleteObjects(c *call) error {
+	f, err := objectFilter(c, inventoryAdmins)
+	if err != nil {
+		return err
+	}
+	if !narrows(f) {
+		return problem.WithCode(problem.Unprocessable, "inventory/Invalid Data", "A filter is needed to delete managed objects.", nil)
+	}
+	for {
+		list, err := c.api.Inventory.Objects(c.ctx(), c.tenant(), f, platform.Page{Number: 1, Size: deleteAtOnce})
+		if err != nil {
+			return err
+		}
+		for _, o := range list.Items {
+			if err := c.remove(o); err != nil && problem.KindOf(err) != problem.NotFound { // gone with another
+				return err
+			}
+		}
+		if len(list.Items) < deleteAtOnce {
+			break
+		}
+	}
+	c.empty(http.StatusNoContent)
+	return nil
+}
+
+// narrows reports whether f selects less than all objects. "onlyRoots" alone does
+// not count.
+func narrows(f platform.ObjectFilter) bool {
+	return f.Type != "" || f.Owner != "" || f.FragmentType != "" || f.Name != "" || f.Text != "" || len(f.IDs) > 0 || f.Query.Filter != nil
+}
+
+// remove deletes an object and what the query says goes with it.
+func (c *call) remove(o platform.ManagedObject) error {
 	if err := c.mayDelete(o); err != nil {
 		return err
 	}
-	if err := c.api.Inventory.Delete(c.ctx(), c.actor(), c.tenant(), id, c.cascade(o)); err != nil {
+	if err := c.api.Inventory.Delete(c.ctx(), c.actor(), c.tenant(), o.ID, c.cascade(o)); err != nil {
 		return err
 	}
 	if isBinary(o) {
 		c.forgetFile(o.ID)
 	}
 	if c.asks("withDeviceUser") && isDevice(o) {
-		if err := c.deleteOwner(o); err != nil {
-			return err
-		}
+		return c.deleteOwner(o)
 	}
-	c.empty(http.StatusNoContent)
 	return nil
 }
 

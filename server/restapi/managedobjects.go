@@ -36,6 +36,8 @@ func (a *API) managedObjectRoutes() []route {
 			doc: doc{Does: "Create a managed object, or up to 50", Takes: "newManagedObject | newManagedObjects", Gives: "managedObject | managedObjects", Also: "409"}},
 		{method: "PUT", path: all, access: user, serve: updateObjects,
 			doc: doc{Does: "Change up to 50 managed objects", Takes: "newManagedObjects", Gives: "managedObjects", Also: "404"}},
+		{method: "DELETE", path: all, access: having(inventoryAdmins...), serve: deleteObjects,
+			doc: doc{Does: "Delete the managed objects that a filter selects", Query: objectQuery + ", cascade: boolean, forceCascade: boolean, withDeviceUser: boolean", Also: "422"}},
 		{method: "GET", path: all + "/count", access: user, serve: countObjects,
 			doc: doc{Does: "Count managed objects", Query: objectQuery, Gives: "count", Also: "422"}},
 		{method: "GET", path: one, access: user, serve: readObject,

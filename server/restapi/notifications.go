@@ -259,8 +259,14 @@ func unsubscribeConsumer(c *call) error {
 	if g.Tenant != c.tenant() {
 		return forbidden()
 	}
-	if _, err := c.api.Notifications.Forget(c.ctx(), g); err != nil {
+	known, err := c.api.Notifications.Forget(c.ctx(), g)
+	if err != nil {
 		return err
+	}
+	if !known && g.Shared {
+		// The vendor's client takes a status from 500 on as "another one of us was
+		// faster", and any other but 200 as a fault.
+		return problem.WithCode(problem.Unavailable, "reliable-notification/Not Found", "The subscriber is not registered, or not any more.", nil)
 	}
 	c.answer(http.StatusOK, c8yjson.MediaJSON, func(w *c8yjson.Writer) {
 		w.Open('{')

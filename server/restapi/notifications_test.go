@@ -80,7 +80,8 @@ func TestNotificationSubscriptions(t *testing.T) {
 func TestNotificationTokens(t *testing.T) {
 	r := newRig(t)
 	const path = "/notification2/token"
-	token := r.do(request{method: "POST", path: path, body: `{"subscriber":"me","subscription":"news","expiresInMinutes":90,"shared":true,"type":"notification","signed":true}`}).
+	shared := r.do(request{method: "POST", path: path, body: `{"subscriber":"us","subscription":"news","shared":true}`}).want(t, 200).text(t, "token")
+	token := r.do(request{method: "POST", path: path, body: `{"subscriber":"me","subscription":"news","expiresInMinutes":90,"type":"notification","signed":true}`}).
 		want(t, 200).text(t, "token")
 	tests := []struct {
 		body string
@@ -114,6 +115,7 @@ func TestNotificationTokens(t *testing.T) {
 	if done.text(t, "result") != "DONE" {
 		t.Errorf("got %s", done.body)
 	}
+	r.do(request{method: "POST", path: unsubscribe + shared}).want(t, 503) // nobody of them is registered
 	r.do(request{method: "POST", path: unsubscribe + token, host: otherHost}).want(t, 403)
 	r.do(request{method: "POST", path: unsubscribe + "x"}).want(t, 401)
 	r.do(request{method: "POST", path: unsubscribe}).want(t, 401)

@@ -12,7 +12,7 @@ const objectView = "withChildren: boolean, withChildrenCount: boolean, withParen
 func (c *call) asks(name string) bool { return c.query.Get(name) == "true" }
 
 // relativesOf reads what the query asks to see in and around objects; nothing by
-// default (rest.md §6.1, §8). withGroups shows the groups an object is in,
+// default (rest.md §6.1, §8), but children where the tenant has it so. withGroups shows the groups an object is in,
 // withParents the ancestors of all levels.
 func (c *call) relativesOf(objects []platform.ManagedObject) (map[platform.ID]c8yjson.Relatives, error) {
 	if err := c.withLatest(objects); err != nil {
@@ -40,7 +40,11 @@ func (c *call) relativesOf(objects []platform.ManagedObject) (map[platform.ID]c8
 }
 
 func (c *call) childrenOf(ids []platform.ID, all map[platform.ID]c8yjson.Relatives) error {
-	if c.asks("withChildren") {
+	wanted, err := c.wantsChildren()
+	if err != nil {
+		return err
+	}
+	if wanted {
 		list, err := c.api.Inventory.ChildrenOf(c.ctx(), c.tenant(), ids)
 		if err != nil {
 			return err
@@ -64,4 +68,14 @@ func (c *call) childrenOf(ids []platform.ID, all map[platform.ID]c8yjson.Relativ
 		}
 	}
 	return nil
+}
+
+// wantsChildren reports whether children are to be shown: as the query says, else
+// as the tenant has it.
+func (c *call) wantsChildren() (bool, error) {
+	if c.query.Has("withChildren") {
+		return c.asks("withChildren"), nil
+	}
+	f, err := c.api.Accounts.FeatureOf(c.ctx(), c.tenant(), platform.FeatureWithoutChildren)
+	return !f.Active, err
 }

@@ -23,7 +23,7 @@ func TestSeriesAndExport(t *testing.T) {
 			`"series":[{"unit":"=SUM(A1)","name":"h,\"1","type":"c8y_H"},{"unit":"°C","name":"T","type":"c8y_T"}],"truncated":false}`},
 		{"&series=c8y_T.T&aggregationType=DAILY", `{"values":{"2020-12-04T00:00:00.000Z":[{"min":13.370,"max":20.0}]},"series":[{"unit":"°C","name":"T","type":"c8y_T"}],"truncated":false}`},
 		{"&series=c8y_T.T&aggregationInterval=2h&aggregationFunction=avg&aggregationFunction=count&aggregationType=DAILY",
-			`{"values":{"2020-12-04T16:00:00.000Z":[{"avg":16.685,"count":2}]},"series":[{"unit":"°C","name":"T","type":"c8y_T"}],"truncated":false}`},
+			`{"values":{"2020-12-04T16:00:00.000Z":[{"avg":16.685,"count":2.0}]},"series":[{"unit":"°C","name":"T","type":"c8y_T"}],"truncated":false}`},
 		{"&series=c8y_X.T", `{"values":{},"series":[],"truncated":false}`},
 	}
 	for _, tt := range tests {

@@ -1,9 +1,10 @@
 package restapi
 
 import (
-	"fmt"
+	"context"
 	"net/http"
 	"slices"
+	"time"
 
 	"mooring/internal/problem"
 	"mooring/server/c8yjson"
@@ -39,20 +40,22 @@ func fragmentOf(s platform.SeriesName) string { return s.Fragment }
 
 func fullName(s platform.SeriesName) string { return s.Fragment + "." + s.Series }
 
-// maxLatest bounds the objects of a list whose latest values are shown: each
-// has its measurements looked at.
-const maxLatest = 200
+// latestWithin bounds the look at the measurements of every object of a list, as
+// that of a query of objects is (DIVERGENCES).
+const latestWithin = 20 * time.Second
 
 // withLatest adds the latest values to objects, if the query asks for them.
 func (c *call) withLatest(objects []platform.ManagedObject) error {
 	if !c.asks("withLatestValues") {
 		return nil
 	}
-	if len(objects) > maxLatest {
-		return problem.WithCode(problem.Unprocessable, "inventory/Invalid Data", fmt.Sprintf("withLatestValues is for at most %d objects at once.", maxLatest), nil)
-	}
+	ctx, cancel := context.WithTimeout(c.ctx(), latestWithin)
+	defer cancel()
 	for _, o := range objects {
-		values, err := c.api.Telemetry.Latest(c.ctx(), c.tenant(), o.ID)
+		values, err := c.api.Telemetry.Latest(ctx, c.tenant(), o.ID)
+		if ctx.Err() != nil && c.ctx().Err() == nil {
+			return problem.WithCode(problem.Unprocessable, "inventory/Invalid Data", "withLatestValues takes too long: ask for fewer objects at once.", err)
+		}
 		if err != nil {
 			return err
 		}

@@ -9,15 +9,15 @@ import (
 	"mooring/server/platform"
 )
 
+// userRoutes lets everybody read and change what is their own, without a role.
 func (a *API) userRoutes() []route {
-	own := having(platform.RoleUserOwnRead, platform.RoleUserRead, platform.RoleUserAdmin)
 	reader := having(userReaders...)
 	return []route{
-		{method: "GET", path: "/user/currentUser", access: own, serve: readCurrentUser,
+		{method: "GET", path: "/user/currentUser", access: user, serve: readCurrentUser,
 			doc: doc{Does: "Read who the caller is", Gives: "currentUser | user"}},
-		{method: "PUT", path: "/user/currentUser", access: own, serve: updateCurrentUser,
+		{method: "PUT", path: "/user/currentUser", access: user, serve: updateCurrentUser,
 			doc: doc{Does: "Change the record of the caller", Takes: "userChange", Gives: "currentUser"}},
-		{method: "PUT", path: "/user/currentUser/password", access: own, serve: changeOwnPassword,
+		{method: "PUT", path: "/user/currentUser/password", access: user, serve: changeOwnPassword,
 			doc: doc{Does: "Change the password of the caller", Takes: "passwordChange"}},
 		{method: "GET", path: "/user/{tenant}/users", access: reader, serve: listUsers,
 			doc: doc{Does: "List people, or the users of devices", Query: "onlyDevices: boolean, withCertificates: boolean, username, usernameContains, groups, owner, paging", Gives: "userCollection"}},
@@ -25,11 +25,11 @@ func (a *API) userRoutes() []route {
 			doc: doc{Does: "Create a person", Takes: "newUser", Gives: "user", Also: "409"}},
 		{method: "DELETE", path: "/user/{tenant}/users/{user}", access: having(platform.RoleUserAdmin), serve: deleteUser,
 			doc: doc{Does: "Delete a person or the user of a device"}},
-		{method: "GET", path: "/user/{tenant}/users/{user}", access: own, serve: readUser,
+		{method: "GET", path: "/user/{tenant}/users/{user}", access: user, serve: readUser,
 			doc: doc{Does: "Read a person or the user of a device", Query: "withCertificates: boolean", Gives: "user"}},
 		{method: "PUT", path: "/user/{tenant}/users/{user}", access: having(platform.RoleUserAdmin), serve: updateUser,
 			doc: doc{Does: "Change a person, or switch a device off or on", Takes: "userChange", Gives: "user"}},
-		{method: "GET", path: "/user/{tenant}/userByName/{user}", access: own, serve: readUser,
+		{method: "GET", path: "/user/{tenant}/userByName/{user}", access: user, serve: readUser,
 			doc: doc{Does: "Read a person or the user of a device", Query: "withCertificates: boolean", Gives: "user"}},
 	}
 }

@@ -43,7 +43,7 @@ var aggregateFunctions = map[string]func(*Aggregate) json.RawMessage{
 	"max":        func(a *Aggregate) json.RawMessage { return decimal(a.Max) },
 	"avg":        func(a *Aggregate) json.RawMessage { return number(a.mean) },
 	"sum":        func(a *Aggregate) json.RawMessage { return number(a.sum) },
-	"count":      func(a *Aggregate) json.RawMessage { return strconv.AppendInt(nil, a.count, 10) },
+	"count":      func(a *Aggregate) json.RawMessage { return decimal(strconv.AppendInt(nil, a.count, 10)) },
 	"stdDevPop":  func(a *Aggregate) json.RawMessage { return a.deviation(a.count) },
 	"stdDevSamp": func(a *Aggregate) json.RawMessage { return a.deviation(a.count - 1) },
 }
