@@ -90,6 +90,7 @@ type Agent struct {
 	inUse      uint32 // the one the uplink has
 	clockSaved time.Time
 	window     windowAsk
+	rung       lifecycle.Rung
 
 	mu      sync.Mutex // guards what follows
 	otp     secret.String
@@ -156,7 +157,9 @@ func seed(deviceID string) uint64 {
 }
 
 func (a *Agent) policy() lifecycle.Policy {
-	p := lifecycle.Policy{MinSpacing: time.Duration(a.cfg.Renewal.MinSpacing), KeepKey: !a.cfg.Rekey}
+	p := lifecycle.Policy{MinSpacing: time.Duration(a.cfg.Renewal.MinSpacing), KeepKey: !a.cfg.Rekey,
+		NoGrace: !a.cfg.Recovery.Expired, Bootstrap: a.cfg.Recovery.BootstrapCertificate != "", StoredOTP: a.hasSecondOTP()}
+	p.Maintenance, _ = a.cfg.Renewal.Windows() // the configuration is valid
 	if a.cfg.Renewal.Left != config.Default().Renewal.Left {
 		p.RenewLeftPermille = uint16(a.cfg.Renewal.Left * 1000)
 	}

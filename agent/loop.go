@@ -86,6 +86,12 @@ func (a *Agent) step(ctx context.Context, beside *sync.WaitGroup, e lifecycle.Ev
 	if e.Kind == lifecycle.WindowTold {
 		a.windowTold(e)
 	}
+	if e.Kind == lifecycle.Committed && a.state.Task == lifecycle.Committing && a.state.Auth == lifecycle.SecondOTP {
+		a.otpSpent()
+	}
+	if e.Kind == lifecycle.Tick && a.state.OnRung() != lifecycle.OnCertificate {
+		a.state.Policy.StoredOTP = a.hasSecondOTP() // somebody may have put one there
+	}
 	before := a.state.Phase
 	next, actions := lifecycle.Step(a.state, e, a.clock.Now())
 	a.state = next
@@ -93,6 +99,7 @@ func (a *Agent) step(ctx context.Context, beside *sync.WaitGroup, e lifecycle.Ev
 	if before != next.Phase {
 		a.log.Info("state", "state", next.Phase.String(), "before", before.String())
 	}
+	a.standing()
 	a.saveLife()
 	for _, action := range actions {
 		switch action.Kind {
@@ -238,6 +245,12 @@ func (a *Agent) ask(ctx context.Context, auth lifecycle.Auth, next *identity.Ide
 		return enrol.Request(ctx, a.est, next.Signer, a.cfg.DeviceID, a.currentOTP())
 	case lifecycle.Token:
 		return renew.ByToken(ctx, a.est, deviceTokens{a.up}, next.Signer, a.cfg.DeviceID)
+	case lifecycle.Bootstrap:
+		return a.byBootstrap(ctx, next.Signer)
+	case lifecycle.SameLeaf:
+		return a.sameLeaf()
+	case lifecycle.SecondOTP:
+		return a.bySecondOTP(ctx, next.Signer)
 	}
 	found, err := a.ids.Find(ctx)
 	if err != nil || found.Current == nil {

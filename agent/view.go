@@ -23,10 +23,15 @@ type Status struct {
 	Fingerprint string     `json:"fingerprint,omitempty"` // SHA-256 of the leaf
 	Generation  uint32     `json:"generation,omitempty"`
 	Connected   bool       `json:"connected"`
-	TLS         string     `json:"tls,omitempty"` // of the connection: "TLS 1.3"
-	Server      string     `json:"server"`
-	RenewAt     *time.Time `json:"renew_at,omitempty"`
-	LastError   *LastError `json:"last_error,omitempty"`
+	// Rung is what ties the device, or by what it tries to be tied: certificate,
+	// expired-certificate, bootstrap-certificate, stored-otp, new-otp. The last
+	// needs a person, whom Hint tells what to do.
+	Rung      string     `json:"rung"`
+	Hint      string     `json:"hint,omitempty"`
+	TLS       string     `json:"tls,omitempty"` // of the connection: "TLS 1.3"
+	Server    string     `json:"server"`
+	RenewAt   *time.Time `json:"renew_at,omitempty"`
+	LastError *LastError `json:"last_error,omitempty"`
 }
 
 // LastError is what went wrong last, unless it went well since.
@@ -38,10 +43,12 @@ type LastError struct {
 
 // view is what callers outside the loop see.
 type view struct {
+	loaded    bool // what follows is not only the zero value
 	state     lifecycle.State
 	current   *identity.Identity
 	lastError *LastError
 	chain     pki.Chain // issued and not stored yet
+	redated   pki.Chain // of the current leaf, with newer issuers
 }
 
 // look returns the view and a channel that closes when it changes.
@@ -67,7 +74,7 @@ func (a *Agent) publishView(ctx context.Context) {
 		current, _ = a.ids.Load(ctx, n)
 	}
 	state := a.state
-	a.change(func(v *view) { v.state, v.current = state, current })
+	a.change(func(v *view) { v.loaded, v.state, v.current = true, state, current })
 }
 
 func (a *Agent) setError(reason, detail string) {
@@ -118,11 +125,14 @@ func (a *Agent) Inspect(ctx context.Context) (Status, error) {
 	if s.Phase == lifecycle.Renewing {
 		s.Phase = lifecycle.Valid // due, but nobody is at work
 	}
-	return a.status(view{state: s, current: found.Current}), nil
+	return a.status(view{loaded: true, state: s, current: found.Current}), nil
 }
 
 func (a *Agent) status(v view) Status {
 	s := Status{State: v.state.Phase.String(), Device: a.cfg.DeviceID, Server: a.cfg.Server, Connected: v.state.Online, LastError: v.lastError}
+	if v.loaded {
+		s.Rung, s.Hint = v.state.OnRung().String(), a.rungHint(v.state)
+	}
 	if s.Connected {
 		s.TLS = a.up.TLSVersion()
 	}
@@ -133,6 +143,9 @@ func (a *Agent) status(v view) Status {
 	notAfter := leaf.NotAfter.UTC()
 	renewAt := renewAt(v).Time()
 	sum := v.current.Fingerprint()
+	if !v.state.MaintenanceFits() {
+		s.Hint = "no maintenance window opens in time; the certificate is renewed when it is due"
+	}
 	s.Serial, s.NotAfter, s.Issuer = pki.SerialHex(leaf.SerialNumber), &notAfter, leaf.Issuer.String()
 	s.Fingerprint, s.Generation, s.RenewAt = hex.EncodeToString(sum[:]), v.current.Number, &renewAt
 	if s.Device == "" {

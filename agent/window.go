@@ -56,6 +56,7 @@ func (a *Agent) windowOf(ctx context.Context, number uint32) lifecycle.Event {
 	if err != nil {
 		return event
 	}
+	a.lookForChain(ctx, id, number)
 	w, err := renew.AskWindow(ctx, a.endpoint, id.TLS())
 	if err != nil {
 		a.log.Debug("the server does not say when to renew", "err", err)

@@ -61,52 +61,69 @@ func TestServersWindow(t *testing.T) {
 	})
 }
 
-// The tenant's authority gets new dates on 2 October: the device keeps its
-// leaf and connects with it, without having to do anything. It sends the leaf
-// alone, so that there is nothing above it to refresh.
+// The tenant's authority gets new dates on 2 October. A device that sends its
+// leaf alone has nothing to do; one whose chain names the authority gets the
+// new dates into its chain. Both keep leaf and key.
 func TestAuthorityIsRedated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := servertest.Start(t, servertest.Options{Easy: true})
-		authority := func() *x509.Certificate {
-			var got struct{ CertInPemFormat string }
-			s.Call(http.MethodGet, "/certificate-authority", nil, &got)
-			der, err := base64.StdEncoding.DecodeString(got.CertInPemFormat)
-			if err != nil {
-				t.Fatal(err)
-			}
-			c, err := x509.ParseCertificate(der)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return c
-		}
 		time.Sleep(time.Until(time.Date(2001, time.September, 1, 0, 0, 0, 0, time.UTC)))
-		d := newRig(t, s, "dev1")
-		s.Register("dev1", "the-right-password")
-		d.start()
-		d.enrol("the-right-password")
-		before, old := d.until("valid", valid), authority()
-		time.Sleep(time.Until(time.Date(2001, time.October, 3, 0, 0, 0, 0, time.UTC)))
-		redated := authority()
-		if redated.NotAfter.Equal(old.NotAfter) {
+		bare, chained := newRig(t, s, "bare"), newRig(t, s, "chained")
+		before := map[*rig]agent.Status{}
+		for _, d := range []*rig{bare, chained} {
+			s.Register(d.id, "the-right-password")
+			d.start()
+			d.enrol("the-right-password")
+			before[d] = d.until("valid", valid)
+			_ = d.stop()
+		}
+		old := chained.addAuthority(s)
+		for d := range before {
+			d.start()
+		}
+		time.Sleep(time.Until(time.Date(2001, time.October, 25, 0, 0, 0, 0, time.UTC)))
+		if redated := authority(t, s); redated.NotAfter.Equal(old.NotAfter) {
 			t.Fatal("the authority has its old dates")
 		}
-		if got := d.until("valid", valid); got.Serial != before.Serial {
-			t.Error("the leaf was replaced")
-		}
-		if err := d.stop(); err != nil {
-			t.Fatal(err)
-		}
-		d.start() // a full handshake
-		if got := d.until("valid after a restart", valid); got.Serial != before.Serial {
-			t.Error("the leaf was replaced")
-		}
-		if got := d.renew(); got.Serial == before.Serial {
-			t.Error("no new leaf")
-		}
-		d.until("valid", valid)
-		if err := d.stop(); err != nil {
-			t.Fatal(err)
+		for d, first := range before {
+			d.until("valid", valid)
+			if err := d.stop(); err != nil {
+				t.Fatal(err)
+			}
+			d.start() // a full handshake
+			got := d.until("valid after a restart", valid)
+			if got.Serial != first.Serial || got.Generation != first.Generation && d == bare {
+				t.Errorf("%s: got %+v after %+v", d.id, got, first)
+			}
+			if chain := d.chain(got.Generation); d == chained && (len(chain) != 2 || !chain[1].NotAfter.After(old.NotAfter)) {
+				t.Errorf("the chain's issuer ends on %v, as before", chain[len(chain)-1].NotAfter)
+			}
+			if keys := d.keys(); len(keys) != 1 {
+				t.Errorf("%s: keys %v, want one", d.id, keys)
+			}
+			if got := d.renew(); got.Serial == first.Serial {
+				t.Errorf("%s: no new leaf", d.id)
+			}
+			d.until("valid", valid)
+			if err := d.stop(); err != nil {
+				t.Fatal(err)
+			}
 		}
 	})
+}
+
+// authority is the tenant's.
+func authority(t testing.TB, s *servertest.Server) *x509.Certificate {
+	t.Helper()
+	var got struct{ CertInPemFormat string }
+	s.Call(http.MethodGet, "/certificate-authority", nil, &got)
+	der, err := base64.StdEncoding.DecodeString(got.CertInPemFormat)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }

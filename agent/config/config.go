@@ -79,6 +79,8 @@ type Config struct {
 	KeepAlive Duration `toml:"keep_alive"`
 	// Renewal says when the certificate is renewed.
 	Renewal Renewal `toml:"renewal"`
+	// Recovery says how a device without certificate in force gets one.
+	Recovery Recovery `toml:"recovery"`
 	// ClockCheck is how often deadlines are compared with the wall clock, which
 	// may have jumped or stood still while the device slept.
 	ClockCheck Duration `toml:"clock_check"`
@@ -95,6 +97,11 @@ type Renewal struct {
 	Left float64 `toml:"left"`
 	// MinSpacing is the shortest time between two certificates nobody asked for.
 	MinSpacing Duration `toml:"min_spacing"`
+	// Maintenance are at most four windows in which a certificate that is due may
+	// be renewed, in UTC, as "Mon-Fri 02:00-04:00" or "daily 23:00-01:00". Empty:
+	// at any time. A certificate that has a twentieth of its life left, or would
+	// have before the next window opens, is renewed all the same.
+	Maintenance []string `toml:"maintenance"`
 }
 
 // Default returns the configuration of an agent that was told nothing.
@@ -107,6 +114,7 @@ func Default() Config {
 		Rekey:      true,
 		KeepAlive:  Duration(time.Minute),
 		Renewal:    Renewal{Left: 1.0 / 3, MinSpacing: Duration(time.Hour)},
+		Recovery:   Recovery{Expired: true, StoredOTP: true, NewOTP: true},
 		ClockCheck: Duration(time.Minute),
 		Type:       "mooring",
 		LogLevel:   "info",
@@ -276,7 +284,7 @@ func (c Config) String() string {
 // Validate names everything that is wrong.
 func (c *Config) Validate() error {
 	errs := []error{
-		c.validateServer(), c.validateAddresses(), c.validateProxy(), c.validateDevice(),
+		c.validateServer(), c.validateAddresses(), c.validateProxy(), c.validateDevice(), c.validateRecovery(),
 		within("keep_alive", c.KeepAlive, 5*time.Second, 65535*time.Second), // MQTT 3.1.1 §3.1.2.10: 16 bits of seconds
 		within("clock_check", c.ClockCheck, time.Second, 24*time.Hour),
 		within("renewal.min_spacing", c.Renewal.MinSpacing, 0, 30*24*time.Hour),

@@ -95,6 +95,7 @@ type metadata struct {
 	KeyOf       uint32     `json:"key_of"`
 	KeyLabel    string     `json:"key_label,omitempty"` // of a key made for this generation
 	Key         key.Ref    `json:"key,omitempty"`       // empty while the key is being made
+	KeyStays    bool       `json:"key_stays,omitempty"` // the key was there before, and outlives the generation
 	Created     time.Time  `json:"created"`
 	Device      string     `json:"device,omitempty"`
 	Serial      string     `json:"serial,omitempty"`

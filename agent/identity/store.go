@@ -49,7 +49,7 @@ func (s *Store) Prepare(ctx context.Context, number, keyOf uint32, now time.Time
 		if err != nil {
 			return nil, fmt.Errorf("keep the key of generation %d: %w", keyOf, err)
 		}
-		m.Key, m.KeyLabel = old.Key, old.KeyLabel
+		m.Key, m.KeyLabel, m.KeyStays = old.Key, old.KeyLabel, old.KeyStays
 	} else if err := s.createKey(ctx, &m); err != nil {
 		return nil, err
 	}
@@ -94,6 +94,23 @@ func (s *Store) algorithm(ctx context.Context) (usual key.Algorithm, err error) 
 		return usual, errors.New("the key store makes no keys of the kinds that devices use")
 	}
 	return all[0], nil
+}
+
+// Adopt makes generation number from a key that the store has already and the
+// certificate that belongs to it, and makes it the current one. If stays is set
+// the key is never destroyed.
+func (s *Store) Adopt(ctx context.Context, number uint32, ref key.Ref, chain pki.Chain, stays bool, now time.Time) error {
+	if err := durable.MkdirAll(s.fsys, s.dirOf(number), dirMode); err != nil {
+		return err
+	}
+	m := metadata{Version: metadataVersion, Number: number, KeyOf: number, Key: ref, KeyStays: stays, Created: now.UTC().Round(0)}
+	if err := s.writeMetadata(m); err != nil {
+		return err
+	}
+	if err := s.SaveChain(ctx, number, chain); err != nil {
+		return err
+	}
+	return s.Commit(ctx, number)
 }
 
 // SaveChain gives generation number its certificate. When it returns, the
@@ -306,7 +323,7 @@ func (s *Store) Sweep(ctx context.Context, keep ...uint32) error {
 // destroy removes the keys of a generation first, because the generation is
 // what knows their names.
 func (s *Store) destroy(ctx context.Context, number uint32, used map[key.Ref]bool) error {
-	if m, err := s.readMetadata(number); err == nil {
+	if m, err := s.readMetadata(number); err == nil && !m.KeyStays {
 		refs, err := s.keysOf(ctx, m)
 		if err != nil {
 			return err
