@@ -80,6 +80,7 @@ type Agent struct {
 	endpoint renew.Endpoint
 
 	inbox chan lifecycle.Event
+	pulse chan struct{} // taken by the loop, which shows that it turns
 	ready chan struct{} // closed when Run has loaded everything
 
 	// Owned by the loop.
@@ -113,7 +114,7 @@ func New(o Options) *Agent {
 	if o.Clock == nil {
 		o.Clock = clock.New(o.Built)
 	}
-	return &Agent{o: o, cfg: o.Config, log: o.Log, clock: o.Clock, inbox: make(chan lifecycle.Event, inboxSize),
+	return &Agent{o: o, cfg: o.Config, log: o.Log, clock: o.Clock, inbox: make(chan lifecycle.Event, inboxSize), pulse: make(chan struct{}),
 		ready: make(chan struct{}), changed: make(chan struct{})}
 }
 

@@ -50,6 +50,7 @@ func (a *Agent) loop(ctx context.Context, beside *sync.WaitGroup) {
 			return
 		case e := <-a.inbox:
 			a.step(ctx, beside, e)
+		case <-a.pulse:
 		case <-timer.C:
 			a.tick(ctx, beside)
 		}

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"sync"
 
 	"mooring/agent"
 	"mooring/agent/identity"
+	"mooring/agent/sdnotify"
 )
 
 var runCommand = command{
@@ -44,13 +47,15 @@ func (p *program) run(place *place) error {
 		return fmt.Errorf("socket for other commands: %w", err)
 	}
 	a := p.newAgent(c, c.Level())
+	manager := sdnotify.FromEnvironment()
+	ctx, stop := context.WithCancel(p.ctx)
+	defer stop()
 	served := make(chan error, 1)
-	go func() { served <- a.Serve(p.ctx, l) }()
-	err = a.Run(p.ctx)
-	if p.ctx.Err() == nil { // it never started, so nobody stops the socket
-		_ = l.Close()
-		<-served
-		return err
-	}
+	go func() { served <- a.Serve(ctx, l) }()
+	var beside sync.WaitGroup
+	beside.Go(func() { a.Accompany(ctx, manager) })
+	err = a.Run(ctx)
+	stop() // it may never have started
+	beside.Wait()
 	return errors.Join(err, <-served)
 }
