@@ -42,6 +42,9 @@ const (
 	fileMode = 0o644 // nothing here is secret: keys are in the key store
 	dirMode  = 0o755
 
+	// WrongKey is What of the Error of a certificate that is for another key.
+	WrongKey = "its certificate is for another key"
+
 	// maxFileBytes bounds what is read back. A chain is at most 64 KiB
 	// (internal/pki).
 	maxFileBytes = 64 << 10
@@ -204,7 +207,7 @@ func (s *Store) Load(ctx context.Context, number uint32) (*Identity, error) {
 		return nil, damaged(filepath.Join(s.dirOf(number), chainFile), "no certificate chain", err)
 	}
 	if !pki.KeyMatches(id.Chain.Leaf(), id.Signer) {
-		return nil, damaged(s.dirOf(number), "its certificate is for another key", nil)
+		return nil, damaged(s.dirOf(number), WrongKey, nil)
 	}
 	return id, nil
 }

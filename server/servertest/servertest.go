@@ -43,6 +43,10 @@ const (
 // hangs says where.
 const startWithin, stopWithin = time.Minute, time.Minute
 
+// Config is the server's configuration, for tests that know the server by this
+// package alone.
+type Config = config.Config
+
 // Options say how the server behaves.
 type Options struct {
 	Easy bool // no faults

@@ -55,7 +55,7 @@ type command struct {
 
 // commands is the one table of subcommands; help is made from it.
 func commands() []command {
-	return []command{enrolCommand, runCommand, statusCommand, tokenCommand, renewCommand, pubCommand, keystoreCommand, configCommand, versionCommand}
+	return []command{enrolCommand, runCommand, statusCommand, tokenCommand, renewCommand, pubCommand, doctorCommand, keystoreCommand, configCommand, versionCommand}
 }
 
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
@@ -152,6 +152,9 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 func (p *program) report(err error) int {
 	if err == nil {
 		return exitDone
+	}
+	if status, ok := err.(exitStatus); ok {
+		return int(status)
 	}
 	for line := range strings.Lines(err.Error()) {
 		fmt.Fprintf(p.stderr, "mooring-agent: error: %s\n", strings.TrimRight(line, "\n"))

@@ -1,0 +1,225 @@
+package doctor
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"mooring/agent/dial"
+	"mooring/agent/identity"
+)
+
+const (
+	// shakeLimit leaves room for keys in slow hardware.
+	shakeLimit = 20 * time.Second
+	// afterwards is how long a refusal may come after a handshake of TLS 1.3,
+	// where the server judges the certificate after the client is done.
+	afterwards = 700 * time.Millisecond
+	// manyCABytes is when a list of CA names deserves a word; at 64 KiB TLS
+	// itself ends (RFC 8446 §4.3.2: 2 bytes of length).
+	manyCABytes = 16 << 10
+)
+
+// shake is what one handshake showed.
+type shake struct {
+	asked   bool // for a client certificate
+	caBytes int
+	caCount int
+	err     error
+}
+
+// handshake opens a connection to d. It judges no certificate: the caller does.
+func (e *exam) handshake(ctx context.Context, d *door, low, high uint16, id *identity.Identity) (*tls.Conn, shake) {
+	var s shake
+	ctx, cancel := context.WithTimeout(ctx, shakeLimit)
+	defer cancel()
+	raw, err := e.dial(ctx, d)
+	if err != nil {
+		s.err = err
+		return nil, s
+	}
+	conn := tls.Client(raw, &tls.Config{
+		MinVersion: low, MaxVersion: high, ServerName: e.cfg.Server, Time: e.now,
+		InsecureSkipVerify: true, // verified by the caller, so that each fault gets its own name
+		GetClientCertificate: func(r *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			s.asked, s.caCount = true, len(r.AcceptableCAs)
+			for _, name := range r.AcceptableCAs {
+				s.caBytes += 2 + len(name)
+			}
+			if id == nil {
+				return &tls.Certificate{}, nil
+			}
+			c := id.TLS()
+			return &c, nil
+		},
+	})
+	if s.err = conn.HandshakeContext(ctx); s.err != nil {
+		_ = raw.Close()
+		return nil, s
+	}
+	return conn, s
+}
+
+// tls looks at the versions and at the server's certificate.
+func (e *exam) tls(ctx context.Context, d *door) {
+	var last, first shake
+	for _, v := range []uint16{tls.VersionTLS13, tls.VersionTLS12} {
+		conn, s := e.handshake(ctx, d, v, v, nil)
+		if last = s; s.err != nil {
+			if v == tls.VersionTLS13 {
+				first = s
+			}
+			continue
+		}
+		if d.chain == nil {
+			d.chain = conn.ConnectionState().PeerCertificates
+			first = s
+		}
+		d.tls13 = d.tls13 || v == tls.VersionTLS13
+		d.tls12 = d.tls12 || v == tls.VersionTLS12
+		_ = conn.Close()
+	}
+	if !d.tls12 && !d.tls13 {
+		d.find("tls", worse(tlsCode(first.err, false), tlsCode(last.err, false)), first.err.Error())
+		return
+	}
+	d.answers = true
+	e.versions(d, first, last)
+	if d.asks {
+		e.request(d, first)
+	}
+	if d.verify = e.verifyServer(d.chain, e.now()); d.verify == nil {
+		d.usable = true
+	}
+}
+
+// worse prefers what names a cause to what only says that it failed.
+func worse(a, b Code) Code {
+	if a == "M109" || a == "M110" || a == "M104" {
+		return b
+	}
+	return a
+}
+
+func (e *exam) versions(d *door, first, last shake) {
+	leaf := d.chain[0]
+	names := "TLS 1.3 and 1.2"
+	switch {
+	case !d.tls13 && tlsCode(first.err, false) == "M104", !d.tls13 && first.err == nil:
+		names = "TLS 1.2 alone"
+	case !d.tls13:
+		d.find("tls", "M105", "")
+		return
+	case !d.tls12:
+		names = "TLS 1.3 alone"
+	}
+	if tlsCode(last.err, false) == "M106" {
+		d.find("tls", "M106", last.err.Error())
+	}
+	d.ok("tls", "%s, server certificate %s valid to %s", names, leaf.Subject, leaf.NotAfter.UTC().Format(time.RFC3339))
+}
+
+// request looks at how the server asks for a client certificate.
+func (e *exam) request(d *door, s shake) {
+	if !s.asked {
+		d.find("tls", "M108", "")
+	} else if s.caBytes >= manyCABytes {
+		d.find("tls", "M107", fmt.Sprintf("%d names, %d bytes", s.caCount, s.caBytes))
+	}
+}
+
+// verifyServer judges the server's certificate at now.
+func (e *exam) verifyServer(chain []*x509.Certificate, now time.Time) error {
+	o := x509.VerifyOptions{Roots: e.roots, Intermediates: x509.NewCertPool(), DNSName: e.cfg.Server, CurrentTime: now}
+	for _, c := range chain[1:] {
+		o.Intermediates.AddCert(c)
+	}
+	_, err := chain[0].Verify(o)
+	return err
+}
+
+// judgeServerDates says what is wrong with the server's certificates. One that
+// is valid by the server's clock and not by ours is no fault of its own.
+func (e *exam) judgeServerDates(doors []*door) {
+	for _, d := range doors {
+		if d.verify == nil {
+			continue
+		}
+		check, leaf := "certificate "+d.name, d.chain[0]
+		invalid, isInvalid := errors.AsType[x509.CertificateInvalidError](d.verify)
+		switch _, isName := errors.AsType[x509.HostnameError](d.verify); {
+		case isName:
+			e.find(check, "M102", d.verify.Error())
+		case isInvalid && invalid.Reason == x509.Expired:
+			if e.offset != nil && e.verifyServer(d.chain, e.o.Now().Add(*e.offset)) == nil {
+				e.skip(check, "the server's certificate is valid by the server's clock")
+				continue
+			}
+			e.find(check, "M103", d.verify.Error())
+		default:
+			e.find(check, "M101", fmt.Sprintf("%v (the issuer is %s)", d.verify, leaf.Issuer))
+		}
+	}
+}
+
+// tlsCode names why a handshake, or what followed it, failed.
+func tlsCode(err error, withCertificate bool) Code {
+	if err == nil {
+		return ""
+	}
+	if _, ok := errors.AsType[*dial.ProxyError](err); ok {
+		return tcpCode(err)
+	}
+	text := err.Error()
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
+		return alertCode(text, withCertificate)
+	}
+	_, noTLS := errors.AsType[tls.RecordHeaderError](err)
+	timeout, isNet := errors.AsType[net.Error](err)
+	switch {
+	case noTLS:
+		return "M100"
+	case strings.Contains(text, "exceeds maximum of"):
+		return "M106"
+	case strings.Contains(text, "unsupported protocol version"), strings.Contains(text, "no supported versions"):
+		return "M104"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed):
+		return "M109"
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), isNet && timeout.Timeout():
+		return "M110"
+	}
+	if _, ok := errors.AsType[*net.OpError](err); ok {
+		return tcpCode(err)
+	}
+	return "M199"
+}
+
+// alerts are the texts of crypto/tls, which does not export the alerts of a
+// TCP connection.
+var alerts = []struct {
+	text string
+	code Code
+}{
+	{"unknown certificate authority", "M112"}, {"expired certificate", "M113"}, {"revoked certificate", "M114"}, {"error decrypting message", "M115"},
+	{"protocol version not supported", "M104"}, {"insufficient security level", "M104"}, {"internal error", "M109"},
+}
+
+func alertCode(text string, withCertificate bool) Code {
+	for _, a := range alerts {
+		if strings.Contains(text, a.text) {
+			return a.code
+		}
+	}
+	if withCertificate {
+		return "M111"
+	}
+	return "M104"
+}
