@@ -88,6 +88,9 @@ type Config struct {
 	LogLevel string `toml:"log_level"`
 	// Proxy is what stands between device and server.
 	Proxy Proxy `toml:"proxy"`
+
+	// Operations are what the server may ask the device to do.
+	Operations Operations `toml:"operations"`
 }
 
 // Renewal says when the certificate is renewed.
@@ -118,6 +121,7 @@ func Default() Config {
 		ClockCheck: Duration(time.Minute),
 		Type:       "mooring",
 		LogLevel:   "info",
+		Operations: defaultOperations(),
 	}
 }
 
@@ -284,7 +288,7 @@ func (c Config) String() string {
 // Validate names everything that is wrong.
 func (c *Config) Validate() error {
 	errs := []error{
-		c.validateServer(), c.validateAddresses(), c.validateProxy(), c.validateDevice(), c.validateRecovery(),
+		c.validateServer(), c.validateAddresses(), c.validateProxy(), c.validateDevice(), c.validateRecovery(), c.validateOperations(),
 		within("keep_alive", c.KeepAlive, 5*time.Second, 65535*time.Second), // MQTT 3.1.1 §3.1.2.10: 16 bits of seconds
 		within("clock_check", c.ClockCheck, time.Second, 24*time.Hour),
 		within("renewal.min_spacing", c.Renewal.MinSpacing, 0, 30*24*time.Hour),
