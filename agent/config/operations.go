@@ -1,12 +1,13 @@
 package config
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
 	"time"
+
+	"mooring/internal/minisign"
 )
 
 // DefaultHelper is the socket of the root helper.
@@ -30,19 +31,33 @@ type Operations struct {
 	// Helper is the socket of the root helper.
 	Helper string `toml:"helper"`
 
-	Configuration Files    `toml:"configuration"`
-	Log           Files    `toml:"log"`
-	Software      Software `toml:"software"`
-	Firmware      Firmware `toml:"firmware"`
-	Shell         Shell    `toml:"shell"`
-	Download      Download `toml:"download"`
+	Configuration Configuration `toml:"configuration"`
+	Log           Log           `toml:"log"`
+	Software      Software      `toml:"software"`
+	Firmware      Firmware      `toml:"firmware"`
+	Shell         Shell         `toml:"shell"`
+	Download      Download      `toml:"download"`
 }
 
-// Files are what c8y_UploadConfigFile and c8y_DownloadConfigFile, or
-// c8y_LogfileRequest, may read and write, as type and path: "syslog=/var/log/syslog".
-type Files struct {
+// Configuration allows c8y_UploadConfigFile and c8y_DownloadConfigFile.
+type Configuration struct {
+	// Files are type and path: "mosquitto=/etc/mosquitto/mosquitto.conf".
 	Files []Named `toml:"files"`
-	// MaxBytes bounds one of them, at most 50 MiB.
+	// Apply are type and program, run when a file of that type was replaced:
+	// "mosquitto=/usr/bin/systemctl reload mosquitto". If it fails, the file
+	// before is put back and the program runs again.
+	Apply []Named `toml:"apply"`
+	// MaxBytes bounds one file, at most 50 MiB.
+	MaxBytes int `toml:"max_bytes"`
+}
+
+// Log allows c8y_LogfileRequest.
+type Log struct {
+	// Files are type and path: "syslog=/var/log/syslog". A path may be a pattern,
+	// as /var/log/app*.log is; compressed files are left out.
+	Files []Named `toml:"files"`
+	// MaxBytes bounds what is uploaded at once, at most 50 MiB; the newest lines
+	// are kept.
 	MaxBytes int `toml:"max_bytes"`
 }
 
@@ -124,8 +139,8 @@ func defaultOperations() Operations {
 	return Operations{
 		RestartCommand: "/usr/bin/systemctl --no-block reboot",
 		Helper:         DefaultHelper,
-		Configuration:  Files{MaxBytes: 1 << 20},
-		Log:            Files{MaxBytes: 8 << 20},
+		Configuration:  Configuration{MaxBytes: 1 << 20},
+		Log:            Log{MaxBytes: 8 << 20},
 		Software:       Software{Plugins: "/usr/lib/mooring/software", Timeout: Duration(time.Hour)},
 		Firmware:       Firmware{Timeout: Duration(time.Hour)},
 		Shell:          Shell{Timeout: Duration(5 * time.Minute)},
@@ -148,7 +163,9 @@ const (
 func (c *Config) validateOperations() error {
 	o := &c.Operations
 	errs := []error{
-		o.Configuration.validate("operations.configuration"), o.Log.validate("operations.log"),
+		validateFiles("operations.configuration", o.Configuration.Files, o.Configuration.MaxBytes),
+		validateNamed("operations.configuration.apply", o.Configuration.Apply),
+		validateFiles("operations.log", o.Log.Files, o.Log.MaxBytes),
 		o.Software.validate(), o.Download.validate(),
 		validateNamed("operations.shell.commands", o.Shell.Commands),
 		within("operations.software.timeout", o.Software.Timeout, time.Second, maxOperation),
@@ -165,11 +182,11 @@ func (c *Config) validateOperations() error {
 	return errors.Join(errs...)
 }
 
-func (f Files) validate(name string) error {
-	if f.MaxBytes < 1 || f.MaxBytes > maxFile {
+func validateFiles(name string, files []Named, maxBytes int) error {
+	if maxBytes < 1 || maxBytes > maxFile {
 		return fmt.Errorf("%s.max_bytes: must be 1 to %d", name, maxFile)
 	}
-	return validateNamed(name+".files", f.Files)
+	return validateNamed(name+".files", files)
 }
 
 func (s Software) validate() error {
@@ -197,8 +214,8 @@ func (d Download) validate() error {
 		errs = append(errs, fmt.Errorf("operations.download.hosts, keys: must be at most %d", maxNamed))
 	}
 	for _, k := range d.Keys {
-		if raw, err := base64.StdEncoding.DecodeString(k); err != nil || len(raw) != 42 || string(raw[:2]) != "Ed" {
-			errs = append(errs, fmt.Errorf("operations.download.keys: %q is no minisign public key", k))
+		if _, err := minisign.ParsePublicKey(k); err != nil {
+			errs = append(errs, fmt.Errorf("operations.download.keys: %q: %w", k, err))
 		}
 	}
 	return errors.Join(errs...)

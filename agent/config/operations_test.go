@@ -34,7 +34,9 @@ func TestValidateOperations(t *testing.T) {
 		{"65 files", func(o *config.Operations) { o.Configuration.Files = named(65) }, "at most 64"},
 		{"relative path", func(o *config.Operations) { o.Log.Files = []config.Named{{Name: "a", Value: "b"}} }, "absolute path"},
 		{"comma in a type", func(o *config.Operations) { o.Log.Files = []config.Named{{Name: "a,b", Value: "/b"}} }, "no name"},
-		{"type twice", func(o *config.Operations) { o.Log.Files = []config.Named{{Name: "a", Value: "/b"}, {Name: "a", Value: "/c"}} }, "twice"},
+		{"type twice", func(o *config.Operations) {
+			o.Log.Files = []config.Named{{Name: "a", Value: "/b"}, {Name: "a", Value: "/c"}}
+		}, "twice"},
 		{"max_bytes 0", func(o *config.Operations) { o.Log.MaxBytes = 0 }, "operations.log.max_bytes"},
 		{"max_bytes 1", func(o *config.Operations) { o.Log.MaxBytes = 1 }, ""},
 		{"max_bytes 50 MiB", func(o *config.Operations) { o.Log.MaxBytes = 50 << 20 }, ""},
