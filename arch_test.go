@@ -161,7 +161,7 @@ func (t *tree) ownImports(f func(from *sourcePackage, file *sourceFile, to strin
 // what lies below them: internal/est/estclient is a client.
 var codecs = []string{
 	"internal/pki", "internal/cms", "internal/est", "internal/jwt", "internal/smartrest", "internal/query", "internal/deviceid",
-	"internal/coap", "internal/lwm2m", "internal/lifecycle", "internal/problem", "firmware-sim/device",
+	"internal/coap", "internal/lwm2m", "internal/lifecycle", "internal/minisign", "internal/problem", "firmware-sim/device",
 }
 
 // clockReaders are the names in package time that read the clock or wait on it.

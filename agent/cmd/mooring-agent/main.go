@@ -49,13 +49,14 @@ type command struct {
 	short   string
 	long    string
 	example string
+	hidden  bool // no command for people
 	// setup declares flags and returns what runs after they are parsed.
 	setup func(p *program, f *flag.FlagSet) func(args []string) error
 }
 
 // commands is the one table of subcommands; help is made from it.
 func commands() []command {
-	return []command{enrolCommand, runCommand, statusCommand, tokenCommand, renewCommand, pubCommand, doctorCommand, keystoreCommand, configCommand, versionCommand}
+	return []command{enrolCommand, runCommand, statusCommand, tokenCommand, renewCommand, pubCommand, doctorCommand, keystoreCommand, configCommand, versionCommand, helperCommand}
 }
 
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
@@ -99,7 +100,9 @@ func (p *program) help(args []string) int {
 func printHelp(w io.Writer) {
 	fmt.Fprint(w, "mooring-agent ties a device to its platform by certificate.\n\nusage: mooring-agent COMMAND [flags]\n\n")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-8s %s\n", c.name, c.short)
+		if !c.hidden {
+			fmt.Fprintf(w, "  %-8s %s\n", c.name, c.short)
+		}
 	}
 	fmt.Fprint(w, "\nmooring-agent help COMMAND tells more. A device's first steps:\n\n"+
 		"  mooring-agent enrol --server t1000.example.com --id dev1 --otp-file otp.txt\n"+
