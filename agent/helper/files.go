@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"log/slog"
 	"os"
@@ -109,7 +108,7 @@ func (s *Server) receiveFile(conn io.Reader, path string, verb Verb, signature s
 	return s.verify(signature, h)
 }
 
-func (s *Server) verify(signature string, h hash.Hash) error {
+func (s *Server) verify(signature string, h minisign.Hash) error {
 	if signature == "" {
 		return errors.New("the file is not signed, and the configuration wants a signature")
 	}

@@ -7,7 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
+	"sort"
 	"strings"
 	"syscall"
 	"time"
@@ -91,7 +91,7 @@ func logFiles(pattern string, from time.Time) ([]string, error) {
 	if len(matches) == 0 {
 		return nil, errors.New("there is no log " + pattern)
 	}
-	slices.SortFunc(list, func(a, b dated) int { return a.at.Compare(b.at) })
+	sort.Slice(list, func(i, j int) bool { return list[i].at.Before(list[j].at) })
 	list = list[max(0, len(list)-maxLogFiles):]
 	paths := make([]string, len(list))
 	for i, d := range list {
@@ -101,7 +101,8 @@ func logFiles(pattern string, from time.Time) ([]string, error) {
 }
 
 func compressed(path string) bool {
-	return slices.Contains([]string{".gz", ".xz", ".bz2", ".zst"}, filepath.Ext(path))
+	ext := filepath.Ext(path)
+	return ext == ".gz" || ext == ".xz" || ext == ".bz2" || ext == ".zst"
 }
 
 // logQuery chooses lines.

@@ -133,7 +133,10 @@ func (s *Server) accept(c *net.UnixConn) {
 		uid, err := peer(c)
 		if err != nil || uid != 0 && uid != s.o.UID {
 			s.log.Warn("refused", "uid", uid, "err", err)
-			_ = writeJSON(c, kindResult, Result{Error: "this user may not ask the helper"})
+			conn := &deadlineConn{c}
+			if _, _, err := readFrame(conn); err == nil { // closed unread, the answer would be lost
+				_ = writeJSON(conn, kindResult, Result{Error: "this user may not ask the helper"})
+			}
 			return
 		}
 		s.serve(c)
