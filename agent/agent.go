@@ -28,6 +28,7 @@ import (
 	"mooring/agent/dial"
 	"mooring/agent/identity"
 	"mooring/agent/renew"
+	"mooring/agent/spool"
 	"mooring/agent/uplink"
 	"mooring/hsm"
 	"mooring/hsm/key"
@@ -75,6 +76,7 @@ type Agent struct {
 	keys     key.Store
 	ids      *identity.Store
 	dialer   *dial.Dialer
+	spool    *spool.Spool
 	up       *uplink.Uplink
 	est      *estclient.Client
 	endpoint renew.Endpoint
@@ -190,6 +192,8 @@ func (a *Agent) build() error {
 		DialContext:  a.dialer.DialContext,
 		KeepAlive:    time.Duration(a.cfg.KeepAlive),
 		Hello:        a.hello(),
+		Will:         []string{a.service("down")},
+		Spool:        a.spool,
 		Heartbeat:    time.Duration(a.cfg.RequiredInterval) / 2,
 		Report:       a.connection,
 		Log:          a.log,
@@ -223,7 +227,7 @@ func (a *Agent) hello() []string {
 	if a.cfg.RequiredInterval > 0 {
 		lines = append(lines, line("117", strconv.Itoa(int(time.Duration(a.cfg.RequiredInterval)/time.Minute))))
 	}
-	return lines
+	return append(lines, a.service("up"))
 }
 
 // observe takes a moment that a verified server stated.
@@ -244,30 +248,6 @@ func (a *Agent) Token(ctx context.Context) (secret.String, jwt.Claims, error) {
 	}
 	token, claims, err := a.up.Token(ctx)
 	return token, claims, a.whyNot(ctx, err)
-}
-
-// Publish sends SmartREST lines and returns when the server has them.
-func (a *Agent) Publish(ctx context.Context, lines []string) error {
-	if err := a.enrolled(ctx); err != nil {
-		return err
-	}
-	var payload []byte
-	for _, l := range lines {
-		payload = append(append(payload, l...), '\n')
-	}
-	parsed, err := smartrest.Parse(payload)
-	if err != nil {
-		return problem.New(problem.Invalid, "not SmartREST", err)
-	}
-	for _, l := range parsed {
-		if l.Err != nil {
-			return problem.New(problem.Invalid, "not SmartREST: "+l.Err.Text, nil)
-		}
-	}
-	if len(parsed) == 0 {
-		return problem.New(problem.Invalid, "nothing to publish", nil)
-	}
-	return a.whyNot(ctx, a.up.Publish(ctx, "s/us", payload))
 }
 
 // enrolled waits until Run has started and refuses a device without identity.

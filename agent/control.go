@@ -27,7 +27,7 @@ import (
 //	GET  /status                                → Status
 //	POST /token                                 → {"token", "expires"}
 //	POST /renew                                 → Status
-//	POST /publish  {"lines": […]}               → {}
+//	POST /publish  {"lines": […], "queue": …}   → {}
 //	POST /enrol    {"otp"}                      → Status
 //
 // Errors are {"kind", "detail", "hint", "retry_after"} with a status that only
@@ -66,6 +66,7 @@ type tokenAnswer struct {
 
 type publishCall struct {
 	Lines []string `json:"lines"`
+	Queue bool     `json:"queue,omitempty"` // return when they are on the disk
 }
 
 type enrolCall struct {
@@ -81,6 +82,9 @@ func (a *Agent) routes() localhttp.Routes {
 			return tokenAnswer{token.Reveal(), claims.Expires}, err
 		}),
 		"POST /publish": serve(func(ctx context.Context, c publishCall) (struct{}, error) {
+			if c.Queue {
+				return struct{}{}, a.Queue(ctx, c.Lines)
+			}
 			return struct{}{}, a.Publish(ctx, c.Lines)
 		}),
 		"POST /enrol": serve(func(ctx context.Context, c enrolCall) (Status, error) {
@@ -160,7 +164,12 @@ func (r *Remote) Enrol(ctx context.Context, otp secret.String) (s Status, err er
 
 // Publish is Agent.Publish.
 func (r *Remote) Publish(ctx context.Context, lines []string) error {
-	return r.call(ctx, http.MethodPost, "/publish", publishCall{lines}, nil)
+	return r.call(ctx, http.MethodPost, "/publish", publishCall{Lines: lines}, nil)
+}
+
+// Queue is Agent.Queue.
+func (r *Remote) Queue(ctx context.Context, lines []string) error {
+	return r.call(ctx, http.MethodPost, "/publish", publishCall{Lines: lines, Queue: true}, nil)
 }
 
 // Token is Agent.Token.

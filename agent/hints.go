@@ -35,6 +35,15 @@ func (a *Agent) whyNot(ctx context.Context, err error) error {
 	return tooLate("not connected", v, a.cfg.DeviceID)
 }
 
+// whyKept says that a message is kept, and why it was not delivered.
+func (a *Agent) whyKept(ctx context.Context, err error) error {
+	v, _ := a.look()
+	if ctx.Err() == nil || v.lastError == nil || v.state.Online {
+		return err
+	}
+	return tooLate("kept for later, not connected", v, a.cfg.DeviceID)
+}
+
 // tooLate says that something was not done in time, and why.
 func tooLate(what string, v view, deviceID string) error {
 	e := v.lastError

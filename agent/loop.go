@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"sync"
@@ -24,6 +25,10 @@ func (a *Agent) Run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = a.keys.Close() }()
+	if err := a.openSpool(); err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	defer a.closeSpool()
 	if err := a.build(); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mooring/agent/identity"
+	"mooring/agent/spool"
 	"mooring/internal/lifecycle"
 	"mooring/internal/pki"
 	"mooring/internal/problem"
@@ -26,12 +27,14 @@ type Status struct {
 	// Rung is what ties the device, or by what it tries to be tied: certificate,
 	// expired-certificate, bootstrap-certificate, stored-otp, new-otp. The last
 	// needs a person, whom Hint tells what to do.
-	Rung      string     `json:"rung"`
-	Hint      string     `json:"hint,omitempty"`
-	TLS       string     `json:"tls,omitempty"` // of the connection: "TLS 1.3"
-	Server    string     `json:"server"`
-	RenewAt   *time.Time `json:"renew_at,omitempty"`
-	LastError *LastError `json:"last_error,omitempty"`
+	Rung    string     `json:"rung"`
+	Hint    string     `json:"hint,omitempty"`
+	TLS     string     `json:"tls,omitempty"` // of the connection: "TLS 1.3"
+	Server  string     `json:"server"`
+	RenewAt *time.Time `json:"renew_at,omitempty"`
+	// Spool is what waits to be sent; nil if no agent runs.
+	Spool     *spool.Stats `json:"spool,omitempty"`
+	LastError *LastError   `json:"last_error,omitempty"`
 }
 
 // LastError is what went wrong last, unless it went well since.
@@ -132,6 +135,10 @@ func (a *Agent) status(v view) Status {
 	s := Status{State: v.state.Phase.String(), Device: a.cfg.DeviceID, Server: a.cfg.Server, Connected: v.state.Online, LastError: v.lastError}
 	if v.loaded {
 		s.Rung, s.Hint = v.state.OnRung().String(), a.rungHint(v.state)
+	}
+	if a.spool != nil {
+		stats := a.spool.Stats()
+		s.Spool = &stats
 	}
 	if s.Connected {
 		s.TLS = a.up.TLSVersion()

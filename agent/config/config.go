@@ -86,6 +86,10 @@ type Config struct {
 	ClockCheck Duration `toml:"clock_check"`
 	// LogLevel is debug, info, warn or error.
 	LogLevel string `toml:"log_level"`
+	// Spool bounds the messages that wait on the disk for the server.
+	Spool Spool `toml:"spool"`
+	// Telemetry is what the agent measures of the device and of itself.
+	Telemetry Telemetry `toml:"telemetry"`
 	// Proxy is what stands between device and server.
 	Proxy Proxy `toml:"proxy"`
 
@@ -122,6 +126,8 @@ func Default() Config {
 		Type:       "mooring",
 		LogLevel:   "info",
 		Operations: defaultOperations(),
+		Spool:      Spool{MaxBytes: 4 << 20, MaxAge: Duration(7 * 24 * time.Hour), Drop: DropOldest},
+		Telemetry:  Telemetry{Disk: "/", ExpiryAlarm: 1.0 / 6},
 	}
 }
 
@@ -293,6 +299,7 @@ func (c *Config) Validate() error {
 		within("clock_check", c.ClockCheck, time.Second, 24*time.Hour),
 		within("renewal.min_spacing", c.Renewal.MinSpacing, 0, 30*24*time.Hour),
 	}
+	errs = append(errs, c.validateSpool(), c.validateTelemetry())
 	if !(c.Renewal.Left >= 0.05 && c.Renewal.Left <= 0.95) {
 		errs = append(errs, errors.New("renewal.left: must be 0.05 to 0.95"))
 	}

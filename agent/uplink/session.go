@@ -13,6 +13,7 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
 	"mooring/internal/problem"
+	"mooring/internal/smartrest"
 )
 
 var errReplaced = errors.New("replaced by another certificate")
@@ -61,6 +62,9 @@ func (u *Uplink) connect(ctx context.Context, c *Credential) (*session, error) {
 		stop = context.AfterFunc(ctx, func() { _ = conn.Close() })
 		return newLimitConn(conn), nil
 	})
+	if len(u.cfg.Will) > 0 {
+		o.SetBinaryWill(topicUp, lines(u.cfg.Will), 1, false)
+	}
 	s.client = mqtt.NewClient(o)
 	t := s.client.Connect()
 	<-t.Done() // ends with ctx, because the connection does
@@ -133,14 +137,39 @@ func done(ctx context.Context, t mqtt.Token, limit time.Duration) error {
 // hello says who the device is, and waits until the server has it: only then
 // does it grant s/ds and s/dat (contract mqtt.md §2.3).
 func (u *Uplink) hello(ctx context.Context, s *session) error {
-	var payload []byte
-	for _, line := range u.cfg.Hello {
-		payload = append(append(payload, line...), '\n')
+	return u.say(ctx, s, u.cfg.Hello, answerLimit)
+}
+
+// farewell says what the will says, which a proper end of the connection takes
+// back.
+func (u *Uplink) farewell(s *session) {
+	if err := u.say(context.Background(), s, u.cfg.Will, closeLimit); err != nil {
+		u.log.Debug("no farewell", "err", err)
 	}
-	if len(payload) == 0 {
+}
+
+// say sends lines past the spool, in as many messages as it takes.
+func (u *Uplink) say(ctx context.Context, s *session, what []string, limit time.Duration) error {
+	if len(what) == 0 {
 		return nil
 	}
-	return done(ctx, s.client.Publish(topicUp, 1, false, payload), answerLimit)
+	parts, ok := smartrest.Split(lines(what), maxPublish-publishOverhead-len(topicUp))
+	if !ok {
+		return problem.New(problem.Internal, "a line is longer than 16184 bytes", nil)
+	}
+	for _, part := range parts {
+		if err := done(ctx, s.client.Publish(topicUp, 1, false, part), limit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func lines(all []string) (payload []byte) {
+	for _, line := range all {
+		payload = append(append(payload, line...), '\n')
+	}
+	return payload
 }
 
 // attend shows that the device is alive, and asks again for operations that

@@ -137,38 +137,6 @@ func notConnected(ctx context.Context) error {
 	return problem.New(problem.Unavailable, "the device is not connected", context.Cause(ctx))
 }
 
-// maxPublish is the platform's limit for a whole PUBLISH (contract mqtt.md
-// §1.9): 1 byte of type, up to 3 of length, the topic with 2 bytes of length, 2
-// of packet ID, and the payload.
-const (
-	maxPublish      = 16184
-	publishOverhead = 1 + 3 + 2 + 2
-)
-
-// Publish sends a message and returns when the server has acknowledged it. If
-// the connection ends first it is sent again on the next one, so the server
-// may see it twice.
-func (u *Uplink) Publish(ctx context.Context, topic string, payload []byte) error {
-	if publishOverhead+len(topic)+len(payload) > maxPublish {
-		return problem.New(problem.TooLarge, "the message is longer than 16184 bytes with its header", nil)
-	}
-	for {
-		s, err := u.session(ctx)
-		if err != nil {
-			return err
-		}
-		err = done(ctx, s.client.Publish(topic, 1, false, payload), answerLimit)
-		if err == nil {
-			return nil
-		}
-		u.log.Warn("message not acknowledged", "topic", topic, "err", err)
-		_, now, changed := u.state()
-		if now == s {
-			wait(ctx, changed, time.Second)
-		}
-	}
-}
-
 // refusedByCONNACK reports whether the server said no for good: 3, "server
 // unavailable", is temporary and counts as a failure.
 func refusedByCONNACK(err error) bool {

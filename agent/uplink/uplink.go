@@ -19,6 +19,7 @@ import (
 	"sync"
 	"time"
 
+	"mooring/agent/spool"
 	"mooring/internal/backoff"
 )
 
@@ -55,6 +56,11 @@ type Config struct {
 	KeepAlive time.Duration // of MQTT; zero means 60 s
 	// Hello is what the device says first on each connection, SmartREST lines.
 	Hello []string
+	// Will is what the server is told when the connection breaks, SmartREST lines
+	// on s/us; the device says it itself when it ends on purpose.
+	Will []string
+	// Spool has what is published until it is acknowledged.
+	Spool *spool.Spool
 	// Heartbeat is how often it shows that it is alive; zero means never.
 	Heartbeat time.Duration
 
@@ -109,6 +115,7 @@ type Uplink struct {
 	changed chan struct{} // closed when want or current changes
 
 	confirmed [32]byte // the certificate that the server named last
+	suspect   suspect
 
 	tokens     tokenCache
 	downstream downstream
@@ -252,6 +259,9 @@ func (u *Uplink) connectOnce(ctx context.Context, c *Credential) (stable bool) {
 	u.log.Info("connected", "generation", c.Generation, "tls", s.tlsVersion, "resumed", s.resumed)
 	up, why := u.serve(ctx, s)
 	u.setSession(nil)
+	if ctx.Err() != nil {
+		u.farewell(s)
+	}
 	s.close()
 	switch {
 	case up:
@@ -272,17 +282,16 @@ func (u *Uplink) serve(ctx context.Context, s *session) (up bool, why error) {
 	if err := u.hello(ctx, s); err != nil {
 		return false, cause(ctx, err)
 	}
-	subscribed := make(chan struct{})
-	go func() {
-		defer close(subscribed)
-		u.subscribe(ctx, s)
-	}()
-	defer func() { cancel(nil); <-subscribed }()
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	defer cancel(nil)
+	beside.Go(func() { u.subscribe(ctx, s) })
 	named, err := u.confirm(ctx, s)
 	if err != nil {
 		return false, cause(ctx, err)
 	}
 	u.cfg.Report(Event{Kind: Up, Generation: s.credential.Generation, Fingerprint: named})
+	beside.Go(func() { cancel(u.drain(ctx, s)) })
 	u.attend(ctx, s)
 	return true, context.Cause(ctx)
 }

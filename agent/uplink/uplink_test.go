@@ -26,7 +26,9 @@ import (
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
+	"mooring/agent/spool"
 	"mooring/agent/uplink"
+	"mooring/internal/durable/durabletest"
 	"mooring/internal/problem"
 	"mooring/server/servertest"
 )
@@ -44,6 +46,8 @@ type broker struct {
 	tries      map[string]int
 	token      func() string
 	ackPublish bool
+	refuses    []byte // a publish that has this ends its connection
+	will       []byte
 	published  []string
 	connects   []time.Time
 	resumed    []bool
@@ -149,6 +153,7 @@ func (b *broker) answer(c *tls.Conn, p packets.ControlPacket) bool {
 	switch p := p.(type) {
 	case *packets.ConnectPacket:
 		b.connects = append(b.connects, time.Now())
+		b.will = p.WillMessage
 		b.levels = append(b.levels, p.ProtocolVersion)
 		b.resumed = append(b.resumed, c.ConnectionState().DidResume)
 		b.conns = append(b.conns, c)
@@ -164,6 +169,7 @@ func (b *broker) answer(c *tls.Conn, p packets.ControlPacket) bool {
 		_ = a.Write(c)
 	case *packets.PublishPacket:
 		b.publish(c, p)
+		return b.refuses == nil || !bytes.Contains(p.Payload, b.refuses)
 	case *packets.PingreqPacket:
 		_ = packets.NewControlPacket(packets.Pingresp).Write(c)
 	case *packets.DisconnectPacket:
@@ -174,6 +180,9 @@ func (b *broker) answer(c *tls.Conn, p packets.ControlPacket) bool {
 
 func (b *broker) publish(c *tls.Conn, p *packets.PublishPacket) {
 	b.published = append(b.published, p.TopicName+" "+string(p.Payload))
+	if b.refuses != nil && bytes.Contains(p.Payload, b.refuses) {
+		return
+	}
 	if p.Qos == 1 && (b.ackPublish || bytes.HasPrefix(p.Payload, []byte("100,"))) {
 		a := packets.NewControlPacket(packets.Puback).(*packets.PubackPacket)
 		a.MessageID = p.MessageID
@@ -205,6 +214,7 @@ func (b *broker) set(f func()) {
 // link is an uplink with what it reports.
 type link struct {
 	*uplink.Uplink
+	spool  *spool.Spool
 	mu     sync.Mutex
 	events []uplink.Event
 	stop   func()
@@ -233,7 +243,7 @@ func (b *broker) link(t testing.TB, edit func(*uplink.Config)) *link {
 	t.Helper()
 	l := &link{}
 	cfg := uplink.Config{DeviceID: "dev1", MQTTS: "server.test:8883", MTLS: "server.test:8443", TrustAnchors: b.roots,
-		DialContext: b.network.DialContext, KeepAlive: time.Hour, Hello: []string{"100,dev1,mooring"}, Random: func() float64 { return 0 },
+		DialContext: b.network.DialContext, KeepAlive: time.Hour, Hello: []string{"100,dev1,mooring"}, Spool: newSpool(t, durabletest.New()), Random: func() float64 { return 0 },
 		Report: func(e uplink.Event) {
 			l.mu.Lock()
 			defer l.mu.Unlock()
@@ -242,7 +252,7 @@ func (b *broker) link(t testing.TB, edit func(*uplink.Config)) *link {
 	if edit != nil {
 		edit(&cfg)
 	}
-	l.Uplink = uplink.New(cfg)
+	l.Uplink, l.spool = uplink.New(cfg), cfg.Spool
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { defer close(ended); l.Run(ctx) }()
@@ -395,59 +405,8 @@ func TestRefusedSubscriptionIsRepeated(t *testing.T) {
 		if got["s/ds"] != 3 || got["s/dat"] != 3 || got["s/e"] != 1 {
 			t.Errorf("subscriptions: got %v", got)
 		}
-		if p := get(b, func() []string { return b.published }); p[0] != "s/us 100,dev1,mooring\n" {
+		if p := get(b, func() []string { return b.published }); p[0] != "s/us 100,dev1,mooring" {
 			t.Errorf("the first message is %q", p[0])
-		}
-		l.stop()
-	})
-}
-
-func TestPublish(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBroker(t)
-		l := b.link(t, nil)
-		l.Use(credential(t, 1))
-		// 8 bytes of header and the topic with them make 16,184.
-		room := 16184 - 8 - len("s/us")
-		for _, tt := range []struct {
-			n    int
-			want error
-		}{{room - 1, nil}, {room, nil}, {room + 1, problem.TooLarge}} {
-			if err := l.Publish(t.Context(), "s/us", make([]byte, tt.n)); !errors.Is(err, tt.want) {
-				t.Errorf("%d bytes: got %v, want %v", tt.n, err, tt.want)
-			}
-		}
-		// Not acknowledged, thrown out, sent again: only then reported.
-		b.set(func() { b.ackPublish = false })
-		done := make(chan error, 1)
-		go func() { done <- l.Publish(t.Context(), "s/us", []byte("200,a")) }()
-		time.Sleep(time.Second)
-		select {
-		case err := <-done:
-			t.Fatalf("reported before the acknowledgement: %v", err)
-		default:
-		}
-		b.set(func() { b.ackPublish = true })
-		b.kick()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-		n := 0
-		for _, p := range get(b, func() []string { return b.published }) {
-			if p == "s/us 200,a" {
-				n++
-			}
-		}
-		if n != 2 {
-			t.Errorf("sent %d times, want twice", n)
-		}
-		b.network.SetDown(true)
-		b.kick()
-		time.Sleep(time.Second)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-		defer cancel()
-		if err := l.Publish(ctx, "s/us", []byte("200,b")); !errors.Is(err, problem.Unavailable) {
-			t.Errorf("without a network: got %v", err)
 		}
 		l.stop()
 	})

@@ -52,10 +52,14 @@ func Dated(payload []byte, at time.Time) []byte {
 		return payload
 	}
 	var b []byte
-	for _, l := range lines {
+	changed := false
+	for n, l := range lines {
+		if n > 0 {
+			b = append(b, '\n')
+		}
 		i := timeOf(l)
 		if i < 0 || l.Field(i) != "" {
-			b = append(append(b, l.Raw...), '\n')
+			b = append(b, l.Raw...)
 			continue
 		}
 		fields := append([]string{l.TemplateID}, l.Fields...)
@@ -63,7 +67,10 @@ func Dated(payload []byte, at time.Time) []byte {
 			fields = append(fields, "")
 		}
 		fields[i+1] = at.UTC().Format("2006-01-02T15:04:05.000Z")
-		b = append(AppendLine(b, fields...), '\n')
+		b, changed = AppendLine(b, fields...), true
+	}
+	if !changed {
+		return payload
 	}
 	return b
 }

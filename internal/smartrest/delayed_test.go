@@ -28,7 +28,7 @@ func TestDated(t *testing.T) {
 		{`400,a,"unterminated`, `400,a,"unterminated`},
 		{"125\n211,1\n\n", "125\n211,1," + when},
 	} {
-		if got := strings.TrimSuffix(string(smartrest.Dated([]byte(tt.in), at)), "\n"); got != tt.want {
+		if got := string(smartrest.Dated([]byte(tt.in), at)); got != tt.want {
 			t.Errorf("%s: got %s, want %s", tt.in, got, tt.want)
 		}
 	}

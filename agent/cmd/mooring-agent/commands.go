@@ -10,6 +10,7 @@ import (
 
 	"mooring/agent"
 	"mooring/agent/identity"
+	"mooring/agent/spool"
 	"mooring/internal/durable"
 )
 
@@ -79,6 +80,12 @@ func (p *program) printStatus(s agent.Status) {
 		row("fingerprint", s.Fingerprint)
 		row("generation", fmt.Sprint(s.Generation))
 	}
+	if w := s.Spool; w != nil {
+		row("waiting", fmt.Sprintf("%d messages, %d bytes on disk", w.Messages, w.Bytes))
+		if d := w.Dropped; d != (spool.Dropped{}) {
+			row("dropped", fmt.Sprintf("%d for want of room, %d too old, %d refused", d.Full, d.Expired, d.Refused))
+		}
+	}
 	if e := s.LastError; e != nil {
 		row("last error", fmt.Sprintf("%s: %s (%s)", e.Reason, e.Detail, e.Time.Format(time.RFC3339)))
 	}
@@ -125,15 +132,22 @@ var renewCommand = command{
 }
 
 var pubCommand = command{
-	name:    "pub",
-	args:    "LINE…",
-	short:   "send SmartREST lines and wait until the server has them",
-	long:    "Sends SmartREST lines on s/us in one message, and returns when the server has\nacknowledged it.",
+	name:  "pub",
+	args:  "LINE…",
+	short: "send SmartREST lines and wait until the server has them",
+	long: "Sends SmartREST lines on s/us and returns when the server has acknowledged\n" +
+		"them. From the beginning they are on the disk: if the server cannot be reached\n" +
+		"in time, or the power goes, the agent sends them later, in order. So exit\n" +
+		"status 75 says that they wait, not that they should be sent again.",
 	example: "mooring-agent pub 200,c8y_Temperature,T,21.5,C",
 	setup: func(p *program, f *flag.FlagSet) func([]string) error {
+		queue := f.Bool("queue", false, "return when the lines are on the disk")
 		return p.withControl(f, time.Minute, func(ctx context.Context, a control, args []string) error {
 			if len(args) == 0 {
 				return usagef("pub needs at least one line, as 200,c8y_Temperature,T,21.5,C is")
+			}
+			if *queue {
+				return a.Queue(ctx, args)
 			}
 			return a.Publish(ctx, args)
 		})

@@ -74,6 +74,7 @@ type control interface {
 	Token(ctx context.Context) (secret.String, jwt.Claims, error)
 	Renew(ctx context.Context) (agent.Status, error)
 	Publish(ctx context.Context, lines []string) error
+	Queue(ctx context.Context, lines []string) error
 	Enrol(ctx context.Context, otp secret.String) (agent.Status, error)
 }
 

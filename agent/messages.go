@@ -1,0 +1,99 @@
+package agent
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"mooring/agent/config"
+	"mooring/agent/spool"
+	"mooring/internal/problem"
+	"mooring/internal/smartrest"
+)
+
+const (
+	spoolDir = "spool"
+	topicUp  = "s/us"
+	// serviceName is the agent among the services of the device (contract mqtt.md
+	// §4.2, template 102).
+	serviceName = "mooring-agent"
+)
+
+func (a *Agent) openSpool() error {
+	s, err := spool.Open(spool.Config{
+		FS:         a.o.FS,
+		Dir:        filepath.Join(a.cfg.State, spoolDir),
+		MaxBytes:   int64(a.cfg.Spool.MaxBytes),
+		KeepOldest: a.cfg.Spool.Drop == config.DropNewest,
+		MaxAge:     time.Duration(a.cfg.Spool.MaxAge),
+		Now:        func() (time.Time, bool) { return a.clock.Now(), a.clock.Trusted() },
+		Log:        a.log,
+	})
+	a.spool = s
+	return err
+}
+
+func (a *Agent) closeSpool() {
+	if err := a.spool.Close(); err != nil {
+		a.log.Warn("the spool cannot be closed", "err", err)
+	}
+}
+
+// service is the line that says how the agent is, as thin-edge.io names its own
+// services (contract mqtt.md §8).
+func (a *Agent) service(status string) string {
+	return string(smartrest.AppendLine(nil, "102", a.cfg.DeviceID+":device:main:service:"+serviceName, "service", serviceName, status))
+}
+
+// Publish hands SmartREST lines over and returns when the server has them. When
+// ctx ends before that they are kept, and sent later.
+func (a *Agent) Publish(ctx context.Context, lines []string) error {
+	if err := a.enrolled(ctx); err != nil {
+		return err
+	}
+	seq, err := a.queue(lines)
+	if err != nil {
+		return err
+	}
+	if err := a.up.Delivered(ctx, seq); err != nil {
+		return a.whyKept(ctx, err)
+	}
+	return nil
+}
+
+// Queue hands SmartREST lines over and returns when they are on the disk.
+func (a *Agent) Queue(ctx context.Context, lines []string) error {
+	if err := a.enrolled(ctx); err != nil {
+		return err
+	}
+	_, err := a.queue(lines)
+	return err
+}
+
+func (a *Agent) queue(lines []string) (uint64, error) {
+	var payload []byte
+	for _, l := range lines {
+		payload = append(append(payload, l...), '\n')
+	}
+	parts, ok := smartrest.Split(payload, smartrest.MaxPayload)
+	if !ok {
+		return 0, problem.New(problem.TooLarge, "a line is longer than 16184 bytes", nil)
+	}
+	found := 0
+	for _, part := range parts {
+		parsed, err := smartrest.Parse(part)
+		if err != nil {
+			return 0, problem.New(problem.Invalid, "not SmartREST", err)
+		}
+		for _, l := range parsed {
+			if l.Err != nil {
+				return 0, problem.New(problem.Invalid, "not SmartREST: "+l.Err.Text, nil)
+			}
+		}
+		found += len(parsed)
+	}
+	if found == 0 {
+		return 0, problem.New(problem.Invalid, "nothing to publish", nil)
+	}
+	return a.up.Publish(topicUp, payload, 1)
+}
