@@ -15,6 +15,9 @@ const (
 	vendorSuffix = "+json;charset=UTF-8;ver=0.9"
 )
 
+// Media is the vendor's media type of that name.
+func Media(name string) string { return vendorPrefix + name + vendorSuffix }
+
 // MediaJSON is the type of resources that have no vendor type.
 const MediaJSON = "application/json;charset=UTF-8"
 
@@ -25,8 +28,6 @@ const (
 	MediaManagedObjectReference  = vendorPrefix + "managedObjectReference" + vendorSuffix
 	MediaManagedObjectReferences = vendorPrefix + "managedObjectReferenceCollection" + vendorSuffix
 	MediaManagedObjectUser       = vendorPrefix + "managedObjectUser" + vendorSuffix
-	MediaInventoryAPI            = vendorPrefix + "inventoryApi" + vendorSuffix
-	MediaIdentityAPI             = vendorPrefix + "identityApi" + vendorSuffix
 	MediaExternalID              = vendorPrefix + "externalId" + vendorSuffix
 	MediaExternalIDs             = vendorPrefix + "externalIdCollection" + vendorSuffix
 	MediaMeasurement             = vendorPrefix + "measurement" + vendorSuffix

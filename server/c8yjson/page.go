@@ -3,6 +3,7 @@ package c8yjson
 import (
 	"net/url"
 	"strconv"
+	"strings"
 
 	"mooring/internal/problem"
 	"mooring/server/platform"
@@ -22,7 +23,7 @@ type Paging struct {
 // withTotalElements (rest.md §0.5). A pageSize above the maximum is cut to it;
 // what is no positive number is problem.Invalid.
 func ParsePaging(q url.Values) (Paging, error) {
-	p := Paging{TotalPages: q.Get("withTotalPages") == "true", TotalElements: q.Get("withTotalElements") == "true"}
+	p := Paging{TotalPages: strings.EqualFold(q.Get("withTotalPages"), "true"), TotalElements: strings.EqualFold(q.Get("withTotalElements"), "true")}
 	p.WithTotal = p.TotalPages || p.TotalElements
 	var err error
 	if p.Number, err = positive(q, "currentPage", 1, maxPageNumber); err != nil {

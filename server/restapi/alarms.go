@@ -153,7 +153,7 @@ func upsertAlarm(c *call) error {
 	if err := c.mayUse(u.Alarm.Source, alarmAdmins); err != nil {
 		return err
 	}
-	u.Increment, u.Update.By = c.query.Get("incrementCount") == "true", c.who.User
+	u.Increment, u.Update.By = c.asks("incrementCount"), c.who.User
 	before, after, err := c.api.Telemetry.UpsertAlarm(c.ctx(), c.tenant(), u)
 	if err != nil {
 		return err

@@ -33,35 +33,3 @@ func readAvailability(c *call) error {
 	c.answer(http.StatusOK, c8yjson.MediaJSON, func(w *c8yjson.Writer) { c8yjson.Availability(w, id, xids, p) })
 	return nil
 }
-
-// apiDocument answers with links to what a part of the API has.
-func apiDocument(media, path string, members func(w *c8yjson.Writer, base string)) func(*call) error {
-	return func(c *call) error {
-		c.answer(http.StatusOK, media, func(w *c8yjson.Writer) {
-			w.Open('{')
-			w.Link("self", c.base(), path)
-			members(w, c.base())
-			w.Close('}')
-		})
-		return nil
-	}
-}
-
-func inventoryAPI(w *c8yjson.Writer, base string) {
-	const path = "/inventory/managedObjects"
-	w.Key("managedObjects")
-	w.Open('{')
-	w.Link("self", base, path)
-	w.Key("references")
-	w.Open('[')
-	w.Close(']')
-	w.Close('}')
-	w.Link("managedObjectsForType", base, path, "?type={type}")
-	w.Link("managedObjectsForFragmentType", base, path, "?fragmentType={fragmentType}")
-	w.Link("managedObjectsForListOfIds", base, path, "?ids={ids}")
-}
-
-func identityAPI(w *c8yjson.Writer, base string) {
-	w.Link("externalId", base, "/identity/externalIds/{type}/{externalId}")
-	w.Link("externalIdsOfGlobalId", base, "/identity/globalIds/{globalId}/externalIds")
-}

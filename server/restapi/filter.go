@@ -73,12 +73,12 @@ var allKinds = []platform.ChildKind{platform.ChildDevices, platform.ChildAssets,
 
 // relatives are the hierarchies below the source that are asked for.
 func (c *call) relatives() []platform.ChildKind {
-	if c.query.Get("withSourceChildren") == "true" {
+	if c.asks("withSourceChildren") {
 		return allKinds
 	}
 	var kinds []platform.ChildKind
 	for i, name := range []string{"withSourceDevices", "withSourceAssets", "withSourceAdditions"} {
-		if c.query.Get(name) == "true" {
+		if c.asks(name) {
 			kinds = append(kinds, allKinds[i])
 		}
 	}
@@ -156,7 +156,7 @@ func commaList(values []string) ([]string, error) {
 }
 
 // revert reports whether the caller wants the order that is not the default.
-func (c *call) revert() bool { return c.query.Get("revert") == "true" }
+func (c *call) revert() bool { return c.asks("revert") }
 
 // named refuses a change of a whole collection that selects by none of the
 // parameters: it would be everything there is.

@@ -11,8 +11,6 @@ import (
 func (a *API) identityRoutes() []route {
 	const byName, byObject = "/identity/externalIds/{type}/{externalId}", "/identity/globalIds/{id}/externalIds"
 	return []route{
-		{method: "GET", path: "/identity", access: user, serve: apiDocument(c8yjson.MediaIdentityAPI, "/identity", identityAPI),
-			doc: doc{Does: "List where external IDs are found", Gives: "identityApi"}},
 		{method: "POST", path: "/identity/search", access: user, serve: searchExternalIDs,
 			doc: doc{Does: "Find the managed objects of several external IDs", Takes: "externalIdSearch", Gives: "externalIdCollection", Status: http.StatusOK}},
 		{method: "GET", path: byName, access: user, serve: readExternalID,

@@ -38,11 +38,11 @@ func (a *API) loginRoutes() []route {
 // listLoginOptions tells clients how to log in, before they have (rest.md §4.4).
 func listLoginOptions(c *call) error {
 	tenant := c.query.Get("tenantId")
-	if tenant != "" && c.query.Get("management") == "true" {
+	if tenant != "" && c.asks("management") {
 		return problem.WithCode(problem.Invalid, "LoginOptions/Bad Request",
 			"Do not use 'management' flag while querying loginOptions of tenant with id "+cut(tenant), nil)
 	}
-	if c.query.Get("management") == "true" {
+	if c.asks("management") {
 		tenant = string(platform.Management)
 	}
 	if tenant == "" {

@@ -12,8 +12,6 @@ import (
 func (a *API) inventoryRoutes() []route {
 	const one = "/inventory/managedObjects/{id}"
 	return []route{
-		{method: "GET", path: "/inventory", access: user, serve: apiDocument(c8yjson.MediaInventoryAPI, "/inventory", inventoryAPI),
-			doc: doc{Does: "List where managed objects are found", Gives: "inventoryApi"}},
 		{method: "GET", path: one + "/availability", access: user, serve: readAvailability,
 			doc: doc{Does: "Read when a device was heard of last", Gives: "availability"}},
 		{method: "GET", path: one + "/supportedMeasurements", access: user, serve: readSupported("c8y_SupportedMeasurements", fragmentOf),

@@ -18,7 +18,7 @@ const objectQuery = "type, owner, fragmentType, name, text, ids, childDeviceId: 
 func objectFilter(c *call, readers []platform.Role) (platform.ObjectFilter, error) {
 	q := c.query
 	f := platform.ObjectFilter{Type: q.Get("type"), Owner: q.Get("owner"), FragmentType: q.Get("fragmentType"),
-		Name: q.Get("name"), Text: q.Get("text"), OnlyRoots: q.Get("onlyRoots") == "true"}
+		Name: q.Get("name"), Text: q.Get("text"), OnlyRoots: c.asks("onlyRoots")}
 	if err := readQuery(c, &f); err != nil {
 		return f, err
 	}

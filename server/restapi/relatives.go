@@ -1,6 +1,8 @@
 package restapi
 
 import (
+	"strings"
+
 	"mooring/server/c8yjson"
 	"mooring/server/platform"
 )
@@ -8,8 +10,8 @@ import (
 // objectView are the parameters that say what is shown around objects.
 const objectView = "withChildren: boolean, withChildrenCount: boolean, withParents: boolean, withGroups: boolean, skipChildrenNames: boolean, withLatestValues: boolean"
 
-// asks reports whether a parameter is "true".
-func (c *call) asks(name string) bool { return c.query.Get(name) == "true" }
+// asks reports whether a parameter is "true", in any case: Python writes "True".
+func (c *call) asks(name string) bool { return strings.EqualFold(c.query.Get(name), "true") }
 
 // relativesOf reads what the query asks to see in and around objects; nothing by
 // default (rest.md §6.1, §8), but children where the tenant has it so. withGroups shows the groups an object is in,

@@ -63,7 +63,7 @@ func (a *API) routes() []route {
 		a.tenantRoutes(), a.tenantsRoutes(), a.loginRoutes(), a.groupRoutes(), a.optionRoutes(), a.systemOptionRoutes(), a.featureRoutes(),
 		a.userRoutes(), a.auditRoutes(),
 		a.trustedCertificateRoutes(), a.possessionRoutes(), a.chainRoutes(), a.revocationRoutes(), a.authorityRoutes(),
-		a.registrationRoutes(), a.deviceTokenRoutes(), a.mooringRoutes(), a.notificationRoutes(), a.descriptionRoutes(),
+		a.registrationRoutes(), a.deviceTokenRoutes(), a.mooringRoutes(), a.notificationRoutes(), a.linkRoutes(), a.descriptionRoutes(),
 	)
 }
 
@@ -138,6 +138,7 @@ func (c *call) serve() error {
 		return err
 	}
 	c.readMode()
+	c.r = c.r.WithContext(platform.Metered(c.ctx()))
 	return c.route.serve(c)
 }
 

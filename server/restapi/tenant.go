@@ -23,7 +23,7 @@ func readCurrentTenant(c *call) error {
 		t.Domain = clientHost(c.r)
 	}
 	parent := platform.TenantID("")
-	if c.query.Get("withParent") == "true" && t.ID != platform.Management {
+	if c.asks("withParent") && t.ID != platform.Management {
 		parent = platform.Management
 	}
 	c.answer(http.StatusOK, c8yjson.MediaCurrentTenant, func(w *c8yjson.Writer) { c8yjson.CurrentTenant(w, c.base(), t, parent) })

@@ -46,7 +46,7 @@ func listTrusted(c *call) error {
 	if err != nil {
 		return err
 	}
-	list, err := c.api.Trust.List(c.ctx(), c.tenant(), c.query.Get("certificateAuthority") == "true", p.Page)
+	list, err := c.api.Trust.List(c.ctx(), c.tenant(), c.asks("certificateAuthority"), p.Page)
 	if err != nil {
 		return err
 	}

@@ -73,13 +73,13 @@ func listUsers(c *call) error {
 		collection(c, c8yjson.MediaUsers, "users", p, platform.List[platform.User]{}, func(*c8yjson.Writer, platform.User) {})
 		return nil
 	}
-	if c.query.Get("onlyDevices") == "true" {
+	if c.asks("onlyDevices") {
 		list, err := c.api.DeviceUsers.DeviceUsers(c.ctx(), c.tenant(), filter, p.Page)
 		if err != nil {
 			return err
 		}
 		collection(c, c8yjson.MediaUsers, "users", p, list, func(w *c8yjson.Writer, u platform.DeviceUser) {
-			c8yjson.DeviceUser(w, c.base(), u, c.query.Get("withCertificates") == "true")
+			c8yjson.DeviceUser(w, c.base(), u, c.asks("withCertificates"))
 		})
 		return nil
 	}
@@ -111,7 +111,7 @@ func readUser(c *call) error {
 			return err
 		}
 		c.answer(http.StatusOK, c8yjson.MediaUser, func(w *c8yjson.Writer) {
-			c8yjson.DeviceUser(w, c.base(), u, c.query.Get("withCertificates") == "true")
+			c8yjson.DeviceUser(w, c.base(), u, c.asks("withCertificates"))
 		})
 		return nil
 	}

@@ -39,5 +39,13 @@ func readTenant[T any](ctx context.Context, s *Store, p *pool, tenant platform.T
 		var none T
 		return none, err
 	}
+	if platform.IsMetered(ctx) {
+		release, err := p.shares.take(ctx, key)
+		if err != nil {
+			var none T
+			return none, err
+		}
+		defer release()
+	}
 	return read1(ctx, p, func(tx *session) (T, error) { return f(tx, key) })
 }

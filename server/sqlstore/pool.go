@@ -9,10 +9,12 @@ type pool struct {
 	open  func(context.Context) (conn, error)
 	slots chan conn // nil: a slot whose connection is not open
 	done  chan struct{}
+	// shares bound what one tenant has of the slots at once.
+	shares *shares
 }
 
 func newPool(d *dialect, size int, open func(context.Context) (conn, error)) *pool {
-	p := &pool{d: d, open: open, slots: make(chan conn, size), done: make(chan struct{})}
+	p := &pool{d: d, open: open, slots: make(chan conn, size), done: make(chan struct{}), shares: newShares(size)}
 	for range size {
 		p.slots <- nil
 	}

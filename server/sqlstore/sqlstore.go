@@ -37,7 +37,8 @@ type Options struct {
 	// Beyond them commands fail as Unavailable. Zero: 20,000 and 64 MiB.
 	MaxQueued      int
 	MaxQueuedBytes int
-	// Readers is how many reads run at once on a SQLite file. Zero: 4.
+	// Readers is how many reads run at once on a SQLite file; metered ones of one
+	// tenant take half of them at most. Zero: 6.
 	Readers int
 	// Connections is how many commands run at once on PostgreSQL, and how many
 	// reads besides them; each has a connection, and the telemetry writer has one
@@ -53,7 +54,7 @@ type Options struct {
 const (
 	defaultMaxQueued      = 20_000
 	defaultMaxQueuedBytes = 64 << 20
-	defaultReaders        = 4
+	defaultReaders        = 6
 	defaultConnections    = 8
 )
 
