@@ -57,8 +57,6 @@ func (e *exam) chainDates(chain pki.Chain) {
 	switch life := leaf.NotAfter.Sub(leaf.NotBefore); {
 	case now.After(leaf.NotAfter):
 		e.find("certificate", "M055", dates(leaf))
-	case now.Before(leaf.NotBefore):
-		e.find("certificate", "M056", dates(leaf))
 	case leaf.NotAfter.Sub(now) < life/overdue:
 		e.find("certificate", "M057", dates(leaf))
 	}

@@ -61,7 +61,6 @@ type exam struct {
 	id      *identity.Identity // nil: none that can be used
 	running *agent.Status      // of the agent that runs; nil: none does
 	busy    bool               // something runs on the state directory
-	proven  bool               // the server accepted the certificate over HTTPS
 
 	mu       sync.Mutex // guards what follows
 	findings []Finding

@@ -143,12 +143,18 @@ func TestForum(t *testing.T) {
 // selfSigned makes the chain of a device that is its own authority.
 func selfSigned(t testing.TB, r *rig) func(crypto.PublicKey) pki.Chain {
 	t.Helper()
-	return func(crypto.PublicKey) pki.Chain {
+	return func(p crypto.PublicKey) pki.Chain {
 		refs, err := r.keys.List(t.Context())
 		must(t, err)
-		signer, err := r.keys.Open(t.Context(), refs[0])
-		must(t, err)
-		c := template(device, true)
-		return pki.Chain{authority{t, c, signer}.issue(signer.Public(), func(l *x509.Certificate) { l.IsCA, l.KeyUsage = true, c.KeyUsage })}
+		for _, ref := range refs {
+			signer, err := r.keys.Open(t.Context(), ref)
+			must(t, err)
+			if pki.SamePublicKey(signer.Public(), p) {
+				c := template(device, true)
+				return pki.Chain{authority{t, c, signer}.issue(p, func(l *x509.Certificate) { l.IsCA, l.KeyUsage = true, c.KeyUsage })}
+			}
+		}
+		t.Fatal("the key is not in its store")
+		return nil
 	}
 }

@@ -72,7 +72,7 @@ func (e *exam) configuration() bool {
 		return true
 	}
 	text, err := e.cfg.Anchors(e.o.FS)
-	if err == nil && text != nil {
+	if err == nil && e.cfg.CA != "" {
 		e.roots = x509.NewCertPool()
 		if !e.roots.AppendCertsFromPEM(text) {
 			err = fmt.Errorf("%s holds no certificate", e.cfg.CA)

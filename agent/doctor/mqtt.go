@@ -175,14 +175,21 @@ func greet(ctx context.Context, conn *tls.Conn, in *bufio.Reader, clientID strin
 		err = afterWrite(conn, err)
 		return brokenCode(err), err
 	}
-	p, err := readPacket(in)
+	p := packet{}
+	first, err := in.Peek(1)
+	if err == nil && first[0] != typeConnack {
+		err = errNotMQTT
+	}
+	if err == nil {
+		p, err = readPacket(in)
+	}
 	if errors.Is(err, errNotMQTT) || errors.Is(err, errTooLong) {
 		return "M154", err
 	}
 	if err != nil {
 		return brokenCode(err), err
 	}
-	if p.kind != typeConnack || len(p.body) != 2 {
+	if len(p.body) != 2 {
 		return "M154", errNotMQTT
 	}
 	code, known := connackCodes[p.body[1]]

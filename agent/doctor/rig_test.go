@@ -11,11 +11,14 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
+	"flag"
 	"fmt"
 	"math/big"
 	"net/http"
+	"os"
 	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -44,6 +47,7 @@ type rig struct {
 	keys   key.Store
 	ids    *identity.Store
 	o      doctor.Options
+	held   uint32 // generations made
 }
 
 func newRig(t testing.TB, s *servertest.Server) *rig {
@@ -86,10 +90,11 @@ func easy(t testing.TB) *servertest.Server {
 // hold gives the device an identity whose chain make builds for its key.
 func (r *rig) hold(build func(crypto.PublicKey) pki.Chain) {
 	r.t.Helper()
-	id, err := r.ids.Prepare(r.t.Context(), 1, 1, time.Now())
+	r.held++
+	id, err := r.ids.Prepare(r.t.Context(), r.held, r.held, time.Now())
 	must(r.t, err)
-	must(r.t, r.ids.SaveChain(r.t.Context(), 1, build(id.Signer.Public())))
-	must(r.t, r.ids.Commit(r.t.Context(), 1))
+	must(r.t, r.ids.SaveChain(r.t.Context(), r.held, build(id.Signer.Public())))
+	must(r.t, r.ids.Commit(r.t.Context(), r.held))
 }
 
 // replace puts another chain in place of the one stored, as a person would who
@@ -110,9 +115,34 @@ func (r *rig) replace(chain pki.Chain) {
 
 func (r *rig) run() doctor.Report {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute) // as the command does
 	defer cancel()
-	return doctor.Run(ctx, r.o)
+	return r.examine(ctx)
+}
+
+func (r *rig) examine(ctx context.Context) doctor.Report {
+	report := doctor.Run(ctx, r.o)
+	for _, f := range report.Findings {
+		reproduced.Store(f.Code, true)
+	}
+	return report
+}
+
+// reproduced has the codes that tests of this run have led to.
+var reproduced sync.Map
+
+// TestMain wants each code to be reproduced by a test.
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if f := flag.Lookup("test.run"); status == 0 && f.Value.String() == "" && flag.Lookup("test.fuzz").Value.String() == "" && flag.Lookup("test.list").Value.String() == "" {
+		for _, e := range doctor.Codes {
+			if _, ok := reproduced.Load(e.Code); !ok {
+				fmt.Printf("no test leads to %s, %s\n", e.Code, e.Cause)
+				status = 1
+			}
+		}
+	}
+	os.Exit(status)
 }
 
 // finds runs the doctor and wants code as the fault, or as a finding if it is a
@@ -135,8 +165,7 @@ func (r *rig) finds(code doctor.Code, also ...doctor.Code) doctor.Report {
 		r.t.Fatalf("%s is no code", code)
 	}
 	if !held || e.Level == doctor.Error && (report.Fault == nil || report.Fault.Code != code) {
-		text, _ := json.MarshalIndent(report, "", " ")
-		r.t.Errorf("want %s (%s), got %s", code, e.Cause, text)
+		r.t.Errorf("want %s (%s), got\n%s", code, e.Cause, text(report))
 	}
 	return report
 }
@@ -145,9 +174,14 @@ func (r *rig) healthy() {
 	r.t.Helper()
 	report := r.run()
 	if report.ExitStatus() != 0 || report.Fault != nil {
-		text, _ := json.MarshalIndent(report, "", " ")
-		r.t.Fatalf("want no error, got %s", text)
+		r.t.Fatalf("want no error, got\n%s", text(report))
 	}
+}
+
+func text(r doctor.Report) string {
+	var b strings.Builder
+	r.Write(&b)
+	return b.String()
 }
 
 // authority is a CA of the operator's own.

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"crypto"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -58,6 +59,7 @@ func (e *exam) handshake(ctx context.Context, d *door, low, high uint16, id *ide
 				return &tls.Certificate{}, nil
 			}
 			c := id.TLS()
+			c.PrivateKey = tellingSigner{id.Signer}
 			return &c, nil
 		},
 	})
@@ -68,37 +70,53 @@ func (e *exam) handshake(ctx context.Context, d *door, low, high uint16, id *ide
 	return conn, s
 }
 
+// tellingSigner marks its own errors, so that a handshake that they end is not
+// taken for the server's doing.
+type tellingSigner struct{ crypto.Signer }
+
+type signError struct{ error }
+
+// Unwrap returns the cause.
+func (e signError) Unwrap() error { return e.error }
+
+// Sign implements crypto.Signer.
+func (s tellingSigner) Sign(random io.Reader, digest []byte, o crypto.SignerOpts) ([]byte, error) {
+	signature, err := s.Signer.Sign(random, digest, o)
+	if err != nil {
+		return nil, signError{err}
+	}
+	return signature, nil
+}
+
 // tls looks at the versions and at the server's certificate.
 func (e *exam) tls(ctx context.Context, d *door) {
-	var last, first shake
-	for _, v := range []uint16{tls.VersionTLS13, tls.VersionTLS12} {
-		conn, s := e.handshake(ctx, d, v, v, nil)
-		if last = s; s.err != nil {
-			if v == tls.VersionTLS13 {
-				first = s
-			}
-			continue
-		}
-		if d.chain == nil {
-			d.chain = conn.ConnectionState().PeerCertificates
-			first = s
-		}
-		d.tls13 = d.tls13 || v == tls.VersionTLS13
-		d.tls12 = d.tls12 || v == tls.VersionTLS12
-		_ = conn.Close()
-	}
+	newer := e.version(ctx, d, tls.VersionTLS13)
+	older := e.version(ctx, d, tls.VersionTLS12)
+	d.tls13, d.tls12 = newer.err == nil, older.err == nil
 	if !d.tls12 && !d.tls13 {
-		d.find("tls", worse(tlsCode(first.err, false), tlsCode(last.err, false)), first.err.Error())
+		d.find("tls", worse(tlsCode(newer.err, false), tlsCode(older.err, false)), newer.err.Error())
 		return
 	}
 	d.answers = true
-	e.versions(d, first, last)
+	e.versions(d, newer, older)
 	if d.asks {
-		e.request(d, first)
+		if !d.tls13 {
+			newer = older
+		}
+		e.request(d, newer)
 	}
 	if d.verify = e.verifyServer(d.chain, e.now()); d.verify == nil {
 		d.usable = true
 	}
+}
+
+func (e *exam) version(ctx context.Context, d *door, v uint16) shake {
+	conn, s := e.handshake(ctx, d, v, v, nil)
+	if s.err == nil {
+		d.chain = conn.ConnectionState().PeerCertificates
+		_ = conn.Close()
+	}
+	return s
 }
 
 // worse prefers what names a cause to what only says that it failed.
@@ -109,22 +127,20 @@ func worse(a, b Code) Code {
 	return a
 }
 
-func (e *exam) versions(d *door, first, last shake) {
-	leaf := d.chain[0]
+func (e *exam) versions(d *door, newer, older shake) {
 	names := "TLS 1.3 and 1.2"
 	switch {
-	case !d.tls13 && tlsCode(first.err, false) == "M104", !d.tls13 && first.err == nil:
+	case tlsCode(newer.err, false) == "M104":
 		names = "TLS 1.2 alone"
-	case !d.tls13:
-		d.find("tls", "M105", "")
+	case newer.err != nil:
+		d.find("tls", "M105", newer.err.Error())
 		return
-	case !d.tls12:
+	case tlsCode(older.err, false) == "M106":
+		d.find("tls", "M106", older.err.Error())
+	case older.err != nil:
 		names = "TLS 1.3 alone"
 	}
-	if tlsCode(last.err, false) == "M106" {
-		d.find("tls", "M106", last.err.Error())
-	}
-	d.ok("tls", "%s, server certificate %s valid to %s", names, leaf.Subject, leaf.NotAfter.UTC().Format(time.RFC3339))
+	d.ok("tls", "%s, server certificate %s valid to %s", names, d.chain[0].Subject, d.chain[0].NotAfter.UTC().Format(time.RFC3339))
 }
 
 // request looks at how the server asks for a client certificate.
@@ -182,6 +198,7 @@ func tlsCode(err error, withCertificate bool) Code {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
 		return alertCode(text, withCertificate)
 	}
+	_, isSign := errors.AsType[signError](err)
 	_, noTLS := errors.AsType[tls.RecordHeaderError](err)
 	timeout, isNet := errors.AsType[net.Error](err)
 	switch {
@@ -189,6 +206,8 @@ func tlsCode(err error, withCertificate bool) Code {
 		return "M100"
 	case strings.Contains(text, "exceeds maximum of"):
 		return "M106"
+	case isSign, strings.Contains(text, "failed to sign handshake"): // TLS 1.3 keeps the text alone
+		return "M043"
 	case strings.Contains(text, "unsupported protocol version"), strings.Contains(text, "no supported versions"):
 		return "M104"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed):

@@ -1,0 +1,258 @@
+package doctor_test
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"mooring/agent"
+	"mooring/agent/doctor"
+	"mooring/hsm/key"
+	"mooring/internal/durable"
+	"mooring/internal/pki"
+	"mooring/internal/problem"
+)
+
+// TestLocal names what is wrong on the device itself.
+func TestLocal(t *testing.T) {
+	disk := func(d doctor.Disk) func(*rig) {
+		return func(r *rig) { r.o.Disk = func(string) (doctor.Disk, error) { return d, nil } }
+	}
+	leaf := func(edit func(*x509.Certificate)) func(*rig) {
+		return func(r *rig) {
+			a := newAuthority(r.t)
+			r.hold(func(p crypto.PublicKey) pki.Chain { return pki.Chain{a.issue(p, edit), a.cert} })
+		}
+	}
+	tests := []struct {
+		name string
+		set  func(*rig)
+		want doctor.Code
+		says string // in the detail
+		also []doctor.Code
+	}{
+		{"configuration", func(r *rig) { r.o.ConfigErr = errors.New("unknown key sever") }, "M001", "sever", nil},
+		{"out of bounds", func(r *rig) { r.o.Config.MQTTSPort = 70000 }, "M001", "mqtts_port", nil},
+		{"no anchors", func(r *rig) { r.o.Config.CA = state + "/absent" }, "M002", "absent", nil},
+		{"empty anchors", func(r *rig) { r.write("root.pem", "") }, "M002", "no certificate", nil},
+		{"proxy", func(r *rig) { r.o.Getenv = func(string) string { return "gopher://x" } }, "M003", "HTTPS_PROXY", nil},
+		{"colon in the ID", func(r *rig) { r.o.Config.DeviceID = "a:b" }, "M004", "device_id", []doctor.Code{"M053"}},
+
+		{"state gone", func(r *rig) { r.o.Config.State = "/absent" }, "M010", "/absent", nil},
+		{"state of others", func(r *rig) { r.o.FS = ownedFS{r.disk, state, 4711} }, "M010", "belongs to user 4711", nil},
+		{"file of others", func(r *rig) { r.o.FS = ownedFS{r.disk, state + "/generations/0001/chain.pem", 4711} }, "M012", "chain.pem belongs to user 4711", nil},
+		{"identity emptied", func(r *rig) { r.write("generations/0001/digest", "") }, "M011", "digest", nil},
+		{"identity cut", func(r *rig) { r.write("generations/0001/identity.json", "{") }, "M011", "identity.json", nil},
+		{"in memory", disk(doctor.Disk{Free: 1 << 30, InMemory: true}), "M013", "", nil},
+		{"statfs", func(r *rig) {
+			r.o.Disk = func(string) (doctor.Disk, error) { return doctor.Disk{}, syscall.EACCES }
+		}, "M010", "permission", nil},
+
+		{"disk full", disk(doctor.Disk{Free: 1<<20 - 1}), "M020", "1023 KiB", nil},
+		{"disk at the first bound", disk(doctor.Disk{Free: 1 << 20}), "M021", "", nil},
+		{"disk below the second", disk(doctor.Disk{Free: 16<<20 - 1}), "M021", "", nil},
+		{"disk at the second", disk(doctor.Disk{Free: 16 << 20}), "", "", nil},
+		{"no files left", disk(doctor.Disk{Free: 1 << 30, Counted: true, Files: 15}), "M020", "15 files", nil},
+		{"few files left", disk(doctor.Disk{Free: 1 << 30, Counted: true, Files: 255}), "M021", "255 files", nil},
+		{"files nobody counts", disk(doctor.Disk{Free: 1 << 30}), "", "", nil},
+		{"read-only", disk(doctor.Disk{Free: 1 << 30, ReadOnly: true}), "M022", "", nil},
+
+		{"clock behind what has passed", func(r *rig) { r.write("clock", time.Now().Add(time.Hour).UTC().Format(time.RFC3339)+"\n") }, "M032", "", nil},
+
+		{"key store away", func(r *rig) {
+			r.o.OpenKeys = func(context.Context, string) (key.Store, error) { return nil, errors.New("no such token") }
+		}, "M040", "no such token", nil},
+		{"key gone", func(r *rig) { must(r.t, r.keys.Destroy(r.t.Context(), r.ref())) }, "M041", "no such key", nil},
+		{"key that is not readable", func(r *rig) { r.keys = brokenKeys{Store: r.keys, open: fs.ErrPermission} }, "M041", "permission", nil},
+		{"key that does not sign (a poisoned session, thin-edge.io#4352)", func(r *rig) { r.keys = brokenKeys{Store: r.keys, sign: errors.New("TPM_RC_INITIALIZE")} }, "M043", "TPM_RC_INITIALIZE",
+			nil},
+		{"key that is slow", func(r *rig) { r.keys = brokenKeys{Store: r.keys, slow: 3 * time.Second} }, "M044", "3s", nil},
+
+		{"colon in the CN", func(r *rig) { leaf(func(c *x509.Certificate) { c.Subject.CommonName = "a:b" })(r) }, "M053", "", []doctor.Code{"M054"}},
+		{"not valid yet", leaf(func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Hour) }), "M056", "", nil},
+		{"renewal overdue", leaf(func(c *x509.Certificate) {
+			c.NotBefore, c.NotAfter = time.Now().AddDate(0, 0, -100), time.Now().AddDate(0, 0, 19)
+		}), "M057", "", nil},
+		{"renewal due", leaf(func(c *x509.Certificate) {
+			c.NotBefore, c.NotAfter = time.Now().AddDate(0, 0, -100), time.Now().AddDate(0, 0, 21)
+		}), "", "", nil},
+		{"self-signed", func(r *rig) { r.hold(selfSigned(r.t, r)) }, "M060", "", nil},
+		{"issuer expired", func(r *rig) {
+			a := newAuthority(r.t, func(c *x509.Certificate) {
+				c.NotBefore, c.NotAfter = time.Now().AddDate(-2, 0, 0), time.Now().AddDate(0, 0, -1)
+			})
+			r.hold(a.leafOf(a.cert))
+		}, "M061", "iot-dev", nil},
+		{"weak key", func(r *rig) {
+			weak, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
+			must(r.t, err)
+			above := newAuthority(r.t)
+			issuer := authority{r.t, above.issue(weak.Public(), func(c *x509.Certificate) { *c = *template("weak", true) }), weak}
+			r.hold(issuer.leafOf(issuer.cert))
+		}, "M062", "P-256", nil},
+		{"not enrolled", func(r *rig) { must(r.t, r.disk.Remove(state+"/current")) }, "M190", "", nil},
+	}
+	for _, tt := range tests {
+		t.Run(strings.NewReplacer("#", " ", "(", "", ")", "").Replace(tt.name), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake(t)
+				r := newRigOf(f)
+				tt.set(r)
+				if tt.want == "" {
+					r.healthy()
+					return
+				}
+				report := r.finds(tt.want, append(tt.also, tt.want)...)
+				for _, found := range report.Findings {
+					if found.Code == tt.want && strings.Contains(found.Detail, tt.says) {
+						return
+					}
+				}
+				t.Errorf("want %q in\n%s", tt.says, text(report))
+			})
+		})
+	}
+}
+
+// newRigOf is f.rig with a key store that tests may replace.
+func newRigOf(f *fake) *rig {
+	r := f.rig()
+	r.o.OpenKeys = func(context.Context, string) (key.Store, error) { return r.keys, nil }
+	return r
+}
+
+// write changes a file of the state directory.
+func (r *rig) write(name, text string) {
+	r.t.Helper()
+	must(r.t, durable.WriteFile(r.disk, state+"/"+name, []byte(text), 0o644))
+}
+
+func (r *rig) ref() key.Ref {
+	r.t.Helper()
+	refs, err := r.keys.List(r.t.Context())
+	must(r.t, err)
+	return refs[0]
+}
+
+// ownedFS says that one path belongs to a user.
+type ownedFS struct {
+	durable.FS
+	path string
+	uid  uint32
+}
+
+// Lstat implements durable.FS.
+func (o ownedFS) Lstat(path string) (fs.FileInfo, error) {
+	info, err := o.FS.Lstat(path)
+	stat := &syscall.Stat_t{Uid: uint32(syscall.Geteuid())}
+	if path == o.path {
+		stat.Uid = o.uid
+	}
+	return ownedInfo{info, stat}, err
+}
+
+type ownedInfo struct {
+	fs.FileInfo
+	stat *syscall.Stat_t
+}
+
+// Sys implements fs.FileInfo.
+func (o ownedInfo) Sys() any { return o.stat }
+
+// brokenKeys spoils what another store does.
+type brokenKeys struct {
+	key.Store
+	open, sign error
+	slow       time.Duration
+}
+
+// Open implements key.Store.
+func (b brokenKeys) Open(ctx context.Context, ref key.Ref) (crypto.Signer, error) {
+	if b.open != nil {
+		return nil, b.open
+	}
+	s, err := b.Store.Open(ctx, ref)
+	return brokenSigner{s, b}, err
+}
+
+type brokenSigner struct {
+	crypto.Signer
+	b brokenKeys
+}
+
+// Sign implements crypto.Signer.
+func (s brokenSigner) Sign(r io.Reader, digest []byte, o crypto.SignerOpts) ([]byte, error) {
+	time.Sleep(s.b.slow)
+	if s.b.sign != nil {
+		return nil, s.b.sign
+	}
+	return s.Signer.Sign(r, digest, o)
+}
+
+// TestDaemonStates: what the running agent says is part of the picture.
+func TestDaemonStates(t *testing.T) {
+	tests := []struct {
+		name   string
+		daemon doctor.Daemon
+		want   doctor.Code
+	}{
+		{"silent", broken{problem.New(problem.Unavailable, "the agent does not answer", nil)}, "M180"},
+		{"refused for a reason that it knows", daemon{agent.Status{Generation: 1, LastError: &agent.LastError{Reason: "device-user-disabled"}}}, "M135"},
+		{"not connected, no reason", daemon{agent.Status{Generation: 1}}, "M181"},
+		{"waits for enrolment", daemon{agent.Status{}}, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake(t)
+				f.mqtt = func(*fakeSession) { t.Error("connected beside the running agent") }
+				r := f.rig()
+				r.o.Daemon = tt.daemon
+				if tt.want == "" {
+					r.healthy()
+					return
+				}
+				r.finds(tt.want, "M182")
+			})
+		})
+	}
+}
+
+type broken struct{ err error }
+
+// Status implements doctor.Daemon.
+func (b broken) Status(context.Context) (agent.Status, error) { return agent.Status{}, b.err }
+
+// TestBoundedInTime: a server that swallows everything costs the time given,
+// and what was not examined is said.
+func TestBoundedInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		for port := range f.dials {
+			f.raw[port] = func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
+		}
+		r := f.rig()
+		begin := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+		defer cancel()
+		report := r.examine(ctx)
+		if took := time.Since(begin); took > 16*time.Second {
+			t.Errorf("took %v", took)
+		}
+		if !strings.Contains(text(report), "M198") || !strings.Contains(text(report), "M110") {
+			t.Errorf("got\n%s", text(report))
+		}
+	})
+}
