@@ -39,6 +39,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	beside.Go(func() { a.up.Run(ctx) })
 	a.step(ctx, &beside, found.Event())
 	a.step(ctx, &beside, lifecycle.Event{Kind: lifecycle.TimeTrust, Trusted: a.clock.Trusted()})
+	if err := a.openLocal(ctx, &beside); err != nil {
+		return err
+	}
 	close(a.ready)
 	a.log.Info("running", "state", a.state.Phase.String(), "server", a.cfg.Server, "external_id", a.cfg.DeviceID)
 	a.loop(ctx, &beside)

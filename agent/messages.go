@@ -75,25 +75,33 @@ func (a *Agent) queue(lines []string) (uint64, error) {
 	for _, l := range lines {
 		payload = append(append(payload, l...), '\n')
 	}
+	if err := checkLines(payload); err != nil {
+		return 0, err
+	}
+	return a.up.Publish(topicUp, payload, 1)
+}
+
+// checkLines refuses what is not SmartREST, before it waits for the server.
+func checkLines(payload []byte) error {
 	parts, ok := smartrest.Split(payload, smartrest.MaxPayload)
 	if !ok {
-		return 0, problem.New(problem.TooLarge, "a line is longer than 16184 bytes", nil)
+		return problem.New(problem.TooLarge, "a line is longer than 16184 bytes", nil)
 	}
 	found := 0
 	for _, part := range parts {
 		parsed, err := smartrest.Parse(part)
 		if err != nil {
-			return 0, problem.New(problem.Invalid, "not SmartREST", err)
+			return problem.New(problem.Invalid, "not SmartREST", err)
 		}
 		for _, l := range parsed {
 			if l.Err != nil {
-				return 0, problem.New(problem.Invalid, "not SmartREST: "+l.Err.Text, nil)
+				return problem.New(problem.Invalid, "not SmartREST: "+l.Err.Text, nil)
 			}
 		}
 		found += len(parsed)
 	}
 	if found == 0 {
-		return 0, problem.New(problem.Invalid, "nothing to publish", nil)
+		return problem.New(problem.Invalid, "nothing to publish", nil)
 	}
-	return a.up.Publish(topicUp, payload, 1)
+	return nil
 }

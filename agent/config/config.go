@@ -93,6 +93,8 @@ type Config struct {
 	// Proxy is what stands between device and server.
 	Proxy Proxy `toml:"proxy"`
 
+	// Local is what other programs on the device may do.
+	Local Local `toml:"local"`
 	// Operations are what the server may ask the device to do.
 	Operations Operations `toml:"operations"`
 }
@@ -126,6 +128,7 @@ func Default() Config {
 		Type:       "mooring",
 		LogLevel:   "info",
 		Operations: defaultOperations(),
+		Local:      defaultLocal(),
 		Spool:      Spool{MaxBytes: 4 << 20, MaxAge: Duration(7 * 24 * time.Hour), Drop: DropOldest},
 		Telemetry:  Telemetry{Disk: "/", ExpiryAlarm: 1.0 / 6},
 	}
@@ -299,7 +302,7 @@ func (c *Config) Validate() error {
 		within("clock_check", c.ClockCheck, time.Second, 24*time.Hour),
 		within("renewal.min_spacing", c.Renewal.MinSpacing, 0, 30*24*time.Hour),
 	}
-	errs = append(errs, c.validateSpool(), c.validateTelemetry())
+	errs = append(errs, c.validateSpool(), c.validateTelemetry(), c.validateLocal())
 	if !(c.Renewal.Left >= 0.05 && c.Renewal.Left <= 0.95) {
 		errs = append(errs, errors.New("renewal.left: must be 0.05 to 0.95"))
 	}
