@@ -1,33 +1,41 @@
 package template
 
-import (
-	"strconv"
-	"strings"
-)
+import "strings"
 
 // Path is a parsed JSONPath, as much of the language as templates use:
 //
-//	path = [ "$" ] *( "." name / "[" index "]" / "[" quoted name "]" / "[*]" / ".*" )
+//	path  = [ "$" ] *( "." name / ".*" / ".." name / "..*" / [ ".." ] "[" inner "]" )
+//	inner = "*" / index *( "," index ) / [ index ] ":" [ index ] [ ":" step ]
+//	      / quoted *( "," quoted ) / "?(" condition ")"
 //
-// The dot before the first name may be missing. Filters, slices and ".." are not
-// understood. A negative index counts from the end.
+// The dot before the first name may be missing. A negative index counts from the
+// end. Conditions are those of parseCondition.
 type Path struct {
 	text  string
 	steps []step
 }
 
 type step struct {
-	kind  stepKind
-	name  string
-	index int
+	kind    stepKind
+	deep    bool // ".." stands before it: here and wherever below
+	name    string
+	names   []string // of several
+	index   int
+	indexes []int // of several
+	slice   slice
+	filter  condition
 }
 
 type stepKind byte
 
 const (
-	member  stepKind = iota // .name
-	element                 // [1]
-	every                   // [*]
+	member   stepKind = iota // .name
+	members                  // ['a','b']
+	element                  // [1]
+	elements                 // [0,2]
+	part                     // [1:3]
+	every                    // [*]
+	filtered                 // [?(@.a > 1)]
 )
 
 // Bounds of a path and of what it selects; ours.
@@ -59,33 +67,6 @@ func ParsePath(s string) (Path, bool) {
 	return p, true
 }
 
-// cutStep reads the step that s begins with.
-func cutStep(s string) (st step, rest string, ok bool) {
-	if s[0] == '.' {
-		end := strings.IndexAny(s[1:], ".[") + 1
-		if end == 0 {
-			end = len(s)
-		}
-		if s[1:end] == "*" {
-			return step{kind: every}, s[end:], true
-		}
-		return step{name: s[1:end]}, s[end:], end > 1
-	}
-	if s[0] != '[' || len(s) < 3 {
-		return st, "", false
-	}
-	if q := s[1]; q == '\'' || q == '"' {
-		name, after, found := strings.Cut(s[2:], string(q)+"]")
-		return step{name: name}, after, found && name != ""
-	}
-	inner, after, found := strings.Cut(s[1:], "]")
-	if inner == "*" {
-		return step{kind: every}, after, found
-	}
-	n, err := strconv.Atoi(inner)
-	return step{kind: element, index: n}, after, found && err == nil && n <= maxIndex && n >= -maxIndex
-}
-
 // mustPath is for paths that stand in the program.
 func mustPath(s string) Path {
 	p, ok := ParsePath(s)
@@ -101,10 +82,52 @@ func (p Path) String() string { return p.text }
 // First is the name of the member that the path leads into; empty if it begins
 // otherwise.
 func (p Path) First() string {
-	if len(p.steps) == 0 || p.steps[0].kind != member {
+	if len(p.steps) == 0 || p.steps[0].kind != member || p.steps[0].deep {
 		return ""
 	}
 	return p.steps[0].name
+}
+
+// Mentions reports whether the path may look into a member of the name at the top.
+func (p Path) Mentions(name string) bool {
+	if len(p.steps) == 0 {
+		return false // the object itself, which is no field anybody reads
+	}
+	st := p.steps[0]
+	if st.kind == member && !st.deep {
+		return st.name == name
+	}
+	return st.deep || st.kind == every || st.kind == filtered || st.kind == members && contains(st.names, name)
+}
+
+func contains(list []string, s string) bool {
+	for _, v := range list {
+		if v == s {
+			return true
+		}
+	}
+	return false
+}
+
+// Definite reports whether the path finds one value at most, and Filtered whether
+// it has a condition.
+func (p Path) Definite() bool {
+	for _, st := range p.steps {
+		if st.deep || st.kind != member && st.kind != element {
+			return false
+		}
+	}
+	return true
+}
+
+// Filtered: see Definite.
+func (p Path) Filtered() bool {
+	for _, st := range p.steps {
+		if st.kind == filtered {
+			return true
+		}
+	}
+	return false
 }
 
 // after returns the path p below base.
@@ -116,65 +139,11 @@ func (p Path) after(base Path) Path {
 // settable says whether the path names one place: members and whole positions.
 func (p Path) settable() bool {
 	for i, st := range p.steps {
-		if st.kind == every || st.kind == element && (st.index < 0 || i == 0) {
+		if st.kind == element && (st.index < 0 || i == 0) {
 			return false
 		}
 	}
-	return len(p.steps) > 0
-}
-
-// Select returns what the path finds in a decoded JSON value, at most MaxSelected.
-func (p Path) Select(v any) []any {
-	steps := maxSteps * MaxSelected
-	return p.within(v, &steps)
-}
-
-// within is Select that looks at *left values at most and counts them off.
-func (p Path) within(v any, left *int) []any {
-	found := []any{v}
-	for _, st := range p.steps {
-		var next []any
-		for _, v := range found {
-			before := len(next)
-			next = st.appendFrom(next, v)
-			if *left -= 1 + len(next) - before; *left < 0 {
-				return nil
-			}
-			if len(next) > MaxSelected {
-				next = next[:MaxSelected]
-				break
-			}
-		}
-		if found = next; len(found) == 0 {
-			return nil
-		}
-	}
-	return found
-}
-
-// appendFrom appends what the step finds in v.
-func (st step) appendFrom(list []any, v any) []any {
-	switch v := v.(type) {
-	case map[string]any:
-		if st.kind == member {
-			if inner, ok := v[st.name]; ok {
-				list = append(list, inner)
-			}
-		} else if st.kind == every {
-			list = append(list, sorted(v)...)
-		}
-	case []any:
-		i := st.index
-		if i < 0 {
-			i += len(v)
-		}
-		if st.kind == every {
-			list = append(list, v...)
-		} else if st.kind == element && i >= 0 && i < len(v) {
-			list = append(list, v[i])
-		}
-	}
-	return list
+	return len(p.steps) > 0 && p.Definite()
 }
 
 // Set puts value at the path of o, making what lies between. What is in the way and

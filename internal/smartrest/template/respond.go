@@ -35,11 +35,11 @@ func (c *Collection) Respond(object any, deviceID string) [][]byte {
 func (c *Collection) Asks(names ...string) bool {
 	for i := range c.Responses {
 		r := &c.Responses[i]
-		if r.condition != nil && slices.Contains(names, r.condition.First()) {
+		if r.condition != nil && slices.ContainsFunc(names, r.condition.Mentions) {
 			return true
 		}
 		for _, p := range r.patterns {
-			if slices.Contains(names, p.First()) {
+			if slices.ContainsFunc(names, p.Mentions) {
 				return true
 			}
 		}

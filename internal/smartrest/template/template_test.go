@@ -187,8 +187,10 @@ func TestParseLinesRefuses(t *testing.T) {
 		{"same ID", "10,1,GET,INVENTORY,,true\n10,1,GET,INVENTORY,,true", "41,1,Duplicate message identifiers are not allowed"},
 		{"same response ID", "11,1,,,a\n11,1,,,b", "41,1,Duplicate message identifiers are not allowed"},
 		{"no pattern", "11,1,,a", "41,1,Bad response template definition"},
-		{"pattern", "11,1,,,a..b", "41,1,Invalid JsonPath"},
-		{"condition", `11,1,,"a[?(@.x)]",b`, "41,1,Invalid JsonPath"},
+		{"pattern", "11,1,,,a..", "41,1,Invalid JsonPath"},
+		{"condition", `11,1,,"a[?(@.x]",b`, "41,1,Invalid JsonPath"},
+		{"value of many", `10,1,POST,EVENT,,t,x,,a[0:2],STRING,`, "41,1,Invalid JsonPath"},
+		{"value that is searched for", `10,1,POST,EVENT,,t,x,,..a,STRING,`, "41,1,Invalid JsonPath"},
 		{"base", "11,1,a[,,b", "41,1,Invalid JsonPath"},
 		{"quote", `11,1,,"a`, "42,11,unterminated quote"},
 	}
@@ -350,7 +352,7 @@ func FuzzParseDocument(f *testing.F) {
 }
 
 func FuzzPath(f *testing.F) {
-	for _, s := range []string{"$.a[0]['b'].*", "a[*].b", "[-1]", "$", ""} {
+	for _, s := range []string{"$.a[0]['b'].*", "a[*].b", "[-1]", "$", "", "a[0:2:1]", "..b", "a[?(@.b.c > 0 && !(@.x == 'y'))]", "['a','b'][0,1]"} {
 		f.Add(s, `{"a":[{"b":{"c":1}}]}`)
 	}
 	f.Fuzz(func(t *testing.T, path, object string) {
