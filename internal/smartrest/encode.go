@@ -18,14 +18,28 @@ func AppendLine(dst []byte, fields ...string) []byte {
 	return dst
 }
 
-func appendField(dst []byte, f string) []byte {
+func appendField(dst []byte, f string) []byte { return appendEscaped(dst, f, '\\') }
+
+// AppendLegacyLine is AppendLine for SmartREST 1.0, where a quote inside is
+// written `""`.
+func AppendLegacyLine(dst []byte, fields ...string) []byte {
+	for i, f := range fields {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = appendEscaped(dst, f, '"')
+	}
+	return dst
+}
+
+func appendEscaped(dst []byte, f string, escape byte) []byte {
 	if !needsQuotes(f) {
 		return append(dst, f...)
 	}
 	dst = append(dst, '"')
 	for i := range len(f) {
 		if f[i] == '"' {
-			dst = append(dst, '\\')
+			dst = append(dst, escape)
 		}
 		dst = append(dst, f[i])
 	}

@@ -24,7 +24,20 @@ func Parse(payload []byte) ([]Line, error) {
 	if len(payload) > MaxPayload {
 		return nil, NewError(CodeMalformed, "", "payload is larger than 16184 bytes")
 	}
-	p := parser{text: string(payload)}
+	return parse(payload, parser{})
+}
+
+// ParseLegacy is Parse for SmartREST 1.0, which comes over HTTP, too, and where a
+// backslash is a character like any other: a quote inside is written `""`.
+func ParseLegacy(payload []byte) ([]Line, error) {
+	if len(payload) > MaxLegacyPayload {
+		return nil, NewError(CodeMalformed, "", "payload is larger than 262144 bytes")
+	}
+	return parse(payload, parser{pairsOnly: true})
+}
+
+func parse(payload []byte, p parser) ([]Line, error) {
+	p.text = string(payload)
 	p.utf8 = utf8.ValidString(p.text)
 	ends := bytes.Count(payload, []byte{'\n'})
 	p.fields = make([]string, 0, min(bytes.Count(payload, []byte{','})+ends+1, len(payload)))
@@ -48,6 +61,8 @@ type parser struct {
 	pos    int
 	utf8   bool     // all of text is UTF-8
 	fields []string // backing array of every line's Fields
+
+	pairsOnly bool // a backslash escapes nothing
 }
 
 // skipEmpty steps over a line that has nothing in it but blanks.
@@ -147,13 +162,13 @@ func (p *parser) quoted() (text string, more, ok bool) {
 	if end >= 0 {
 		text = p.text[body:end]
 		if escaped {
-			text = unescape(text, true)
+			text = p.unescape(text, true)
 		}
 	} else {
 		if end = p.lenientEnd(body); end < 0 {
 			return "", false, false
 		}
-		text = unescape(p.text[body:end], false)
+		text = p.unescape(p.text[body:end], false)
 	}
 	sep, _ := p.separator(end + 1)
 	return text, p.stepOver(sep), true
@@ -165,7 +180,7 @@ func (p *parser) strictEnd(from int) (end int, escaped bool) {
 	for i := from; i < len(p.text); i++ {
 		switch p.text[i] {
 		case '\\':
-			if i+1 < len(p.text) && p.text[i+1] == '"' {
+			if !p.pairsOnly && i+1 < len(p.text) && p.text[i+1] == '"' {
 				i, escaped = i+1, true
 			}
 		case '"':
@@ -219,14 +234,14 @@ func startsLine(s string) bool {
 }
 
 // unescape replaces `\"`, and `""` where pairs is set, by a quote.
-func unescape(s string, pairs bool) string {
+func (p *parser) unescape(s string, pairs bool) string {
 	if strings.IndexByte(s, '"') < 0 {
 		return s
 	}
 	var b strings.Builder
 	b.Grow(len(s))
 	for i := 0; i < len(s); i++ {
-		if i+1 < len(s) && s[i+1] == '"' && (s[i] == '\\' || pairs && s[i] == '"') {
+		if i+1 < len(s) && s[i+1] == '"' && (s[i] == '\\' && !p.pairsOnly || pairs && s[i] == '"') {
 			i++
 		}
 		b.WriteByte(s[i])

@@ -24,6 +24,9 @@ const (
 	// MaxPayload is the documented size of a whole PUBLISH packet in bytes
 	// (vendor quotas); no payload can be longer.
 	MaxPayload = 16184
+	// MaxLegacyPayload is the size of a body of SmartREST 1.0 in bytes; ours. The
+	// collections of the vendor's agents have some 40 KB.
+	MaxLegacyPayload = 256 << 10
 	// MaxLines is how many lines one payload may have; ours, a line being at
 	// least as much work as a database row.
 	MaxLines = 1000

@@ -11,6 +11,7 @@ type access struct {
 	open             bool            // without authentication
 	roles            []platform.Role // one of them; none: whoever is authenticated
 	certificatesOnly bool            // where client certificates count; elsewhere the path is not there
+	bootstrap        bool            // also the user by which devices fetch their passwords
 }
 
 // anyone may call without authentication; user if authenticated; having with
@@ -53,7 +54,7 @@ func (c *call) admit() error {
 	if c.who, err = c.api.auth.Principal(c.r); err != nil {
 		return err
 	}
-	if len(a.roles) > 0 && !c.who.HasAny(a.roles...) || c.who.Has(platform.RoleDeviceBootstrap) && len(a.roles) == 0 {
+	if len(a.roles) > 0 && !c.who.HasAny(a.roles...) || c.who.Has(platform.RoleDeviceBootstrap) && len(a.roles) == 0 && !a.bootstrap {
 		return forbidden()
 	}
 	return nil

@@ -33,6 +33,7 @@ type Config struct {
 	Operations    Operations
 	Audit         Audit
 	Retention     Retention
+	Legacy        LegacyTemplates
 	Trust         Trust
 	Authority     Authority
 	Tokens        Tokens

@@ -41,6 +41,7 @@ import (
 	"mooring/server/retention"
 	"mooring/server/sqlstore"
 	"mooring/server/telemetry"
+	"mooring/server/templates"
 	"mooring/server/trust"
 	"mooring/server/vault"
 )
@@ -105,6 +106,7 @@ func newRig(t testing.TB) *rig {
 	notices := notify.New(notify.Config{Store: store, IDs: store, Encode: func(context.Context, platform.Notice) []byte { return []byte("{}") }})
 	r.things = inventory.New(inventory.Config{Store: store, IDs: store})
 	notices.Objects = r.things
+	collections := templates.New(r.things, nil)
 	r.files = binary.New(binary.Config{Store: store, IDs: store, MaxBytes: 3 << 20})
 	r.values = telemetry.New(telemetry.Config{Store: store, IDs: store})
 	r.orders = operation.New(operation.Config{Store: store, IDs: store, Objects: r.things, Options: r.accounts})
@@ -114,7 +116,7 @@ func newRig(t testing.TB) *rig {
 	refusals := refusal.New(refusal.Config{Store: store})
 	r.requests = registration.New(registration.Config{Store: store, MACs: v, IDs: store, Options: r.accounts})
 	authority := ca.New(ca.Config{Store: store, Keys: store, Vault: v, Features: r.accounts})
-	listeners.Store(&[]applier{notices, r.accounts, r.things, r.trust, devices, authority})
+	listeners.Store(&[]applier{notices, r.accounts, r.things, r.trust, devices, authority, collections})
 
 	check(t, r.accounts.CreateTenant(ctx, platform.Tenant{ID: platform.Management}, "admin", secret.New(adminPassword)))
 	check(t, r.accounts.CreateTenant(ctx, platform.Tenant{ID: tenant, Domain: tenantHost}, "admin", secret.New(adminPassword)))
@@ -125,6 +127,7 @@ func newRig(t testing.TB) *rig {
 		Refusals: refusals, ReasonOf: deviceauth.ReasonOf})
 	r.api = restapi.New(restapi.Config{Auth: auth, Accounts: r.accounts, DeviceUsers: store, Notifications: notices, NotificationTokens: tokens, Inventory: r.things, Files: r.files, IDs: store, Telemetry: r.values, Operations: r.orders,
 		Audit:     audit.New(store, nil),
+		Legacy:    collections,
 		Retention: retention.New(retention.Config{Rules: store, Tenants: store, IDs: store, Telemetry: store, Operations: store, Old: store, Changes: store}), Trust: r.trust, Authority: authority, Tokens: tokens, Registrations: r.requests,
 		Refusals: refusals, Version: "1.0"})
 	r.about = description(t, r.api)

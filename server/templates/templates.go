@@ -1,6 +1,7 @@
 // Package templates finds the custom template collections of a tenant by their
-// X-ID (mqtt.md §6). A collection is a managed object, so that REST clients make,
-// change and remove them as they do any object; devices make them by MQTT.
+// X-ID (mqtt.md §6), those of SmartREST 2.0 and those of 1.0. A collection is a
+// managed object, so that REST clients make, change and remove them as they do any
+// object; devices make them by MQTT or, in SmartREST 1.0, by HTTP.
 //
 // Two caches, of maxCached entries and maxCachedBytes each: X-ID → collection,
 // invalidated by ChangeObject of the collection's object; and all collections of a
@@ -16,6 +17,7 @@ import (
 
 	"mooring/internal/problem"
 	"mooring/internal/smartrest"
+	"mooring/internal/smartrest/legacy"
 	"mooring/internal/smartrest/template"
 	"mooring/server/platform"
 )
@@ -46,7 +48,8 @@ type Collection struct {
 	ID  platform.ID
 	XID string
 	*template.Collection
-	size int // bytes of the fragment
+	legacy *legacy.Collection // in place of Collection
+	size   int                // bytes of the fragment
 }
 
 // Service finds collections.
@@ -65,6 +68,7 @@ type Service struct {
 
 type key struct {
 	tenant platform.TenantID
+	legacy bool
 	xid    string
 }
 
@@ -131,7 +135,10 @@ func (s *Service) forgetList(tenant platform.TenantID) {
 
 // Collection finds a collection; problem.NotFound if there is none.
 func (s *Service) Collection(ctx context.Context, tenant platform.TenantID, xid string) (Collection, error) {
-	k := key{tenant, xid}
+	return s.find(ctx, key{tenant: tenant, xid: xid})
+}
+
+func (s *Service) find(ctx context.Context, k key) (Collection, error) {
 	s.mu.Lock()
 	c, ok := s.byXID[k]
 	changes := s.changes
@@ -139,27 +146,51 @@ func (s *Service) Collection(ctx context.Context, tenant platform.TenantID, xid 
 	if ok {
 		return c, nil
 	}
-	if xid == "" || len(xid) > template.MaxXIDBytes {
-		return Collection{}, notFound(xid)
+	if k.xid == "" || len(k.xid) > template.MaxXIDBytes {
+		return Collection{}, notFound(k.xid)
 	}
-	id, err := s.inventory.Resolve(ctx, tenant, platform.ExternalID{Type: template.ExternalIDType, Value: xid})
+	o, err := s.object(ctx, k)
 	if err != nil {
-		return Collection{}, asNotFound(xid, err)
+		return Collection{}, asNotFound(k.xid, err)
 	}
-	o, err := s.inventory.Object(ctx, tenant, id)
-	if err != nil {
-		return Collection{}, asNotFound(xid, err)
-	}
-	c = Collection{ID: id, XID: xid, size: len(o.Fragments[template.Fragment])}
-	if c.Collection, err = parse(o); err != nil {
+	if c, err = read(k, o); err != nil {
 		return Collection{}, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.changes == changes {
-		s.keep(k, object{tenant, id}, c)
+		s.keep(k, object{k.tenant, o.ID}, c)
 	}
 	return c, nil
+}
+
+// object finds the object of a collection.
+func (s *Service) object(ctx context.Context, k key) (platform.ManagedObject, error) {
+	name := platform.ExternalID{Type: template.ExternalIDType, Value: k.xid}
+	if k.legacy {
+		name.Type = legacy.ExternalIDType
+	}
+	id, err := s.inventory.Resolve(ctx, k.tenant, name)
+	if number, ok := platform.ParseID(k.xid); ok && k.legacy && problem.KindOf(err) == problem.NotFound {
+		return s.byNumber(ctx, k.tenant, number)
+	}
+	if err != nil {
+		return platform.ManagedObject{}, err
+	}
+	return s.inventory.Object(ctx, k.tenant, id)
+}
+
+// read reads what the object of a collection holds.
+func read(k key, o platform.ManagedObject) (c Collection, err error) {
+	c = Collection{ID: o.ID, XID: k.xid}
+	if k.legacy {
+		c.size = len(o.Fragments[legacy.Fragment])
+		c.legacy, err = parseLegacy(o)
+		return c, err
+	}
+	c.size = len(o.Fragments[template.Fragment])
+	c.Collection, err = parse(o)
+	return c, err
 }
 
 // keep remembers a collection; mu is held. An object may have several names: only

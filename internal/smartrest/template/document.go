@@ -15,44 +15,46 @@ type document struct {
 }
 
 type documentRequest struct {
-	MessageID      looseText       `json:"msgId"`
-	Name           looseText       `json:"name,omitempty"`
-	Method         looseText       `json:"method"`
-	API            looseText       `json:"api"`
+	MessageID      LooseText       `json:"msgId"`
+	Name           LooseText       `json:"name,omitempty"`
+	Method         LooseText       `json:"method"`
+	API            LooseText       `json:"api"`
 	ByID           bool            `json:"byId"`
 	Response       bool            `json:"response"`
-	ExternalIDType *looseText      `json:"externalIdType,omitempty"`
+	ExternalIDType *LooseText      `json:"externalIdType,omitempty"`
 	Mandatory      []documentValue `json:"mandatoryValues"`
 	Custom         []documentValue `json:"customValues"`
 }
 
 type documentValue struct {
-	Path  looseText  `json:"path"`
-	Type  looseText  `json:"type"`
-	Value *looseText `json:"value"`
+	Path  LooseText  `json:"path"`
+	Type  LooseText  `json:"type"`
+	Value *LooseText `json:"value"`
 }
 
 type documentResponse struct {
-	MessageID looseText   `json:"msgId"`
-	Name      looseText   `json:"name,omitempty"`
-	Base      looseText   `json:"base"`
-	Condition looseText   `json:"condition"`
-	Patterns  []looseText `json:"pattern"`
+	MessageID LooseText   `json:"msgId"`
+	Name      LooseText   `json:"name,omitempty"`
+	Base      LooseText   `json:"base"`
+	Condition LooseText   `json:"condition"`
+	Patterns  []LooseText `json:"pattern"`
 }
 
-// looseText reads numbers and truth values as their text, null as empty.
-type looseText string
+// LooseText is written as a text and read from any JSON: numbers and truth values
+// as their text, null as empty.
+type LooseText string
 
-func (t *looseText) UnmarshalJSON(b []byte) error {
+// UnmarshalJSON reads any JSON value.
+func (t *LooseText) UnmarshalJSON(b []byte) error {
 	v, err := Decode(b)
 	if err != nil {
 		return err
 	}
-	*t = looseText(Text(v))
+	*t = LooseText(Text(v))
 	return nil
 }
 
-func (t *looseText) text() string {
+func (t *LooseText) text() string {
 	if t == nil {
 		return ""
 	}
@@ -138,19 +140,19 @@ func (d documentResponse) response() (Response, error) {
 func (c *Collection) Document() json.RawMessage {
 	d := document{Requests: []documentRequest{}, Responses: []documentResponse{}}
 	for _, r := range c.Requests {
-		out := documentRequest{MessageID: looseText(r.MessageID), Name: looseText(nameOr(r.Name, r.MessageID)), Method: looseText(r.Method),
-			API: looseText(r.API), ByID: r.ByID, Response: r.Response, Mandatory: values(r.Mandatory), Custom: values(r.Custom)}
+		out := documentRequest{MessageID: LooseText(r.MessageID), Name: LooseText(nameOr(r.Name, r.MessageID)), Method: LooseText(r.Method),
+			API: LooseText(r.API), ByID: r.ByID, Response: r.Response, Mandatory: values(r.Mandatory), Custom: values(r.Custom)}
 		if r.API == Inventory {
-			typ := looseText(r.ExternalIDType)
+			typ := LooseText(r.ExternalIDType)
 			out.ExternalIDType = &typ
 		}
 		d.Requests = append(d.Requests, out)
 	}
 	for _, r := range c.Responses {
-		out := documentResponse{MessageID: looseText(r.MessageID), Name: looseText(nameOr(r.Name, r.MessageID)), Base: looseText(r.Base),
-			Condition: looseText(r.Condition), Patterns: []looseText{}}
+		out := documentResponse{MessageID: LooseText(r.MessageID), Name: LooseText(nameOr(r.Name, r.MessageID)), Base: LooseText(r.Base),
+			Condition: LooseText(r.Condition), Patterns: []LooseText{}}
 		for _, p := range r.Patterns {
-			out.Patterns = append(out.Patterns, looseText(p))
+			out.Patterns = append(out.Patterns, LooseText(p))
 		}
 		d.Responses = append(d.Responses, out)
 	}
@@ -172,9 +174,9 @@ func nameOr(name, messageID string) string {
 func values(list []Value) []documentValue {
 	out := make([]documentValue, len(list))
 	for i, v := range list {
-		out[i] = documentValue{Path: looseText(v.Path.String()), Type: looseText(v.Type)}
+		out[i] = documentValue{Path: LooseText(v.Path.String()), Type: LooseText(v.Type)}
 		if v.Fixed != "" {
-			fixed := looseText(v.Fixed)
+			fixed := LooseText(v.Fixed)
 			out[i].Value = &fixed
 		}
 	}
