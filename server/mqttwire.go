@@ -15,6 +15,8 @@ import (
 	"mooring/server/mqttservice"
 	"mooring/server/platform"
 	"mooring/server/registration"
+	"mooring/server/restapi"
+	"mooring/server/templates"
 )
 
 // serveMQTT serves the MQTT listeners that are open. The front end is stopped
@@ -117,4 +119,20 @@ func (r mqttRegistrations) hint(ctx context.Context, host string) (platform.Tena
 		return "", nil
 	}
 	return hint, err
+}
+
+// mqttLegacy lets REST carry out what comes as SmartREST 1.0 over MQTT.
+type mqttLegacy struct {
+	rest        *restapi.API
+	collections *templates.Service
+}
+
+var _ mqttapi.Legacy = mqttLegacy{}
+
+func (l mqttLegacy) Exchange(ctx context.Context, c mqttapi.LegacyClient, xid string, body []byte, maxBytes int) ([]byte, error) {
+	return l.rest.SmartREST(ctx, restapi.LegacyClient(c), xid, body, maxBytes)
+}
+
+func (l mqttLegacy) Collection(ctx context.Context, tenant platform.TenantID, xid string) (templates.Legacy, error) {
+	return l.collections.Legacy(ctx, tenant, xid)
 }

@@ -122,7 +122,7 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 		Notifications: s.notices, NotificationTokens: tokens, Refusals: s.refusals, Described: append(estapi.Calls(), notifyapi.Calls()...), Version: systemVersion, Log: log})
 	s.mqtt = mqttapi.New(mqttapi.Config{
 		Auth: mqttAuth{s.devices, s.accounts, "mqtts"}, Devices: objects, Objects: objects, Presence: s.presence, Wills: store, Alone: !s.tailing, Telemetry: samples, Operations: s.operations,
-		Tokens: tokens, Registrations: mqttRegistrations{registrations, s.accounts}, Templates: collections, Refusals: s.refusals, Options: s.accounts, OneWay: cfg.TLS.OneWay, Version: systemVersion, Log: log,
+		Tokens: tokens, Registrations: mqttRegistrations{registrations, s.accounts}, Templates: collections, Legacy: mqttLegacy{s.rest, collections}, Refusals: s.refusals, Options: s.accounts, OneWay: cfg.TLS.OneWay, Version: systemVersion, Log: log,
 		Limits: mqttapi.Limits{Handshake: cfg.Limits.ConnectWithin, Handshakes: cfg.Limits.Handshakes, Connections: cfg.Limits.Connections},
 	})
 	s.service = mqttservice.New(mqttservice.Config{

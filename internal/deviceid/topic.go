@@ -138,7 +138,7 @@ func parseSmartREST(mode Mode, rest string) (Topic, bool) {
 		}
 	}
 	if !more {
-		return topic, hasXID == (topic.XID != "") || head == "dl"
+		return topic, hasXID == (topic.XID != "") || head == "dl" || head == "ul"
 	}
 	if !takesChild(head) || tail == "" || strings.Contains(tail, "/") {
 		return Topic{}, false

@@ -18,6 +18,9 @@ import (
 // that does not exist yet is looked for again with the next operation.
 func (s *session) customOutlets(ctx context.Context, f subscription) ([]outlet, error) {
 	t, err := deviceid.ParseTopic(f.filter)
+	if err == nil && t.Direction == deviceid.Operations {
+		return s.legacyOutlets(ctx, f, t.XID)
+	}
 	if err != nil || t.Class != deviceid.SmartREST || t.Direction != deviceid.Downstream {
 		return nil, nil
 	}

@@ -51,6 +51,8 @@ func (s *session) apply(in inbound, complete func(error)) {
 		err = s.applyTemplate(t, in)
 	case upstream && t.Type == deviceid.TypeAccessToken:
 		err = s.sendToken()
+	case upstream && t.Type == deviceid.TypeLegacy:
+		err = s.applyLegacy(t, in)
 	default:
 		s.reject(t, in)
 		err = nil
@@ -72,8 +74,6 @@ func (s *session) reject(t deviceid.Topic, in inbound) {
 	switch {
 	case t.Class == deviceid.SmartREST && t.Type == deviceid.TypeCredentials && t.Direction == deviceid.Upstream:
 		// A device that has credentials asks for some: silence (mqtt.md §7.1).
-	case t.Class == deviceid.SmartREST && t.Type == deviceid.TypeLegacy && s.principal.Method == platform.ByCertificate:
-		s.deliver(topicLegacy+t.XID, []byte("50,1,401,Unauthorized")) // mqtt.md §3.2
 	case t.Class == deviceid.SmartREST && t.XID != "":
 		s.report(smartrest.NewError(smartrest.CodeNoTemplate, "", "No template collection "+t.XID))
 	case meantAsJSON(in.topic):

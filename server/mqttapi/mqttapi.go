@@ -147,9 +147,11 @@ type Config struct {
 	Registrations Registrations
 	// Templates may be nil: then there are no collections.
 	Templates Templates
-	Refusals  Refusals
-	Options   Options // nil: no tenant has set any
-	Wills     Wills   // nil: wills die with the server
+	// Legacy may be nil: then there are no collections of SmartREST 1.0.
+	Legacy   Legacy
+	Refusals Refusals
+	Options  Options // nil: no tenant has set any
+	Wills    Wills   // nil: wills die with the server
 	// Alone says that no other server works on the store: stored wills that are not
 	// this server's are of sessions that are dead.
 	Alone      bool
@@ -200,6 +202,9 @@ func New(cfg Config) *Server {
 	}
 	if s.cfg.Templates == nil {
 		s.cfg.Templates = noTemplates{}
+	}
+	if s.cfg.Legacy == nil {
+		s.cfg.Legacy = noLegacy{}
 	}
 	if s.cfg.Presence == nil {
 		s.cfg.Presence = nobody{}

@@ -22,6 +22,9 @@ func bringsOperations(filter string) bool {
 	if err != nil {
 		return false
 	}
+	if t.Class == deviceid.SmartREST && t.Direction == deviceid.Operations {
+		return true
+	}
 	return t.Class == deviceid.Notifications || t.Class == deviceid.SmartREST && t.Direction == deviceid.Downstream &&
 		(t.Type == deviceid.TypeStatic || t.Type == deviceid.TypeCustom || t.Type == deviceid.TypeDefault)
 }

@@ -352,26 +352,6 @@ func TestOtherTopics(t *testing.T) {
 	})
 }
 
-// TestLegacy: SmartREST 1.0 is refused to devices with certificates as the real
-// platform does.
-func TestLegacy(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, mqttapi.Limits{})
-		r.trust("dev1")
-		c := r.dialTLS(t, newCertificate(t, "dev1"))
-		if code := c.connect(options{id: "dev1", noUser: true, noPassword: true}); code != 0 {
-			t.Fatalf("CONNACK %d", code)
-		}
-		c.subscribe("s/dl/x", "s/e")
-		c.send(publish(0, 0, "s/ul/x", "100,1"))
-		c.wantMessage("s/dl/x", "50,1,401,Unauthorized")
-		p := r.connect(t, dev("dev2"))
-		p.subscribe("s/dl/x", "s/e")
-		p.send(publish(0, 0, "s/ul/x", "100,1"))
-		p.wantMessage("s/e", "40,,No template collection x")
-	})
-}
-
 // TestSlowLines: a publish of many lines takes longer than one call may.
 func TestSlowLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -13,7 +13,6 @@ const (
 	topicErrors        = "s/e"
 	topicToken         = "s/dat"
 	topicTemplates     = "s/dt"
-	topicLegacy        = "s/dl/" // and the X-ID
 	topicNotifications = "devicecontrol/notifications"
 	topicJSONErrors    = "error"
 )
