@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"mooring/server/sockets"
 )
 
 // conn is one connection as mochi sees it. It keeps the deadlines itself: mochi
@@ -15,9 +17,10 @@ import (
 type conn struct {
 	net.Conn // raw or TLS
 	tls      *tls.Conn
-	address  string // host of the peer, without port
-	door     string // name of the listener
-	name     string // host that the peer asked for, where TLS does not tell; may be empty
+	socket   *sockets.Conn // below; nil where it is none of TCP
+	address  string        // host of the peer, without port
+	door     string        // name of the listener
+	name     string        // host that the peer asked for, where TLS does not tell; may be empty
 	server   *Server
 
 	handshakeEnd time.Time // until CONNECT is accepted
@@ -26,14 +29,18 @@ type conn struct {
 	session   atomic.Pointer[session]
 	keepAlive atomic.Int64 // nanoseconds between packets that are granted; 0: no limit
 	accepted  atomic.Bool  // CONNECT was accepted
-	closed    chan struct{}
+	waited    bool         // reader only: for a packet since CONNECT was accepted
 	closeOnce sync.Once
 }
 
 func newConn(s *Server, raw net.Conn, l *listener, address, name string) *conn {
-	c := &conn{Conn: raw, address: address, door: l.door, name: name, server: s, closed: make(chan struct{})}
+	c := &conn{Conn: raw, address: address, door: l.door, name: name, server: s}
+	if _, ok := raw.(*net.TCPConn); ok {
+		c.socket = s.poller.Wrap(raw)
+		c.Conn = c.socket
+	}
 	if l.tls != nil {
-		c.tls = tls.Server(raw, l.tls)
+		c.tls = tls.Server(c.Conn, l.tls)
 		c.Conn = c.tls
 	}
 	c.handshakeEnd = time.Now().Add(s.limits.Handshake)
@@ -77,23 +84,40 @@ func (c *conn) SetDeadline(time.Time) error {
 	if !c.accepted.Load() {
 		return nil
 	}
+	c.settle()
 	if limit := time.Duration(c.keepAlive.Load()); limit > 0 {
 		return c.Conn.SetReadDeadline(time.Now().Add(limit))
 	}
 	return c.Conn.SetReadDeadline(time.Time{})
 }
 
+// settle hands the connection of a client that stays to the poller: one that has
+// sent a packet since its CONNECT.
+func (c *conn) settle() {
+	switch {
+	case c.socket == nil || c.socket.Adopted():
+	case !c.waited:
+		c.waited = true
+	default:
+		c.socket.Adopt() // if not now, then before the next packet
+	}
+}
+
 // Write writes one or more whole packets. It is safe for several goroutines.
 func (c *conn) Write(b []byte) (int, error) {
-	_ = c.Conn.SetWriteDeadline(time.Now().Add(c.server.limits.Write))
+	if c.socket == nil || !c.socket.Adopted() {
+		_ = c.Conn.SetWriteDeadline(time.Now().Add(c.server.limits.Write))
+	}
 	return c.Conn.Write(b)
 }
+
+// free reports whether Write would not wait for the peer, as far as is known.
+func (c *conn) free() bool { return c.socket != nil && c.socket.Free() }
 
 // Close closes the connection once.
 func (c *conn) Close() error {
 	err := net.ErrClosed
 	c.closeOnce.Do(func() {
-		close(c.closed)
 		err = c.Conn.Close()
 	})
 	return err

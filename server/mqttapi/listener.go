@@ -181,6 +181,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		}
 	}
 	s.mu.Unlock()
+	defer s.poller.Close()
 
 	done := make(chan struct{})
 	go func() { s.wg.Wait(); close(done) }()

@@ -12,11 +12,16 @@
 //
 // The way of a publish: the connection's reader puts it into the session's inbox
 // (window.go) and reads on. A goroutine per session that has something to do, the
-// pump (pump.go), carries out one publish after the other. Telemetry is submitted
-// to the store without waiting for it; when the store says that it is durable, the
-// acknowledgement becomes ready, and the pump writes acknowledgements in the order
-// of the publishes (MQTT-4.6.0-2). A commit that fails sends nothing: the
-// connection is closed and the client sends the message again.
+// pump (pump.go), carries out one publish after the other; what waits for nobody,
+// a measurement for an object that is known, the reader carries out itself.
+// Telemetry is submitted to the store without waiting for it; when the store says
+// that it is durable, the acknowledgement becomes ready, and one goroutine for all
+// sessions (flush.go) writes acknowledgements in the order of each one's publishes
+// (MQTT-4.6.0-2). A commit that fails sends nothing: the connection is closed and
+// the client sends the message again.
+//
+// A connection that stays is handed to package sockets, which wakes readers for
+// many connections at once on a busy server and never makes a writer wait.
 package mqttapi
 
 import (
@@ -35,6 +40,7 @@ import (
 	"mooring/server/gate"
 	"mooring/server/inventory"
 	"mooring/server/platform"
+	"mooring/server/sockets"
 )
 
 // Authenticator decides who connects.
@@ -176,6 +182,8 @@ type Server struct {
 	budget   *budget
 	stats    counters
 	gate     *gate.Gate
+	poller   *sockets.Poller
+	flusher  flusher
 
 	base   context.Context // of all calls to services; ends when Shutdown gives up
 	cancel context.CancelFunc
@@ -219,6 +227,7 @@ func New(cfg Config) *Server {
 	s.sessions.init()
 	s.agents.sessions = map[agent]*session{}
 	s.budget = newBudget(s.limits.InflightBytes)
+	s.poller = sockets.New(s.limits.Write)
 	s.gate = gate.New(s.limits.Handshakes, s.limits.HandshakesPerAddress)
 	s.base, s.cancel = context.WithCancel(context.Background())
 	s.broker = newBroker(s)

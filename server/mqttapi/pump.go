@@ -36,15 +36,25 @@ func (s *session) pump() {
 			s.carryOut(it)
 			continue
 		}
-		s.running = false
-		drained := s.draining && s.pending == 0
-		s.settle()
-		s.mu.Unlock()
-		if drained {
-			s.close()
-		}
+		s.rest()
 		return
 	}
+}
+
+// rest ends the turn of who has set running. mu is held, and given up.
+func (s *session) rest() {
+	s.running = false
+	drained := s.draining && s.pending == 0
+	s.settle()
+	s.mu.Unlock()
+	if drained {
+		s.close()
+	}
+}
+
+// hasOutput reports whether there is something to write. mu is held.
+func (s *session) hasOutput() bool {
+	return s.acks.Len() > 0 && s.acks.First().ready || s.out.replies.Len() > 0 || s.out.messages.Len() > 0
 }
 
 // maxWrite is how many bytes one write collects; ours, a TLS record.
@@ -97,7 +107,7 @@ func (s *session) complete(it item, err error) {
 	if it.ack != nil && err == nil {
 		it.ack.ready = true
 		s.server.stats.acknowledged.Add(1)
-		s.start()
+		s.toFlush()
 	}
 	s.pending--
 	if s.draining && s.pending == 0 {

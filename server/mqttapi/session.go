@@ -45,7 +45,8 @@ type session struct {
 	mu          sync.Mutex // guards the fields below
 	established bool
 	draining    bool
-	running     bool          // a pump exists
+	running     bool          // a pump exists, or who does its work has its turn
+	flushing    bool          // the flusher has the session on its list
 	pending     int           // items that are not complete
 	idle        chan struct{} // closed when pending is 0 and no pump runs; nil while nobody waits
 	inbox       fifo.Queue[item]
@@ -92,7 +93,7 @@ func (s *session) close() {
 func (s *session) drain() {
 	s.mu.Lock()
 	s.draining = true
-	idle := s.pending == 0 && !s.running
+	idle := s.pending == 0 && !s.running && !s.flushing
 	s.mu.Unlock()
 	if idle {
 		s.close()
@@ -147,7 +148,7 @@ func (s *session) quiet() <-chan struct{} {
 
 // settle tells who waits for the session to be quiet. mu is held.
 func (s *session) settle() {
-	if s.pending > 0 || s.running {
+	if s.pending > 0 || s.running || s.flushing {
 		return
 	}
 	if s.idle != nil {

@@ -149,7 +149,7 @@ func (s *Server) carryOutOne(p platform.StagedPublish, complete func(error)) {
 		principal.Device = p.Device
 	}
 	sess := &session{
-		server: s, conn: &conn{server: s, door: "will", name: p.Device, address: w.Address, closed: make(chan struct{})},
+		server: s, conn: &conn{server: s, door: "will", name: p.Device, address: w.Address},
 		place: place{tenant: p.Tenant, device: p.Device}, principal: principal, template: w.Template, begun: time.Now(),
 		closing: make(chan struct{}), done: make(chan struct{}), window: make(chan struct{}, 1),
 		rate: s.limits.Rate, burst: s.limits.Burst, gone: true,
