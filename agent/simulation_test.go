@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -42,6 +43,7 @@ func TestSimulatedYears(t *testing.T) {
 	if text := os.Getenv("SIM_DEVICES"); text != "" { // for trying it out
 		n, _ = strconv.Atoi(text)
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // a tenth of the time
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, n)
 		f.live()
@@ -64,7 +66,7 @@ type fleet struct {
 func newFleet(t *testing.T, n int) *fleet {
 	f := &fleet{t: t, server: servertest.Start(t, servertest.Options{Seed: 20261121})}
 	f.end = time.Now().AddDate(simYears, 0, 0)
-	grace(f.server, "30")
+	grace(f.server, "20")
 	maker := newFactory(t)
 	maker.trust(f.server)
 	var csv strings.Builder
@@ -153,10 +155,10 @@ type habit struct {
 
 func habitOf(i int) habit {
 	day := 24 * time.Hour
-	h := habit{every: 150 * day, alarm: true, factory: i%10 == 1, second: i%10 == 2, lostOTP: i%20 == 3, clocks: i%5 == 0}
+	h := habit{every: 300 * day, alarm: true, factory: i%10 == 1, second: i%10 == 2, lostOTP: i%20 == 3, clocks: i%5 == 0}
 	switch {
 	case i%10 < 4:
-		h.every, h.alarm = 90*day, false
+		h.every, h.alarm = 150*day, false
 	case i%10 == 9:
 		h.every, h.alarm = 400*day, false // the certificate ends before, often the grace, too
 		h.factory, h.second = i%30 == 19, i%30 == 29
@@ -230,9 +232,6 @@ func (d *simDevice) wake() string {
 		d.wrong.Store(int64(off))
 		defer time.AfterFunc(awake/2, func() { d.wrong.Store(0) }).Stop()
 	}
-	if d.habit.second && d.wakes == 2 && d.fleet.register(d) {
-		d.rig.keepOTP(d.otp)
-	}
 	d.rig.start()
 	defer func() {
 		if err := d.rig.stop(); err != nil {
@@ -240,12 +239,16 @@ func (d *simDevice) wake() string {
 		}
 	}()
 	fault := d.stayAwake()
+	if d.habit.second && d.renewAt != nil && d.fleet.register(d) {
+		d.rig.keepOTP(d.otp)
+		d.habit.second = false
+	}
 	d.wrong.Store(0)
 	return fault
 }
 
 func (d *simDevice) stayAwake() string {
-	for begin := time.Now(); time.Since(begin) < awake; time.Sleep(5 * time.Minute) {
+	for begin := time.Now(); time.Since(begin) < awake; time.Sleep(pause(time.Since(begin))) {
 		s := d.look()
 		if s.Rung == "new-otp" && !d.personHelps() {
 			return "nobody could enrol it"
@@ -255,6 +258,14 @@ func (d *simDevice) stayAwake() string {
 		return fmt.Sprintf("%+v, last error %+v", s, s.LastError)
 	}
 	return ""
+}
+
+// pause is short at first, when there is something to see.
+func pause(since time.Duration) time.Duration {
+	if since < 4*time.Minute {
+		return 20 * time.Second
+	}
+	return 10 * time.Minute
 }
 
 // look notes what the device has come to.

@@ -38,11 +38,12 @@ func (a *Agent) Enrol(ctx context.Context, otp secret.String) (Status, error) {
 		return Status{}, err
 	}
 	v, err := a.await(ctx, before.state.Current.Number)
+	a.mu.Lock()
+	a.otp = secret.String{}
+	a.mu.Unlock()
+	// Also after a success: another way may have been faster.
+	_ = a.wish(context.WithoutCancel(ctx), lifecycle.Event{Kind: lifecycle.OTPEnded})
 	if err != nil {
-		a.mu.Lock()
-		a.otp = secret.String{}
-		a.mu.Unlock()
-		_ = a.wish(context.WithoutCancel(ctx), lifecycle.Event{Kind: lifecycle.OTPEnded})
 		return Status{}, enrolHint(v, err)
 	}
 	return a.status(v), nil

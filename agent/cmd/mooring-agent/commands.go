@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"runtime"
@@ -12,6 +13,8 @@ import (
 	"mooring/agent/identity"
 	"mooring/agent/spool"
 	"mooring/internal/durable"
+	"mooring/internal/lifecycle"
+	"mooring/internal/problem"
 )
 
 var statusCommand = command{
@@ -22,6 +25,8 @@ var statusCommand = command{
 	setup: func(p *program, f *flag.FlagSet) func([]string) error {
 		place := addPlace(f)
 		asJSON := f.Bool("json", false, "print one JSON object, with stable names")
+		check := f.Bool("check", false, "let the exit status tell the rung: 0 on a certificate in force, 75 on the\n"+
+			"way back by itself, 1 when a person is needed")
 		return func(args []string) error {
 			if len(args) > 0 {
 				return usagef("status takes no arguments")
@@ -31,12 +36,27 @@ var statusCommand = command{
 				return err
 			}
 			if *asJSON {
-				return json.NewEncoder(p.stdout).Encode(s)
+				err = json.NewEncoder(p.stdout).Encode(s)
+			} else {
+				p.printStatus(s)
 			}
-			p.printStatus(s)
-			return nil
+			if *check && err == nil {
+				return checkRung(s)
+			}
+			return err
 		}
 	},
+}
+
+// checkRung is nil for a device on a certificate in force.
+func checkRung(s agent.Status) error {
+	switch s.Rung {
+	case lifecycle.OnCertificate.String():
+		return nil
+	case lifecycle.NewOTP.String():
+		return agent.WithHint(errors.New("the device has no certificate in force, and needs a person"), s.Hint)
+	}
+	return problem.New(problem.Pending, "the device has no certificate in force; it tries "+s.Rung, nil)
 }
 
 // statusLimit bounds the answer of a running agent, which has it at hand.
@@ -69,6 +89,8 @@ func (p *program) printStatus(s agent.Status) {
 		}
 	}
 	row("state", s.State)
+	row("rung", s.Rung)
+	row("hint", s.Hint)
 	row("device", s.Device)
 	row("server", s.Server)
 	row("connected", map[bool]string{true: "yes, " + s.TLS, false: "no"}[s.Connected])

@@ -6,9 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -33,13 +31,10 @@ var enrolCommand = command{
 	example: "mooring-agent enrol --server t1000.example.com --id dev1 --otp-file otp.txt",
 	setup: func(p *program, f *flag.FlagSet) func([]string) error {
 		e := enrolFlags{program: p, place: addPlace(f)}
-		f.StringVar(&e.server, "server", "", "`HOST[:PORT]` of the tenant's HTTPS")
-		f.StringVar(&e.id, "id", "", "external `ID` of the device, as registered")
+		e.aim.add(f)
 		f.StringVar(&e.otpFile, "otp-file", "", "`file` with the one-time password; - is standard input")
-		f.StringVar(&e.key, "key", "", "`URI` of the key store (default file: in the state directory)")
-		f.StringVar(&e.ca, "ca", "", "PEM `file` with the trust anchors of the server's certificate (default the system's)")
-		f.IntVar(&e.mtls, "mtls-port", -1, "`port` of HTTPS with client certificate; 0 if there is none (default 8443)")
-		f.IntVar(&e.mqtts, "mqtts-port", 0, "`port` of MQTT over TLS (default 8883)")
+		f.StringVar(&e.secondFile, "second-otp-file", "", "`file` with another one, kept for the day when nothing else works")
+		f.BoolVar(&e.newOTP, "new-otp", false, "make a one-time password, and show the link by which the operator registers it")
 		f.BoolVar(&e.again, "again", false, "replace the identity of a device that is enrolled")
 		f.DurationVar(&e.timeout, "timeout", 10*time.Minute, "how `long` to ask")
 		return e.run
@@ -47,82 +42,72 @@ var enrolCommand = command{
 }
 
 type enrolFlags struct {
-	program                      *program
-	place                        *place
-	server, id, otpFile, key, ca string
-	mtls, mqtts                  int
-	again                        bool
-	timeout                      time.Duration
+	program             *program
+	place               *place
+	aim                 aim
+	otpFile, secondFile string
+	newOTP, again       bool
+	timeout             time.Duration
 }
 
 func (e *enrolFlags) run(args []string) error {
 	if len(args) > 0 {
 		return usagef("enrol takes no arguments; the one-time password is read from --otp-file")
 	}
-	if e.otpFile == "" {
-		return usagef("--otp-file is missing; passwords are not taken from the command line")
+	switch {
+	case e.otpFile == "" && !e.newOTP:
+		return usagef("--otp-file is missing; passwords are not taken from the command line. --new-otp makes one")
+	case e.newOTP && (e.otpFile != "" || e.secondFile != ""):
+		return usagef("--new-otp makes the one-time password; it goes with neither --otp-file nor --second-otp-file")
 	}
 	c, err := e.place.load()
 	if err != nil {
 		return err
 	}
-	if err := e.apply(&c); err != nil {
+	if err := e.aim.apply(&c); err != nil {
 		return err
 	}
 	if err := c.Validate(); err != nil {
 		return usageError{err}
 	}
-	otp, err := readOTP(e.program.stdin, e.otpFile)
+	otp, second, err := e.otps()
 	if err != nil {
 		return err
 	}
-	return e.enrol(c, otp)
+	return e.enrol(c, otp, second)
 }
 
-// apply puts the flags over the configuration.
-func (e *enrolFlags) apply(c *config.Config) error {
-	if e.server != "" {
-		host, port, err := splitServer(e.server)
-		if err != nil {
-			return err
-		}
-		c.Server = host
-		if port != 0 {
-			c.HTTPSPort = port
-		}
+// otps reads the files that are named.
+func (e *enrolFlags) otps() (otp, second secret.String, err error) {
+	if e.otpFile != "" {
+		otp, err = readOTP(e.program.stdin, e.otpFile)
 	}
-	c.DeviceID, c.Key, c.CA = or(e.id, c.DeviceID), or(e.key, c.Key), or(e.ca, c.CA)
-	if e.mtls >= 0 {
-		c.MTLSPort = e.mtls
+	if e.secondFile != "" && err == nil {
+		second, err = readOTP(e.program.stdin, e.secondFile)
 	}
-	if e.mqtts != 0 {
-		c.MQTTSPort = e.mqtts
-	}
-	return nil
+	return otp, second, err
 }
 
-// splitServer reads HOST, HOST:PORT, [IPv6]:PORT or a bare IPv6 address.
-func splitServer(s string) (host string, port int, err error) {
-	if strings.Contains(s, "/") {
-		return "", 0, usagef("--server is HOST[:PORT], without https:// and path")
-	}
-	host, text, err := net.SplitHostPort(s)
-	if err != nil {
-		return strings.Trim(s, "[]"), 0, nil
-	}
-	port, err = strconv.Atoi(text)
-	if err != nil || port < 1 || port > 65535 {
-		return "", 0, usagef("--server: %q is no port", text)
-	}
-	return host, port, nil
-}
-
-func (e *enrolFlags) enrol(c config.Config, otp secret.String) error {
+func (e *enrolFlags) enrol(c config.Config, otp, second secret.String) error {
 	if err := makeState(c.State); err != nil {
 		return err
 	}
-	if err := e.checkFresh(c); err != nil {
-		return err
+	if !e.again {
+		if err := e.program.checkFresh(c); err != nil {
+			return err
+		}
+	}
+	if e.newOTP {
+		var err error
+		if otp, err = newOTP(c); err != nil {
+			return err
+		}
+		e.program.showLink(registrationLink(c, otp))
+	}
+	if !second.IsZero() {
+		if err := c.SaveSecondOTP(durable.OS, second); err != nil {
+			return err
+		}
 	}
 	if !isLocked(c.State) {
 		if err := c.Save(durable.OS); err != nil {
@@ -134,6 +119,9 @@ func (e *enrolFlags) enrol(c config.Config, otp secret.String) error {
 		s, err = a.Enrol(ctx, otp)
 		return err
 	})
+	if err == nil && e.newOTP {
+		err = forgetOTP(c)
+	}
 	if err != nil {
 		return err
 	}
@@ -142,11 +130,11 @@ func (e *enrolFlags) enrol(c config.Config, otp secret.String) error {
 }
 
 // checkFresh protects a working identity from a second enrolment by mistake.
-func (e *enrolFlags) checkFresh(c config.Config) error {
-	if e.again || isLocked(c.State) {
+func (p *program) checkFresh(c config.Config) error {
+	if isLocked(c.State) {
 		return nil
 	}
-	s, err := e.program.newAgent(c, 0).Inspect(e.program.ctx)
+	s, err := p.newAgent(c, 0).Inspect(p.ctx)
 	if err != nil {
 		return err
 	}

@@ -199,25 +199,9 @@ func (k *keystore) printName(ref key.Ref, signer crypto.Signer) error {
 
 // take imports a key.
 func (k *keystore) take(ctx context.Context, args []string) error {
-	into, ok := k.keys.(key.Importer)
-	if !ok {
-		return agent.WithHint(errors.New("this key store makes its keys itself and takes none"), "import into a file: store, or enrol, which makes a new key")
-	}
-	text, err := readFile(args[0])
+	into, signer, err := k.parse(args[0])
 	if err != nil {
 		return err
-	}
-	var passphrase []byte
-	if k.passphrase != "" {
-		secret, err := readLine("passphrase", k.program.stdin, k.passphrase)
-		if err != nil {
-			return err
-		}
-		passphrase = []byte(secret.Reveal())
-	}
-	signer, err := hsm.ParseKey(text, passphrase)
-	if err != nil {
-		return agent.WithHint(fmt.Errorf("%s: %w", args[0], err), "a passphrase is read from --passphrase-file; PKCS#12 is taken apart by: openssl pkcs12 -in FILE -nocerts -out key.pem")
 	}
 	ref, err := into.Import(ctx, signer, k.label)
 	if err != nil {
@@ -226,13 +210,38 @@ func (k *keystore) take(ctx context.Context, args []string) error {
 	return k.printName(ref, signer)
 }
 
+// parse reads the key of a PEM file, for a key store that takes it.
+func (k *keystore) parse(name string) (key.Importer, crypto.Signer, error) {
+	into, ok := k.keys.(key.Importer)
+	if !ok {
+		return nil, nil, agent.WithHint(errors.New("this key store makes its keys itself and takes none"), "import into a file: store, or enrol, which makes a new key")
+	}
+	text, err := readFile(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	var passphrase []byte
+	if k.passphrase != "" {
+		secret, err := readLine("passphrase", k.program.stdin, k.passphrase)
+		if err != nil {
+			return nil, nil, err
+		}
+		passphrase = []byte(secret.Reveal())
+	}
+	signer, err := hsm.ParseKey(text, passphrase)
+	if err != nil {
+		return nil, nil, agent.WithHint(fmt.Errorf("%s: %w", name, err), "a passphrase is read from --passphrase-file; PKCS#12 is taken apart by: openssl pkcs12 -in FILE -nocerts -out key.pem")
+	}
+	return into, signer, nil
+}
+
 // maxKeyFile bounds a file to import.
 const maxKeyFile = 256 << 10
 
 func readFile(name string) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("key to import: %w", err)
+		return nil, fmt.Errorf("%w", err)
 	}
 	defer func() { _ = f.Close() }()
 	return io.ReadAll(io.LimitReader(f, maxKeyFile+1))

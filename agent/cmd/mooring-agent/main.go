@@ -56,7 +56,7 @@ type command struct {
 
 // commands is the one table of subcommands; help is made from it.
 func commands() []command {
-	return []command{enrolCommand, runCommand, statusCommand, tokenCommand, renewCommand, pubCommand, doctorCommand, keystoreCommand, configCommand, versionCommand, helperCommand}
+	return []command{enrolCommand, selfsignCommand, proveCommand, importCommand, runCommand, statusCommand, tokenCommand, renewCommand, pubCommand, doctorCommand, keystoreCommand, configCommand, versionCommand, helperCommand}
 }
 
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {

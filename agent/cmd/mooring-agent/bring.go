@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"time"
+
+	"mooring/agent"
+	"mooring/agent/config"
+	"mooring/agent/identity"
+	"mooring/hsm"
+	"mooring/hsm/key"
+	"mooring/internal/durable"
+	"mooring/internal/pki"
+)
+
+var importCommand = command{
+	name:  "import",
+	short: "use a certificate and key that the device brings with it",
+	long: "Makes a certificate that exists already the device's identity: from the\n" +
+		"factory, or of your own issuer, which the server must trust. The file holds\n" +
+		"the chain in PEM, leaf first. Its key is found in the key store, or taken\n" +
+		"into it from --key-file. The CN of the leaf is the device ID.",
+	example: "mooring-agent import --server t1000.example.com --cert chain.pem --key-file device.key",
+	setup: func(p *program, f *flag.FlagSet) func([]string) error {
+		b := bring{program: p, place: addPlace(f)}
+		b.aim.add(f)
+		f.StringVar(&b.chainFile, "cert", "", "PEM `file` with the chain, leaf first")
+		f.StringVar(&b.keyFile, "key-file", "", "PEM `file` with the key (default: it is in the key store)")
+		f.StringVar(&b.passphrase, "passphrase-file", "", "`file` whose first line opens the key file; - is standard input")
+		return func(args []string) error {
+			if len(args) > 0 || b.chainFile == "" {
+				return usagef("import takes --cert FILE and no arguments")
+			}
+			return b.take()
+		}
+	},
+}
+
+// bring is an identity that does not come from the server.
+type bring struct {
+	program *program
+	place   *place
+	aim     aim
+
+	chainFile, keyFile, passphrase string
+
+	config config.Config
+	keys   key.Store
+	ids    *identity.Store
+	found  identity.Found
+}
+
+// settle reads the configuration with the flags over it.
+func (b *bring) settle(cn string) (err error) {
+	if b.config, err = b.place.load(); err != nil {
+		return err
+	}
+	if err := b.aim.apply(&b.config); err != nil {
+		return err
+	}
+	if cn != "" {
+		if b.aim.id != "" && b.aim.id != cn {
+			return usagef("the certificate is that of %q, and --id says %q", cn, b.aim.id)
+		}
+		b.config.DeviceID = cn
+	}
+	if err := b.config.Validate(); err != nil {
+		return usageError{err}
+	}
+	return nil
+}
+
+// with lends the locked state directory of a device that has no identity in
+// force to do.
+func (b *bring) with(do func(ctx context.Context) error) error {
+	c := b.config
+	if err := makeState(c.State); err != nil {
+		return err
+	}
+	release, err := identity.Lock(c.State)
+	if errors.Is(err, identity.ErrLocked) {
+		return agent.WithHint(err, "stop the running agent first")
+	}
+	if err != nil {
+		return stateError(c.State, err)
+	}
+	defer release()
+	ctx, cancel := context.WithTimeout(b.program.ctx, keystoreLimit)
+	defer cancel()
+	if b.keys, err = hsm.Open(ctx, c.KeyURI()); err != nil {
+		return err
+	}
+	defer func() { _ = b.keys.Close() }()
+	if b.ids, err = identity.Open(durable.OS, c.State, b.keys); err != nil {
+		return err
+	}
+	if b.found, err = b.ids.Find(ctx); err != nil {
+		return err
+	}
+	if old := b.found.Current; old != nil && time.Now().Before(old.Chain.Leaf().NotAfter) {
+		return agent.WithHint(fmt.Errorf("%s has a certificate in force, valid to %s", c.DeviceID, old.Chain.Leaf().NotAfter.UTC().Format(time.RFC3339)),
+			"it is not replaced, because the new one has not connected yet; name another directory with --state, or move this one away")
+	}
+	if err := do(ctx); err != nil {
+		return err
+	}
+	number := b.found.Highest + 1
+	if err := b.ids.Sweep(ctx, number); err != nil {
+		fmt.Fprintf(b.program.stderr, "mooring-agent: warning: %v\n", err)
+	}
+	return b.config.Save(durable.OS)
+}
+
+func (b *bring) take() error {
+	text, err := readFile(b.chainFile)
+	if err != nil {
+		return err
+	}
+	chain, err := pki.ParsePEMChain(text)
+	if err == nil {
+		err = inOrder(chain)
+	}
+	if err != nil {
+		return agent.WithHint(fmt.Errorf("%s: %w", b.chainFile, err), "the file holds the device's certificate first, then that of its issuer, and so on")
+	}
+	cn, err := pki.CommonName(chain.Leaf().RawSubject)
+	if err != nil {
+		return err
+	}
+	if err := b.settle(cn); err != nil {
+		return err
+	}
+	if err := b.with(func(ctx context.Context) error { return b.adopt(ctx, chain) }); err != nil {
+		return err
+	}
+	fmt.Fprintf(b.program.stdout, "imported %s\nissuer   %s\nvalid to %s\n", cn, chain.Leaf().Issuer, chain.Leaf().NotAfter.UTC().Format(time.RFC3339))
+	return nil
+}
+
+// inOrder refuses a chain whose certificates do not sign each other.
+func inOrder(chain pki.Chain) error {
+	for i := range chain[1:] {
+		if err := chain[i].CheckSignatureFrom(chain[i+1]); err != nil {
+			return fmt.Errorf("certificate %d (%s) did not sign certificate %d (%s): %w", i+2, chain[i+1].Subject, i+1, chain[i].Subject, err)
+		}
+	}
+	return nil
+}
+
+// adopt makes the chain current. A key that was in the store before stays there.
+func (b *bring) adopt(ctx context.Context, chain pki.Chain) error {
+	number := b.found.Highest + 1
+	if b.keyFile == "" {
+		ref, _, err := agent.FindKey(ctx, b.keys, chain)
+		if err != nil {
+			return agent.WithHint(err, "name its file with --key-file, or its key store with --key")
+		}
+		return b.ids.Adopt(ctx, number, ref, chain, true, time.Now())
+	}
+	ref, err := b.importKey(ctx, number, chain)
+	if err != nil {
+		return err
+	}
+	return b.ids.Adopt(ctx, number, ref, chain, false, time.Now())
+}
+
+func (b *bring) importKey(ctx context.Context, number uint32, chain pki.Chain) (key.Ref, error) {
+	k := &keystore{program: b.program, passphrase: b.passphrase, keys: b.keys}
+	into, signer, err := k.parse(b.keyFile)
+	if err != nil {
+		return "", err
+	}
+	if !pki.KeyMatches(chain.Leaf(), signer) {
+		return "", fmt.Errorf("%s is not the key of the certificate", b.keyFile)
+	}
+	return into.Import(ctx, signer, fmt.Sprintf("mooring-%04d-imported-%d", number, os.Getpid()))
+}
