@@ -14,6 +14,7 @@ import (
 	"mooring/agent/uplink"
 	"mooring/internal/est/estclient"
 	"mooring/internal/lifecycle"
+	"mooring/internal/problem"
 )
 
 // Run lives until ctx ends. It returns an error only if the state directory,
@@ -278,10 +279,11 @@ func (a *Agent) estClient() *estclient.Client {
 
 func (a *Agent) requestFailed(auth lifecycle.Auth, o enrol.Outcome) {
 	a.log.Warn("no certificate", "auth", auth.String(), "err", o.Err)
-	reason, detail, unreached := uplink.Unreached(o.Err)
-	if unreached {
+	if problem.KindOf(o.Err) == problem.Unavailable {
 		a.dialer.Avoid()
-	} else {
+	}
+	reason, detail, unreached := uplink.Unreached(o.Err)
+	if !unreached {
 		reason, detail = string(kindOf(o.Err)), detailOf(o.Err)
 	}
 	a.setError(reason, detail)

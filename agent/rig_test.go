@@ -38,6 +38,8 @@ type rig struct {
 	edit   func(*config.Config)
 	noMQTT atomic.Bool
 	wall   func() time.Time
+	// network is in front of the server's network; nil is that itself.
+	network func(ctx context.Context, network, addr string) (net.Conn, error)
 
 	agent *agent.Agent
 	stop  func() error
@@ -95,6 +97,9 @@ func (d *rig) start() {
 func (d *rig) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	if d.noMQTT.Load() && addr == servertest.MQTTS {
 		return nil, errors.New("connection refused")
+	}
+	if d.network != nil {
+		return d.network(ctx, network, addr)
 	}
 	return d.server.Network.DialContext(ctx, network, addr)
 }

@@ -48,6 +48,9 @@ func ByToken(ctx context.Context, s Server, tokens Tokens, key crypto.Signer, de
 	}
 }
 
+// handshakeLimit leaves room for keys in slow hardware.
+const handshakeLimit = 60 * time.Second
+
 // Endpoint is where and how to re-enrol by certificate.
 type Endpoint struct {
 	Address      string // host:port of HTTPS that asks for a certificate
@@ -74,5 +77,5 @@ func (e Endpoint) Transport(certificate *tls.Certificate) *http.Transport {
 	if certificate != nil {
 		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate, nil }
 	}
-	return &http.Transport{DialContext: e.DialContext, TLSClientConfig: cfg, MaxResponseHeaderBytes: 64 << 10}
+	return &http.Transport{DialContext: e.DialContext, TLSClientConfig: cfg, TLSHandshakeTimeout: handshakeLimit, MaxResponseHeaderBytes: 64 << 10}
 }
