@@ -37,6 +37,7 @@ import (
 	"mooring/internal/est/estclient"
 	"mooring/internal/jwt"
 	"mooring/internal/lifecycle"
+	"mooring/internal/pki"
 	"mooring/internal/problem"
 	"mooring/internal/secret"
 	"mooring/internal/smartrest"
@@ -73,17 +74,21 @@ type Agent struct {
 	log   *slog.Logger
 	clock *clock.Clock
 
-	keys     key.Store
-	ids      *identity.Store
-	dialer   *dial.Dialer
-	spool    *spool.Spool
-	up       *uplink.Uplink
-	est      *estclient.Client
-	endpoint renew.Endpoint
+	keys       key.Store
+	ids        *identity.Store
+	dialer     *dial.Dialer
+	spool      *spool.Spool
+	up         *uplink.Uplink
+	est        *estclient.Client
+	endpoint   renew.Endpoint
+	anchorList pki.Chain // the trust anchors of the configuration, nil: the system's
 
 	inbox chan lifecycle.Event
 	pulse chan struct{} // taken by the loop, which shows that it turns
 	ready chan struct{} // closed when Run has loaded everything
+	// clockDoubt holds one note that the clock may be wrong, timeTold one answer.
+	clockDoubt chan struct{}
+	timeTold   chan timeTold
 
 	// Owned by the loop.
 	state      lifecycle.State
@@ -93,6 +98,7 @@ type Agent struct {
 	inUse      uint32 // the one the uplink has
 	clockSaved time.Time
 	window     windowAsk
+	time       timeAsk
 	rung       lifecycle.Rung
 
 	mu      sync.Mutex // guards what follows
@@ -117,7 +123,7 @@ func New(o Options) *Agent {
 		o.Clock = clock.New(o.Built)
 	}
 	return &Agent{o: o, cfg: o.Config, log: o.Log, clock: o.Clock, inbox: make(chan lifecycle.Event, inboxSize), pulse: make(chan struct{}),
-		ready: make(chan struct{}), changed: make(chan struct{})}
+		ready: make(chan struct{}), clockDoubt: make(chan struct{}, 1), timeTold: make(chan timeTold, 1), changed: make(chan struct{})}
 }
 
 // load opens the stores and reads what they hold.
@@ -212,6 +218,9 @@ func (a *Agent) anchors() (*x509.CertPool, error) {
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {
 		return nil, WithHint(fmt.Errorf("trust anchors: %s holds no certificate", a.cfg.CA), config.AnchorsHint)
+	}
+	if a.anchorList, err = pki.ParsePEMChain(text); err != nil {
+		a.log.Debug("the trust anchors are not listed", "err", err)
 	}
 	return pool, nil
 }

@@ -39,7 +39,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer cancel()
 	beside.Go(func() { a.up.Run(ctx) })
 	a.step(ctx, &beside, found.Event())
-	a.step(ctx, &beside, lifecycle.Event{Kind: lifecycle.TimeTrust, Trusted: a.clock.Trusted()})
+	a.step(ctx, &beside, a.timeEvent())
 	if err := a.openLocal(ctx, &beside); err != nil {
 		return err
 	}
@@ -60,6 +60,10 @@ func (a *Agent) loop(ctx context.Context, beside *sync.WaitGroup) {
 		case e := <-a.inbox:
 			a.step(ctx, beside, e)
 		case <-a.pulse:
+		case <-a.clockDoubt:
+			a.askTime(ctx, beside, true)
+		case told := <-a.timeTold:
+			a.takeTime(ctx, beside, told)
 		case <-timer.C:
 			a.tick(ctx, beside)
 		}
@@ -77,9 +81,9 @@ func (a *Agent) untilTick() time.Duration {
 }
 
 func (a *Agent) tick(ctx context.Context, beside *sync.WaitGroup) {
-	if trusted := a.clock.Trusted(); trusted != a.state.TimeTrusted {
+	if trusted := a.trusted(); trusted != a.state.TimeTrusted {
 		a.log.Info("the clock changed", "trusted", trusted, "now", a.clock.Now())
-		a.step(ctx, beside, lifecycle.Event{Kind: lifecycle.TimeTrust, Trusted: trusted})
+		a.step(ctx, beside, a.timeEvent())
 	}
 	if a.wanted != a.inUse {
 		a.connect(ctx, a.wanted)
@@ -102,6 +106,9 @@ func (a *Agent) step(ctx context.Context, beside *sync.WaitGroup, e lifecycle.Ev
 	if e.Kind == lifecycle.Tick && a.state.OnRung() != lifecycle.OnCertificate {
 		a.state.Policy.StoredOTP = a.hasSecondOTP() // somebody may have put one there
 	}
+	if e.Kind == lifecycle.Connected {
+		a.time.disputed = false // the server's certificate was good by the clock here
+	}
 	before := a.state.Phase
 	next, actions := lifecycle.Step(a.state, e, a.clock.Now())
 	a.state = next
@@ -122,6 +129,7 @@ func (a *Agent) step(ctx context.Context, beside *sync.WaitGroup, e lifecycle.Ev
 		}
 	}
 	a.askWindow(ctx, beside)
+	a.askTime(ctx, beside, false)
 	a.publishView(ctx)
 }
 
@@ -180,6 +188,7 @@ func (a *Agent) connection(e uplink.Event) {
 	case uplink.Refused, uplink.Failed:
 		a.log.Warn("not connected", "reason", e.Reason, "detail", e.Detail, "err", e.Err)
 		a.setError(e.Reason, e.Detail)
+		a.badClock(e.Err)
 	}
 	if e.Kind == uplink.Failed {
 		a.dialer.Avoid()
@@ -287,6 +296,7 @@ func (a *Agent) requestFailed(auth lifecycle.Auth, o enrol.Outcome) {
 		reason, detail = string(kindOf(o.Err)), detailOf(o.Err)
 	}
 	a.setError(reason, detail)
+	a.badClock(o.Err)
 	if auth == lifecycle.OTP && o.Final {
 		a.mu.Lock()
 		defer a.mu.Unlock()

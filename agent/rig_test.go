@@ -372,34 +372,3 @@ func (d *rig) live(otp string) {
 	}
 	_ = d.stop()
 }
-
-// A clock that stands in 1970 after a restart neither hurts nor renews.
-func TestWrongClock(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		off  time.Duration
-	}{{"30 years back", -30 * 365 * 24 * time.Hour}, {"20 years ahead", 20 * 365 * 24 * time.Hour}} {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := servertest.Start(t, servertest.Options{Easy: true})
-				d := newRig(t, s, "dev1")
-				s.Register("dev1", "the-right-password")
-				d.start()
-				d.enrol("the-right-password")
-				first := d.until("valid", valid)
-				_ = d.stop()
-				d.wall = func() time.Time { return time.Now().Add(tt.off) }
-				d.start()
-				time.Sleep(48 * time.Hour)
-				if got := d.status(); got.Serial != first.Serial {
-					t.Errorf("renewed on a wrong clock: %+v", got)
-				}
-				_ = d.stop()
-				d.wall = time.Now
-				d.start()
-				d.until("valid", valid)
-				_ = d.stop()
-			})
-		})
-	}
-}

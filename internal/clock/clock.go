@@ -40,7 +40,8 @@ const (
 type Clock struct {
 	wall func() time.Time
 
-	mu    sync.Mutex // guards floor and since
+	mu    sync.Mutex // guards what follows
+	exact bool       // floor is the time, not only before it: a server told it
 	floor time.Time  // without monotonic reading
 	since time.Time  // when floor was known, with monotonic reading
 }
@@ -99,13 +100,36 @@ func (c *Clock) Observe(t time.Time) bool {
 	return true
 }
 
-// Trusted reports whether the wall clock agrees with what is known: not behind
-// the floor by more than Tolerance and not beyond the Horizon. Without a floor
-// nothing speaks against it.
+// Synchronise is Observe of what an authenticated server says the time is now.
+// From then on the floor, which moves on, is as good as a wall clock that was
+// set. It reports whether t is believed: it is not beyond the Horizon, and not
+// before the floor by more than Tolerance.
+func (c *Clock) Synchronise(t time.Time) bool {
+	c.Observe(t)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	floor := c.at()
+	believed := !absurd(t, floor) && !t.Before(floor.Add(-Tolerance))
+	c.exact = c.exact || believed
+	return believed
+}
+
+// Trusted reports whether Now is to be relied upon: the wall clock agrees with
+// what is known, which means that it is neither behind the floor by more than
+// Tolerance nor beyond the Horizon, or a server has told the time since the
+// process began. Without a floor nothing speaks against the wall clock.
 func (c *Clock) Trusted() bool {
 	wall, floor := c.wall(), c.Floor()
-	return !wall.Before(floor.Add(-Tolerance)) && !absurd(wall, floor)
+	if !wall.Before(floor.Add(-Tolerance)) && !absurd(wall, floor) {
+		return true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.exact
 }
+
+// Wall returns what the wall clock says, right or wrong.
+func (c *Clock) Wall() time.Time { return c.wall() }
 
 // Save writes the floor to path, in whole seconds. Without a floor there is
 // nothing to write.

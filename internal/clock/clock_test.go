@@ -133,3 +133,43 @@ func TestLoadBadFile(t *testing.T) {
 		t.Errorf("missing file: %v", err)
 	}
 }
+
+// A server's time is as good as a clock that was set, for as long as the
+// process runs.
+func TestSynchronise(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		built := time.Now()
+		c := clock.NewFrom(func() time.Time { return time.Unix(0, 0) }, built)
+		if c.Trusted() {
+			t.Fatal("1970 is trusted")
+		}
+		told := built.Add(1000 * time.Hour)
+		if !c.Synchronise(told) || !c.Trusted() || !c.Now().Equal(told) {
+			t.Errorf("told %v: now %v, trusted %v", told, c.Now(), c.Trusted())
+		}
+		time.Sleep(100 * time.Hour)
+		if want := told.Add(100 * time.Hour); !c.Now().Equal(want) || !c.Trusted() {
+			t.Errorf("later: now %v, want %v", c.Now(), want)
+		}
+		if c.Synchronise(told) {
+			t.Error("a time that has passed is believed")
+		}
+		if !c.Synchronise(told.Add(100*time.Hour - clock.Tolerance)) {
+			t.Error("a server a little behind is not believed")
+		}
+		if c.Synchronise(c.Now().Add(clock.Horizon + time.Second)) {
+			t.Error("a time beyond the horizon is believed")
+		}
+	})
+}
+
+// While the device sleeps the floor stands still and the wall clock goes on.
+func TestSuspend(t *testing.T) {
+	built := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	wall := built
+	c := clock.NewFrom(func() time.Time { return wall }, built)
+	wall = wall.Add(200 * 24 * time.Hour)
+	if !c.Trusted() || !c.Now().Equal(wall) {
+		t.Errorf("after 200 days asleep: now %v, trusted %v", c.Now(), c.Trusted())
+	}
+}
