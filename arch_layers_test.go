@@ -37,7 +37,7 @@ var serverLayers = map[string]layer{
 	"audit": service, "account": service, "trust": service, "registration": service, "ca": service,
 	"deviceauth": service, "devicetoken": service, "inventory": service, "telemetry": service, "binary": service,
 	"crlcheck": service, "templates": service,
-	"retention": service, "operation": service, "presence": service, "notify": service, "refusal": service, "vault": service, "mail": service,
+	"retention": service, "operation": service, "presence": service, "alarmstatus": service, "notify": service, "refusal": service, "vault": service, "mail": service,
 	"c8yjson": shared, "httpauth": shared, "openapi": shared, "gate": shared, "fifo": shared, "sockets": shared,
 
 	"estapi": frontEnd, "restapi": frontEnd, "notifyapi": frontEnd, "mqttapi": frontEnd, "mqttservice": frontEnd, "lwm2mapi": frontEnd, "webui": frontEnd,

@@ -10,6 +10,7 @@ import (
 	"mooring/hsm"
 	"mooring/internal/problem"
 	"mooring/server/account"
+	"mooring/server/alarmstatus"
 	"mooring/server/audit"
 	"mooring/server/binary"
 	"mooring/server/ca"
@@ -43,22 +44,23 @@ const systemVersion = "2026.0.0"
 
 // services are the wired parts of a server.
 type services struct {
-	store      platform.Store
-	feed       *changeFeed
-	log        *slog.Logger
-	tailing    bool // other nodes write to the same store
-	vault      *vault.Vault
-	accounts   *account.Service
-	trust      *trust.Trust
-	lists      *crlcheck.Checker
-	devices    *deviceauth.Auth
-	refusals   *refusal.Recorder
-	alerts     *authorityAlerts
-	operations *operation.Service
-	notices    *notify.Service
-	presence   *presence.Service
-	chores     []chore
-	retention  *retention.Service
+	store       platform.Store
+	feed        *changeFeed
+	log         *slog.Logger
+	tailing     bool // other nodes write to the same store
+	vault       *vault.Vault
+	accounts    *account.Service
+	trust       *trust.Trust
+	lists       *crlcheck.Checker
+	devices     *deviceauth.Auth
+	refusals    *refusal.Recorder
+	alerts      *authorityAlerts
+	operations  *operation.Service
+	notices     *notify.Service
+	presence    *presence.Service
+	alarmStatus *alarmstatus.Service
+	chores      []chore
+	retention   *retention.Service
 
 	est      *estapi.API
 	rest     *restapi.API
@@ -102,7 +104,8 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 	objects := inventory.New(inventory.Config{Store: store, IDs: store, Live: s.presence, Notices: s.notices, Log: log})
 	s.notices.Objects = objects
 	collections := templates.New(objects, nil)
-	samples := telemetry.New(telemetry.Config{Store: store, IDs: store, Live: s.presence, Notices: s.notices})
+	s.alarmStatus = alarmstatus.New(alarmstatus.Config{Alarms: store, Objects: objects, Tenants: store, Log: log})
+	samples := telemetry.New(telemetry.Config{Store: store, IDs: store, Live: s.presence, Notices: s.notices, Options: s.accounts, Watcher: s.alarmStatus})
 	needs.objects, needs.samples = objects, samples
 	files := binary.New(binary.Config{Store: store, IDs: store, MaxBytes: cfg.Limits.BinaryBytes, Quota: cfg.Limits.BinaryQuota, Log: log})
 	s.operations = operation.New(operation.Config{Store: store, IDs: store, Objects: objects, Options: s.accounts, Notices: s.notices, Log: log})
@@ -177,6 +180,7 @@ func (s *services) run(ctx context.Context) {
 	running.Go(func() { s.operations.Run(ctx) })
 	running.Go(func() { s.operations.Keep(ctx) })
 	running.Go(func() { s.presence.Run(ctx) })
+	running.Go(func() { s.alarmStatus.Run(ctx) })
 	s.refusals.Run(ctx)
 	running.Wait()
 }

@@ -19,7 +19,7 @@ var objectMembers = map[string]bool{
 	"id": true, "self": true, "name": true, "type": true, "owner": true, "creationTime": true, "lastUpdated": true,
 	"childDevices": true, "childAssets": true, "childAdditions": true, "externalIds": true,
 	"deviceParents": true, "assetParents": true, "additionParents": true,
-	"c8y_LatestMeasurements": true, "c8y_PreviousMeasurements": true,
+	"c8y_ActiveAlarmsStatus": true, "c8y_LatestMeasurements": true, "c8y_PreviousMeasurements": true,
 }
 
 // hierarchies are the lists of references in a managed object, in the order of

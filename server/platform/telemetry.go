@@ -70,6 +70,10 @@ type Alarm struct {
 	SourceName string // of the object, for who shows it; not stored
 }
 
+// FragmentActiveAlarms of an object counts its alarms that are not cleared, by
+// severity. Only the server writes it.
+const FragmentActiveAlarms = "c8y_ActiveAlarmsStatus"
+
 // AlarmUpdate changes the parts of one alarm that are set, in one command: what
 // others do to it meanwhile stays. Fragments are replaced one by one as a whole.
 type AlarmUpdate struct {

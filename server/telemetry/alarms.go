@@ -70,6 +70,7 @@ func (s *Service) UpdateAlarm(ctx context.Context, tenant platform.TenantID, u p
 	if err != nil {
 		return after, notFound("alarm", err)
 	}
+	s.watchedAlarms(tenant, after)
 	return after, h.wait(ctx)
 }
 
@@ -91,6 +92,17 @@ func (s *Service) UpsertAlarm(ctx context.Context, tenant platform.TenantID, u p
 	if u.Alarm.ID, err = s.ids.NewID(ctx); err != nil {
 		return nil, after, err
 	}
+	wanted := s.mapped(tenant, []platform.Alarm{u.Alarm})
+	if len(wanted) == 0 {
+		return nil, u.Alarm, nil // suppressed
+	}
+	if u.Update.Severity != "" {
+		u.Update.Severity = wanted[0].Severity
+	}
+	if u.Update.Text != nil {
+		u.Update.Text = &wanted[0].Text
+	}
+	u.Alarm = wanted[0]
 	h := s.herald(ctx, tenant)
 	u.Committed = func(a platform.Alarm, found bool) {
 		if found {
@@ -103,6 +115,7 @@ func (s *Service) UpsertAlarm(ctx context.Context, tenant platform.TenantID, u p
 	if err != nil {
 		return nil, after, err
 	}
+	s.watchedAlarms(tenant, after)
 	if found {
 		before = &was
 	}
@@ -114,15 +127,30 @@ func (s *Service) SetAlarmStatus(ctx context.Context, tenant platform.TenantID, 
 	at := platform.Millis(s.now())
 	return s.each(ctx, tenant, platform.Alarms, f, func(ids []platform.ID) error {
 		h := s.herald(ctx, tenant)
-		_, err := s.store.SetAlarmStatus(ctx, tenant, ids, status, at, by, func(changed []platform.Alarm) { h.alarms(platform.NoticeUpdate, changed...) })
+		changed, err := s.store.SetAlarmStatus(ctx, tenant, ids, status, at, by, func(changed []platform.Alarm) { h.alarms(platform.NoticeUpdate, changed...) })
 		if err != nil {
 			return err
 		}
+		s.watchedAlarms(tenant, changed...)
 		return h.wait(ctx)
 	})
 }
 
 // DeleteAlarms removes every alarm that f selects.
 func (s *Service) DeleteAlarms(ctx context.Context, tenant platform.TenantID, f platform.TelemetryFilter) error {
-	return s.deleteAll(ctx, tenant, platform.Alarms, f)
+	return s.each(ctx, tenant, platform.Alarms, f, func(ids []platform.ID) error {
+		gone := make([]platform.Alarm, 0, len(ids))
+		for _, id := range ids {
+			a, err := s.store.Alarm(ctx, tenant, id)
+			if err != nil && !errors.Is(err, problem.NotFound) { // somebody else was faster
+				return err
+			}
+			gone = append(gone, a)
+		}
+		_, err := s.store.DeleteTelemetry(ctx, tenant, platform.Alarms, ids)
+		if err == nil {
+			s.watchedAlarms(tenant, gone...)
+		}
+		return err
+	})
 }

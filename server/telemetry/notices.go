@@ -11,11 +11,21 @@ import (
 // somebody listens only when they are told for sure; by b.Mode a batch is stored,
 // told, both or neither.
 func (s *Service) Submit(b platform.Batch, done func(error)) {
+	if len(b.Alarms) > 0 {
+		b.Alarms = s.mapped(b.Tenant, b.Alarms)
+	}
 	if b.Mode == platform.ModeTransient || b.Mode == platform.ModeCEP {
 		s.pass(b, done)
 		return
 	}
 	if b.Mode == platform.ModeQuiescent || !s.wanted(b.Tenant) {
+		if s.watcher != nil && len(b.Alarms)+len(b.AlarmChanges) > 0 {
+			s.store.Submit(b, func(err error) {
+				s.watched(&b, err)
+				done(err)
+			})
+			return
+		}
 		s.store.Submit(b, done)
 		return
 	}
@@ -23,6 +33,7 @@ func (s *Service) Submit(b platform.Batch, done func(error)) {
 		b.Outcome = new(platform.Outcome)
 	}
 	s.store.Submit(b, func(err error) {
+		s.watched(&b, err)
 		if err != nil {
 			done(err)
 			return

@@ -31,7 +31,10 @@ type Config struct {
 	IDs   platform.IDs
 	// Notices hears what was stored; nil: nobody does.
 	Notices platform.Notices
-	Live    Live             // nil: nobody keeps the presence of devices
+	Live    Live // nil: nobody keeps the presence of devices
+	// Options has the tenants' mappings of alarms; nil: there are none.
+	Options Options
+	Watcher AlarmWatcher     // nil: nobody counts alarms
 	Now     func() time.Time // nil is time.Now
 }
 
@@ -41,6 +44,8 @@ type Service struct {
 	ids     platform.IDs
 	notices platform.Notices
 	live    Live
+	options Options
+	watcher AlarmWatcher
 	now     func() time.Time
 }
 
@@ -49,7 +54,7 @@ func New(c Config) *Service {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Service{store: c.Store, ids: c.IDs, notices: c.Notices, live: c.Live, now: c.Now}
+	return &Service{store: c.Store, ids: c.IDs, notices: c.Notices, live: c.Live, options: c.Options, watcher: c.Watcher, now: c.Now}
 }
 
 // NewID returns the next identifier.
