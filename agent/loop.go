@@ -245,6 +245,11 @@ func (a *Agent) request(ctx context.Context, action lifecycle.Action) lifecycle.
 		return event
 	}
 	o := a.ask(ctx, action.Auth, next)
+	if o.Err == nil && action.Auth != lifecycle.SameLeaf {
+		if err := a.acceptable(o.Chain.Leaf()); err != nil {
+			o = enrol.Judge(nil, err)
+		}
+	}
 	event.Kind, event.RetryAfter = o.Event, o.RetryAfter()
 	if o.Err != nil {
 		a.requestFailed(action.Auth, o)

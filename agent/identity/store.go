@@ -45,7 +45,7 @@ func (s *Store) Prepare(ctx context.Context, number, keyOf uint32, now time.Time
 	}
 	m := metadata{Version: metadataVersion, Number: number, KeyOf: keyOf, Created: now.UTC().Round(0)}
 	if keyOf != number {
-		old, err := s.readMetadata(keyOf)
+		old, err := s.withKeyOf(keyOf)
 		if err != nil {
 			return nil, fmt.Errorf("keep the key of generation %d: %w", keyOf, err)
 		}
@@ -57,6 +57,21 @@ func (s *Store) Prepare(ctx context.Context, number, keyOf uint32, now time.Time
 		return nil, err
 	}
 	return s.Load(ctx, number)
+}
+
+// withKeyOf finds the metadata of a generation that has the key of keyOf: that one
+// itself may be gone since.
+func (s *Store) withKeyOf(keyOf uint32) (metadata, error) {
+	list, err := s.numbers()
+	if err != nil {
+		return metadata{}, err
+	}
+	for _, n := range list {
+		if m, err := s.readMetadata(n); err == nil && m.KeyOf == keyOf && m.Key != "" {
+			return m, nil
+		}
+	}
+	return metadata{}, fs.ErrNotExist
 }
 
 func (s *Store) createKey(ctx context.Context, m *metadata) error {

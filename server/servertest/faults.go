@@ -13,7 +13,8 @@ const loseOneIn = 4
 
 // faults stands before the HTTP front ends and makes trouble a client must bear.
 type faults struct {
-	easy bool
+	easy      bool
+	intercept func(http.Handler) http.Handler // or nil
 
 	mu      sync.Mutex // guards the fields below
 	rand    *rand.Rand
@@ -29,7 +30,7 @@ type Counts struct {
 }
 
 func newFaults(opts Options) *faults {
-	return &faults{easy: opts.Easy, rand: rand.New(rand.NewPCG(opts.Seed, 0)), decided: map[string]bool{}}
+	return &faults{easy: opts.Easy, intercept: opts.Intercept, rand: rand.New(rand.NewPCG(opts.Seed, 0)), decided: map[string]bool{}}
 }
 
 // Counts returns what happened so far.
@@ -40,6 +41,9 @@ func (s *Server) Counts() Counts {
 }
 
 func (f *faults) middleware(next http.Handler) http.Handler {
+	if f.intercept != nil {
+		next = f.intercept(next)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.URL.Path, "/.well-known/est/simple") {
 			next.ServeHTTP(w, r)

@@ -60,6 +60,9 @@ type Options struct {
 	// authority exists; the key-encryption key and the server's certificate are that
 	// server's. Nil: it is alone.
 	Joins *Server
+	// Intercept stands before the HTTP front ends, for answers that no good server
+	// gives; nil: nothing does.
+	Intercept func(http.Handler) http.Handler
 	// Dir is the data directory; empty: one of the test's own.
 	Dir string
 }
