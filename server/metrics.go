@@ -132,7 +132,7 @@ func (c *statsCollector) collectService(ch chan<- prometheus.Metric, count func(
 		"accepted": stats.Accepted, "refused": stats.Refused, "turned_away": stats.TurnedAway, "takeover": stats.Takeovers,
 		"kicked": stats.Kicked, "publish": stats.Publishes, "rejected": stats.Rejected, "delivered": stats.Delivered,
 		"dropped": stats.Dropped, "overflow": stats.Overflows, "too_fast": stats.TooFast, "too_large": stats.TooLarge,
-		"malformed": stats.Malformed, "keep_alive": stats.KeepAliveOut,
+		"malformed": stats.Malformed, "unstored": stats.Unstored, "keep_alive": stats.KeepAliveOut,
 	} {
 		count(descServiceAll, n, event)
 	}

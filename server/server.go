@@ -170,6 +170,9 @@ func (s *Server) Run(ctx context.Context, ready func(Ready)) (err error) {
 	if err := s.services.mqtt.CarryOutWills(ctx); err != nil {
 		s.log.Error("wills of the last run were not carried out; they stay for the next start", "err", err)
 	}
+	if err := s.services.service.Load(ctx); err != nil {
+		return fmt.Errorf("sessions of the MQTT Service: %w", err)
+	}
 	doors, err := openListeners(s.cfg.Listeners, s.opts.Listen)
 	if err != nil {
 		return err

@@ -130,7 +130,7 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 	})
 	s.service = mqttservice.New(mqttservice.Config{
 		Auth: mqttAuth{s.devices, s.accounts, "service"}, Refusals: s.refusals, Options: s.accounts, Alarms: newServiceAlarms(objects, samples, log),
-		OneWay: cfg.TLS.OneWay, Log: log,
+		Store: store, Alone: !s.tailing, OneWay: cfg.TLS.OneWay, Log: log,
 		Limits: mqttservice.Limits{Handshake: cfg.Limits.ConnectWithin, Handshakes: cfg.Limits.Handshakes, Connections: cfg.Limits.Connections},
 	})
 	s.realtime = notifyapi.New(notifyapi.Config{Auth: auth, Notices: s.notices, Objects: objects, Tokens: tokens, Log: log})

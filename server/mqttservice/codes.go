@@ -22,10 +22,14 @@ const (
 	codeBadCredentials   = 0x86
 	codeNotAuthorized    = 0x87
 	codeUnavailable      = 0x88
+	codeBusy             = 0x89
 	codeShuttingDown     = 0x8b
+	codeBadMethod        = 0x8c
 	codeTakenOver        = 0x8e
 	codeBadFilter        = 0x8f
 	codeBadTopic         = 0x90
+	codeNoPacketID       = 0x92
+	codeReceiveMaximum   = 0x93
 	codeTopicAlias       = 0x94
 	codeTooLarge         = 0x95
 	codeQuota            = 0x97
@@ -47,7 +51,8 @@ const (
 	textTopicTooLong     = "a topic has 1 to 256 bytes"
 	textRetain           = "retained messages are not supported"
 	textQoS2             = "QoS 2 is not supported"
-	textAlias            = "topic aliases are not supported"
+	textAlias            = "the topic alias is not known, or above the maximum"
+	textTooManyRetained  = "the tenant retains as much as it may"
 	textSharedNot        = "shared subscriptions are not supported"
 	textSubscriptionID   = "subscription identifiers are not supported"
 	textTooManySubs      = "too many subscriptions"
@@ -98,8 +103,8 @@ func (c *conn) encode(pk packets.Packet) []byte {
 	case packets.Publish:
 		pk.Mods.AllowResponseInfo = true
 		_ = pk.PublishEncode(&b)
-	case packets.Puback:
-		_ = pk.PubackEncode(&b)
+	case packets.Puback, packets.Pubrec, packets.Pubrel, packets.Pubcomp:
+		_ = pk.PubackEncode(&b) // they differ in the header alone
 	case packets.Suback:
 		_ = pk.SubackEncode(&b)
 	case packets.Unsuback:

@@ -2,6 +2,7 @@ package mqttservice
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -174,13 +175,17 @@ func decode(pk *packets.Packet, body []byte) (err error) {
 			err = malformed{codeMalformed, "malformed packet"}
 		}
 	}()
+	if pk.FixedHeader.Type == packets.Connect { // also for the version in which it is answered
+		return cmp.Or(pk.ConnectDecode(body), checkBody(pk, body))
+	}
+	if err := checkBody(pk, body); err != nil {
+		return err
+	}
 	switch pk.FixedHeader.Type {
-	case packets.Connect:
-		return pk.ConnectDecode(body)
 	case packets.Publish:
 		return pk.PublishDecode(body)
-	case packets.Puback:
-		return pk.PubackDecode(body)
+	case packets.Puback, packets.Pubrec, packets.Pubrel, packets.Pubcomp:
+		return pk.PubackDecode(body) // they differ in the header alone
 	case packets.Subscribe:
 		return pk.SubscribeDecode(body)
 	case packets.Unsubscribe:

@@ -68,6 +68,10 @@ func (s *Server) connect(c *conn) (*session, error) {
 		return nil, errRefused
 	}
 	sess := newSession(ctx, s, c, d, &pk)
+	if code, detail := sess.offered(&pk); code != codeSuccess {
+		s.refused(c, d.refuse(platform.ReasonProtocol, code, detail))
+		return nil, errRefused
+	}
 	if code, detail := s.takePlace(ctx, sess); code != codeSuccess {
 		s.refused(c, d.refuse(platform.ReasonBadClientID, code, detail))
 		return nil, errRefused
@@ -79,23 +83,50 @@ func (s *Server) connect(c *conn) (*session, error) {
 			return nil, errRefused
 		}
 	}
+	present, err := sess.begin(ctx)
+	if err != nil {
+		s.log.Error("session not stored", "tenant", d.principal.Tenant, "external_id", d.client, "err", err)
+		s.refused(c, d.refuse(platform.ReasonInternal, codeUnavailable, ""))
+		return nil, errRefused
+	}
 	c.accept(pk.Connect.Keepalive)
-	sess.establish(willOf(&pk))
 	s.stats.accepted.Add(1)
 	s.log.Debug("connected", "tenant", d.principal.Tenant, "client_id", d.client, "door", c.door, "address", c.address, "method", d.principal.Method)
-	_, err = c.Write(c.encode(acceptance(d, &pk)))
+	_, err = c.Write(c.encode(sess.acceptance(d, &pk, present)))
+	sess.establish() // what waits for the client comes after the CONNACK
 	return sess, err
+}
+
+// begin takes over the state of the client's session and makes durable what has to
+// be: that there is one, and the will.
+func (s *session) begin(ctx context.Context) (present bool, err error) {
+	present = s.sub.begin(s, time.Now())
+	if !s.stored && s.will == nil && !s.sub.kept {
+		return present, nil
+	}
+	if err = s.sub.saveAndWait(ctx, s.will); err != nil && !s.stored {
+		// A store that cannot write keeps nobody out: the will ends with the server.
+		s.sub.logged("will not stored")(err)
+		err = nil
+	}
+	return present, err
 }
 
 var errRefused = errors.New("refused")
 
-// acceptance is the CONNACK: what MQTT 5 lets a server say of what it has not.
-func acceptance(d decision, pk *packets.Packet) packets.Packet {
-	answer := packets.Packet{FixedHeader: header(packets.Connack), Properties: packets.Properties{
-		MaximumQos: maxQoS, MaximumQosFlag: true, RetainAvailableFlag: true, MaximumPacketSize: maxPacket,
-		WildcardSubAvailable: 1, WildcardSubAvailableFlag: true, SubIDAvailableFlag: true, SharedSubAvailableFlag: true,
-		SessionExpiryIntervalFlag: pk.Properties.SessionExpiryInterval > 0, // nothing is kept, whatever was asked
+// acceptance is the CONNACK: what MQTT 5 lets a server say of what it has not, or
+// not as much of as was asked for.
+func (s *session) acceptance(d decision, pk *packets.Packet, present bool) packets.Packet {
+	expiry := uint32(s.expiry / time.Second)
+	answer := packets.Packet{FixedHeader: header(packets.Connack), SessionPresent: present && s.conn.version > 3, Properties: packets.Properties{
+		MaximumPacketSize: maxPacket, ReceiveMaximum: uint16(min(s.server.limits.Window, 65535)), TopicAliasMaximum: maxAliases,
+		SessionExpiryInterval: expiry, SessionExpiryIntervalFlag: expiry != pk.Properties.SessionExpiryInterval,
 	}}
+	if p := &answer.Properties; s.restricted {
+		p.TopicAliasMaximum = 0
+		p.MaximumQos, p.MaximumQosFlag, p.RetainAvailableFlag = restrictedQoS, true, true
+		p.WildcardSubAvailable, p.WildcardSubAvailableFlag, p.SubIDAvailableFlag, p.SharedSubAvailableFlag = 1, true, true, true
+	}
 	if d.assigned {
 		answer.Properties.AssignedClientID = d.client
 	}
@@ -110,15 +141,20 @@ func (s *Server) decide(ctx context.Context, c *conn, pk *packets.Packet) decisi
 	} else if code.Code == codeProtocolError && pk.ReservedBit != 0 || pk.Connect.WillQos > 2 {
 		return d.refuse(platform.ReasonProtocol, codeMalformed, "flags of the CONNECT")
 	}
-	if d.client == "" && pk.ProtocolVersion > 3 && pk.Connect.Clean {
+	if d.client == "" && (pk.ProtocolVersion == 5 || pk.ProtocolVersion == 4 && pk.Connect.Clean) {
 		d.client, d.assigned = "auto-"+strings.ToLower(rand.Text()), true
 	}
 	if d.client == "" || len(d.client) > maxClientID || !validText(d.client) || pk.ProtocolVersion == 3 && len(d.client) > mqtt31ClientID {
 		d.client = strings.ToValidUTF8(d.client[:min(len(d.client), maxClientID)], "")
 		return d.refuse(platform.ReasonBadClientID, codeBadClientID, "1 to 128 bytes, on MQTT 3.1 at most 23")
 	}
-	if code, detail := checkFlags(pk); code != codeSuccess {
-		return d.refuse(platform.ReasonProtocol, code, detail)
+	if pk.Properties.AuthenticationMethod != "" {
+		return d.refuse(platform.ReasonProtocol, codeBadMethod, "no enhanced authentication")
+	}
+	if pk.Connect.WillFlag {
+		if code, detail := checkTopic(pk.Connect.WillTopic); code != codeSuccess {
+			return d.refuse(platform.ReasonProtocol, code, detail)
+		}
 	}
 	return s.authenticate(ctx, c, d, pk)
 }
@@ -133,19 +169,20 @@ func knownProtocol(pk *packets.Packet) bool {
 	return false
 }
 
-// checkFlags refuses what the service does not offer (mqtt.md §1.9).
-func checkFlags(pk *packets.Packet) (code byte, detail string) {
+// offered refuses what a service as narrow as the vendor's does not have
+// (mqtt.md §1.9).
+func (s *session) offered(pk *packets.Packet) (code byte, detail string) {
 	switch {
+	case !s.restricted:
+		return codeSuccess, ""
 	case !pk.Connect.Clean:
 		return codeImplementation, "clean session (clean start) must be 1"
 	case pk.Connect.WillFlag && pk.Connect.WillRetain:
 		return codeRetain, textRetain
-	case pk.Connect.WillFlag && pk.Connect.WillQos > maxQoS:
+	case pk.Connect.WillFlag && pk.Connect.WillQos > restrictedQoS:
 		return codeQoS, textQoS2
-	case pk.Connect.WillFlag:
-		code, detail = checkTopic(pk.Connect.WillTopic)
-		return code, detail
 	}
+	s.expiry = 0 // whatever was asked
 	return codeSuccess, ""
 }
 

@@ -11,7 +11,8 @@ import (
 	"mooring/server/platform"
 )
 
-// TestConnect: who is let in, and with which code who is not (mqtt.md §1.3, §1.8, §1.9).
+// TestConnect: who is let in, and with which code who is not, where the service is
+// as narrow as the vendor's (mqtt.md §1.3, §1.8, §1.9).
 func TestConnect(t *testing.T) {
 	no := func(pk *packets.Packet) {}
 	tests := []struct {
@@ -35,7 +36,8 @@ func TestConnect(t *testing.T) {
 		{name: "129 bytes", id: strings.Repeat("x", 129), user: "t1/admin", change: no, v3: 2, v5: 0x85, reason: platform.ReasonBadClientID},
 		{name: "no client ID", user: "t1/admin", change: no},
 		{name: "no client ID on MQTT 3.1", user: "t1/admin", change: no, only: 3, v3: 2, reason: platform.ReasonBadClientID},
-		{name: "no client ID and no clean session", user: "t1/admin", change: func(pk *packets.Packet) { pk.Connect.Clean = false }, v3: 2, v5: 0x85, reason: platform.ReasonBadClientID},
+		{name: "no client ID and no clean session", user: "t1/admin", only: 4, change: func(pk *packets.Packet) { pk.Connect.Clean = false }, v3: 2, reason: platform.ReasonBadClientID},
+		{name: "no client ID and no clean start", user: "t1/admin", only: 5, change: func(pk *packets.Packet) { pk.Connect.Clean = false }, v5: 0x83, reason: platform.ReasonProtocol},
 		{name: "no clean session", id: "x", user: "t1/admin", change: func(pk *packets.Packet) { pk.Connect.Clean = false }, v3: 5, v5: 0x83, reason: platform.ReasonProtocol},
 		{name: "level 6", id: "x", user: "t1/admin", change: func(pk *packets.Packet) { pk.ProtocolVersion = 6 }, v3: 1, only: 4, reason: platform.ReasonProtocol},
 		{name: "another protocol", id: "x", user: "t1/admin", change: func(pk *packets.Packet) { pk.Connect.ProtocolName = []byte("HTTP") }, v3: 1, v5: 0x84, reason: platform.ReasonProtocol},
@@ -60,7 +62,7 @@ func TestConnect(t *testing.T) {
 		for _, version := range versions {
 			t.Run(tt.name, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					r := newRig(t, nil)
+					r := newRig(t, restricted)
 					c, pk := r.dial(t, version), login(version, tt.id, tt.user)
 					tt.change(&pk)
 					b := encodeConnect(t, pk)
@@ -143,7 +145,7 @@ func TestCertificate(t *testing.T) {
 // TestAcceptance: MQTT 5 is told what there is not, and its assigned name.
 func TestAcceptance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, nil)
+		r := newRig(t, restricted)
 		c, pk := r.dial(t, 5), login(5, "", "t1/admin")
 		pk.Properties.SessionExpiryInterval, pk.Properties.SessionExpiryIntervalFlag = 3600, true
 		c.send(pk)

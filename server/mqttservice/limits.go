@@ -12,8 +12,12 @@ const (
 	maxClientID = 128
 	// mqtt31ClientID is the longest client ID of MQTT 3.1 (its §3.1).
 	mqtt31ClientID = 23
-	// maxQoS is what the service grants (mqtt.md §1.9).
-	maxQoS = 1
+	// maxQoS is what the service grants, and restrictedQoS what it does if it is as
+	// narrow as the vendor's (mqtt.md §1.9).
+	maxQoS        = 2
+	restrictedQoS = 1
+	// maxAliases is how many topic aliases a connection has, in each direction; ours.
+	maxAliases = 32
 )
 
 // Limits are the settings of the front end. A zero field means its default.
@@ -40,9 +44,21 @@ type Limits struct {
 	OutboundMessages, OutboundBytes int
 	// QueuedBytes bounds what waits for all clients together. Default 64 MiB.
 	QueuedBytes int
-	// Window is how many messages of QoS 1 may wait for a client's acknowledgement;
-	// a client of MQTT 5 may ask for fewer. Default 64.
+	// Window is how many messages of QoS 1 and 2 may wait for a client's
+	// acknowledgement, and how many of a client for ours; a client of MQTT 5 may ask
+	// for fewer. Default 64.
 	Window int
+	// SessionExpiry is how long a session waits for its client at most. Default 7
+	// days. SessionsPerTenant may do so; the next end with their connections. Default
+	// 10,000.
+	SessionExpiry     time.Duration
+	SessionsPerTenant int
+	// SessionMessages and SessionBytes bound what waits in the store for one session:
+	// beyond, it gets nothing new, and its tenant an alarm. Defaults 1,000 and 4 MiB.
+	SessionMessages, SessionBytes int
+	// RetainedMessages and RetainedBytes bound what a tenant retains: beyond, a
+	// publish that is to be retained is refused. Defaults 10,000 and 16 MiB.
+	RetainedMessages, RetainedBytes int
 	// Write is how long one write to a connection may take. Default 10 s.
 	Write time.Duration
 }
@@ -61,6 +77,12 @@ func (l Limits) withDefaults() Limits {
 	orInt(&l.OutboundBytes, 1<<20)
 	orInt(&l.QueuedBytes, 64<<20)
 	orInt(&l.Window, 64)
+	orDuration(&l.SessionExpiry, 7*24*time.Hour)
+	orInt(&l.SessionsPerTenant, 10_000)
+	orInt(&l.SessionMessages, 1000)
+	orInt(&l.SessionBytes, 4<<20)
+	orInt(&l.RetainedMessages, 10_000)
+	orInt(&l.RetainedBytes, 16<<20)
 	orDuration(&l.Write, 10*time.Second)
 	return l
 }

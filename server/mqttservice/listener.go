@@ -120,6 +120,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		}
 	}
 	s.stopping = true
+	s.clients.stop()
 	for c := range s.conns {
 		if sess := c.session.Load(); sess != nil {
 			sess.end(codeShuttingDown)

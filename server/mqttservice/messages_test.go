@@ -116,7 +116,10 @@ func TestSubscribe(t *testing.T) {
 		{filters: []string{"$debug/$error"}}, // last: from now on mistakes are told
 	}
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, func(c *mqttservice.Config, _ *fakes) { c.Limits.Subscriptions = 100 })
+		r := newRig(t, func(c *mqttservice.Config, f *fakes) {
+			restricted(c, f)
+			c.Limits.Subscriptions = 100
+		})
 		for _, version := range []byte{3, 4, 5} {
 			c := r.connect(t, version, "x", "t1/admin")
 			for _, tt := range tests {
@@ -203,7 +206,7 @@ func TestPublish(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newRig(t, nil)
+				r := newRig(t, restricted)
 				for _, version := range []byte{4, 5} {
 					c := r.connect(t, version, "x", "t1/admin")
 					if tt.pk.PacketID == 0 && tt.pk.FixedHeader.Qos == 1 {
@@ -243,7 +246,7 @@ func TestPublish(t *testing.T) {
 // alias is refused.
 func TestProperties(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, nil)
+		r := newRig(t, restricted)
 		app, c, old := r.connect(t, 5, "app", "t1/admin"), r.connect(t, 5, "x", "t1/admin"), r.connect(t, 4, "y", "t1/admin")
 		c.subscribe(1, "a")
 		old.subscribe(1, "a")
@@ -254,7 +257,7 @@ func TestProperties(t *testing.T) {
 		app.want(packets.Puback)
 		p := c.wantMessage("a", "x").Properties
 		if p.PayloadFormat != 1 || p.ContentType != "text/plain" || p.ResponseTopic != "b" || !bytes.Equal(p.CorrelationData, []byte{0, 1}) ||
-			len(p.User) != 2 || p.User[1].Val != "w" || p.MessageExpiryInterval != 0 || len(p.SubscriptionIdentifier) != 0 {
+			len(p.User) != 2 || p.User[1].Val != "w" || p.MessageExpiryInterval != 1 || len(p.SubscriptionIdentifier) != 0 {
 			t.Errorf("%+v", p)
 		}
 		old.wantMessage("a", "x")
@@ -333,7 +336,7 @@ func TestWills(t *testing.T) {
 		{name: "DISCONNECT", version: 4, end: func(_ *rig, c *client) { end(0)(c) }},
 		{name: "DISCONNECT", version: 5, end: func(_ *rig, c *client) { end(0)(c) }},
 		{name: "DISCONNECT with will", version: 5, end: func(_ *rig, c *client) { end(4)(c) }, want: true},
-		{name: "breaks the protocol", version: 5, end: func(_ *rig, c *client) { c.send(publish(1, 2, "a", "")); c.wantEnd() }, want: true},
+		{name: "breaks the protocol", version: 5, end: func(_ *rig, c *client) { c.send(publish(1, 1, "a/#", "")); c.wantEnd() }, want: true},
 		{name: "taken over", version: 4, end: func(r *rig, c *client) { r.connect(c, 4, "dev1", "t1/device_dev1") }, want: true},
 		{name: "keep-alive", version: 4, end: func(_ *rig, c *client) { time.Sleep(15 * time.Second); synctest.Wait() }, want: true},
 		{name: "within the keep-alive", version: 4, end: func(_ *rig, c *client) { time.Sleep(15*time.Second - 1); synctest.Wait() }},

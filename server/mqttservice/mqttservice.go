@@ -1,9 +1,11 @@
 // Package mqttservice is the MQTT Service of the contract (mqtt.md §1.3, §1.9):
 // MQTT 3.1, 3.1.1 and 5 with topics that each tenant names as it likes. Nothing
-// is registered and nothing stored: a message goes to who is connected.
+// is registered. What must outlive a connection (sessions, messages of QoS 1 and 2
+// that wait for them, what is retained, wills) is in the store before it is
+// acknowledged; all else is in memory.
 //
-// Each tenant has a topic tree of its own (tree.go), which lives as long as it
-// has clients. Who publishes and who hears is decided by two kinds of client:
+// Each tenant has a topic tree of its own (tree.go). Who publishes and who hears is
+// decided by two kinds of client:
 //
 //	device        by certificate, or any user without a role for the service
 //	application   a person with such a role (platform.RolesMQTTService)
@@ -49,19 +51,29 @@ type Options interface {
 	Option(ctx context.Context, tenant platform.TenantID, key platform.OptionKey) (value string, set bool, err error)
 }
 
+// Store keeps what outlives connections.
+type Store interface {
+	platform.MessageSessions
+	Tenants(ctx context.Context) ([]platform.Tenant, error)
+}
+
 // Alarms tells a tenant of a limit that its clients ran into. Raise must not
 // block; it may leave out what it has told lately.
 type Alarms interface {
 	Raise(tenant platform.TenantID, alarmType, text string)
 }
 
-// Config is what the front end is built from. Auth, Refusals, Options and Alarms
-// must be set.
+// Config is what the front end is built from. Auth, Refusals, Options, Alarms and
+// Store must be set.
 type Config struct {
 	Auth     Authenticator
 	Refusals Refusals
 	Options  Options
 	Alarms   Alarms
+	Store    Store
+	// Alone says that no other server works on the store: whatever session it has is
+	// this server's.
+	Alone bool
 	// OneWay says that devices are not asked for certificates: who has no password
 	// is told so.
 	OneWay bool

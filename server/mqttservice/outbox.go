@@ -1,53 +1,43 @@
 package mqttservice
 
 import (
+	"time"
+
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"mooring/server/fifo"
 )
 
-// message is what somebody published. It is shared by all who hear it and not
-// changed.
-type message struct {
-	topic      string
-	payload    []byte
-	qos        byte
-	properties packets.Properties // that are passed on
-}
-
-// passedOn are the properties that reach a subscriber of MQTT 5: those of the
-// message, none of its way here. The expiry is not looked at (vendor's documents).
-func passedOn(p *packets.Properties) packets.Properties {
-	return packets.Properties{
-		PayloadFormat: p.PayloadFormat, PayloadFormatFlag: p.PayloadFormatFlag, ContentType: p.ContentType,
-		ResponseTopic: p.ResponseTopic, CorrelationData: p.CorrelationData, User: p.User,
-	}
-}
-
-// queued is a message on its way to one client.
-type queued struct {
-	*message
-	qos byte
-}
-
-func (q queued) size() int { return len(q.topic) + len(q.payload) + messageOverhead }
-
-// messageOverhead is what a message holds besides its texts, roughly.
-const messageOverhead = 128
-
-// outbox is what waits to be written to one client. It is guarded by session.mu.
+// outbox is what waits to be written to one client, or to be acknowledged by it. It
+// is guarded by session.mu.
 type outbox struct {
 	control  fifo.Queue[[]byte]
-	messages fifo.Queue[queued]
-	bytes    int
+	messages fifo.Queue[queued] // from memory
+	bytes    int                // of messages
 	lastID   uint16
-	unacked  map[uint16]struct{}
+	flights  map[uint16]*flight
+	aliases  map[string]uint16 // topics that the client has been told
+
+	more    bool               // the store may have more
+	loaded  int64              // the highest number that was taken from the store
+	sent    int64              // the highest number that was written, now or on an earlier connection
+	before  int64              // that of earlier connections
+	unsure  bool               // before is not known: what comes first may have been written
+	fetched fifo.Queue[queued] // from the store
+	acked   []int64            // acknowledged, to be forgotten by the store
+	telling bool               // the store is forgetting some
+}
+
+// flight is a message of QoS 1 or 2 that was written and is not acknowledged.
+type flight struct {
+	number   int64 // in the store; 0: it is not there
+	qos      byte
+	received bool // QoS 2: the PUBREC came
 }
 
 // deliver queues a message for the client. Nobody waits for a client: one that
-// does not read loses messages of QoS 0, and its connection when it wants QoS 1.
-func (s *session) deliver(m *message, qos byte) {
-	q := queued{m, min(m.qos, qos)}
+// does not read loses messages of QoS 0, and its connection when it wants more.
+func (s *session) deliver(q queued) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.gone {
@@ -60,11 +50,7 @@ func (s *session) deliver(m *message, qos byte) {
 			s.server.stats.dropped.Add(1)
 			return
 		}
-		s.server.stats.overflows.Add(1)
-		s.server.log.Warn("connection closed because it does not read", "tenant", s.place.tenant, "external_id", s.place.client)
-		s.gone = true
-		s.dropMessages()
-		go s.close()
+		s.overflow()
 		return
 	}
 	s.out.messages.Push(q)
@@ -74,25 +60,37 @@ func (s *session) deliver(m *message, qos byte) {
 	s.start()
 }
 
-// dropMessages forgets what waits. mu is held.
+// overflow closes the connection of a client that does not read. mu is held.
+func (s *session) overflow() {
+	s.server.stats.overflows.Add(1)
+	s.server.log.Warn("connection closed because it does not read", "tenant", s.place.tenant, "external_id", s.place.client)
+	s.gone = true
+	s.dropMessages()
+	go s.close()
+}
+
+// dropMessages forgets what waits in memory. mu is held.
 func (s *session) dropMessages() {
 	s.server.queued.Add(-int64(s.out.bytes))
-	s.out.messages, s.out.bytes = fifo.Queue[queued]{}, 0
+	s.out.messages, s.out.bytes, s.out.fetched = fifo.Queue[queued]{}, 0, fifo.Queue[queued]{}
 }
 
 // reply queues a packet that answers one. A client that asks and does not read is
 // closed.
 func (s *session) reply(pk packets.Packet) {
-	b := s.conn.encode(pk)
+	b := s.encode(pk)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.answer(b)
+}
+
+// answer queues bytes. mu is held.
+func (s *session) answer(b []byte) {
 	if s.gone {
 		return
 	}
 	if s.out.control.Len() >= maxReplies {
-		s.server.stats.overflows.Add(1)
-		s.gone = true
-		go s.close()
+		s.overflow()
 		return
 	}
 	s.out.control.Push(b)
@@ -102,14 +100,12 @@ func (s *session) reply(pk packets.Packet) {
 // maxReplies bounds the answers that wait; ours: each is for a packet that came.
 const maxReplies = 4096
 
-// acknowledged takes a PUBACK.
-func (s *session) acknowledged(packetID uint16) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.out.unacked, packetID)
-	if s.out.messages.Len() > 0 {
-		s.start()
+// encode leaves reasons out for who does not want them (MQTT-3.1.2-29).
+func (s *session) encode(pk packets.Packet) []byte {
+	if s.quiet && pk.FixedHeader.Type != packets.Publish {
+		pk.Properties.ReasonString, pk.Properties.User = "", nil
 	}
+	return s.conn.encode(pk)
 }
 
 // start makes sure that a pump runs. mu is held.
@@ -130,10 +126,17 @@ func (s *session) pump() {
 		s.mu.Lock()
 		buf = s.collect(buf[:0])
 		if len(buf) == 0 {
+			if s.hungry() {
+				s.fetch() // unlocks
+				continue
+			}
 			s.running = false
-			last := s.last
+			last, parting := s.last, s.parting
 			s.mu.Unlock()
-			if last {
+			switch {
+			case last && parting:
+				close(s.said) // nothing starts a pump any more
+			case last:
 				s.close()
 			}
 			return
@@ -156,7 +159,7 @@ func (s *session) collect(buf []byte) []byte {
 	}
 	for o.messages.Len() > 0 && len(buf) < maxWrite {
 		q := o.messages.First()
-		if q.qos > 0 && len(o.unacked) >= s.window {
+		if q.qos > 0 && len(o.flights) >= s.window {
 			break
 		}
 		o.messages.Pop()
@@ -164,37 +167,91 @@ func (s *session) collect(buf []byte) []byte {
 		s.server.queued.Add(-int64(q.size()))
 		buf = s.appendMessage(buf, q)
 	}
+	for o.fetched.Len() > 0 && len(buf) < maxWrite && len(o.flights) < s.window {
+		buf = s.appendMessage(buf, o.fetched.Pop())
+	}
 	return buf
 }
 
-// appendMessage encodes a PUBLISH; retain is never set (mqtt.md §1.9). One that is
-// larger than the client takes is left out (MQTT-3.1.2-25).
+// appendMessage encodes a PUBLISH. One that is too old is left out, as is one that
+// is larger than the client takes (MQTT-3.1.2-25). mu is held.
 func (s *session) appendMessage(buf []byte, q queued) []byte {
-	pk := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: q.qos},
+	o := &s.out
+	pk := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Publish, Qos: q.qos, Retain: q.retain, Dup: q.dup},
 		TopicName: q.topic, Payload: q.payload, Properties: q.properties}
-	if q.qos > 0 {
-		pk.PacketID = s.out.nextID()
+	pk.Properties.SubscriptionIdentifier = q.identifiers
+	if !q.expires.IsZero() {
+		left := time.Until(q.expires)
+		if left <= 0 {
+			s.passOver(q)
+			return buf
+		}
+		pk.Properties.MessageExpiryInterval = max(uint32(left/time.Second), 1)
+	}
+	switch {
+	case q.number > 0:
+		pk.PacketID = packetID(q.number)
+	case q.qos > 0:
+		pk.PacketID = o.nextID()
+	}
+	alias, told := o.aliases[q.topic]
+	if !told && len(o.aliases) < int(s.maxAlias) {
+		alias = uint16(len(o.aliases) + 1)
+	}
+	if pk.Properties.TopicAlias, pk.Properties.TopicAliasFlag = alias, alias > 0; told {
+		pk.TopicName = ""
 	}
 	b := s.conn.encode(pk)
 	if len(b) > s.maxPacket {
-		delete(s.out.unacked, pk.PacketID)
 		s.server.stats.dropped.Add(1)
+		s.passOver(q)
 		return buf
+	}
+	if alias > 0 && !told {
+		if o.aliases == nil {
+			o.aliases = map[string]uint16{}
+		}
+		o.aliases[q.topic] = alias
+	}
+	if q.qos > 0 {
+		o.launch(pk.PacketID, &flight{number: q.number, qos: q.qos})
+	}
+	if q.number > 0 {
+		o.sent = max(o.sent, q.number)
 	}
 	return append(buf, b...)
 }
 
-// nextID finds a packet ID that the peer has acknowledged; those it has not are
-// fewer than the window.
-func (o *outbox) nextID() uint16 {
-	if o.unacked == nil {
-		o.unacked = map[uint16]struct{}{}
+// passOver: the store need not keep what is never written. mu is held.
+func (s *session) passOver(q queued) {
+	if q.number > 0 {
+		s.forget(q.number)
 	}
+}
+
+// packetID is that of a message in the store: numbers of one session are closer
+// together than there are packet IDs (platform.MaxMessageSpan).
+func packetID(number int64) uint16 { return uint16((number-1)%65535) + 1 }
+
+func (o *outbox) launch(id uint16, f *flight) {
+	if o.flights == nil {
+		o.flights = map[uint16]*flight{}
+	}
+	o.flights[id] = f
+}
+
+// nextID finds a packet ID that is free; those that are not are fewer than the
+// window.
+func (o *outbox) nextID() uint16 {
 	for {
 		o.lastID++
-		if _, taken := o.unacked[o.lastID]; o.lastID != 0 && !taken {
-			o.unacked[o.lastID] = struct{}{}
+		if _, taken := o.flights[o.lastID]; o.lastID != 0 && !taken {
 			return o.lastID
 		}
 	}
+}
+
+// releaseOf is the PUBREL of a packet.
+func releaseOf(id uint16, code byte) packets.Packet {
+	return packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Pubrel, Qos: 1}, PacketID: id, ReasonCode: code}
 }

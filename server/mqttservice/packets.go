@@ -38,6 +38,8 @@ func (s *session) waitForLast() {
 	}
 	select {
 	case <-s.closing:
+	case <-s.said:
+		s.conn.linger()
 	case <-time.After(lingerTime):
 	}
 }
@@ -48,7 +50,13 @@ func (s *session) handle(pk *packets.Packet) bool {
 	case packets.Publish:
 		return s.publish(pk)
 	case packets.Puback:
-		s.acknowledged(pk.PacketID)
+		s.acknowledged(pk)
+	case packets.Pubrec:
+		s.received(pk)
+	case packets.Pubcomp:
+		s.completed(pk)
+	case packets.Pubrel:
+		return s.released(pk)
 	case packets.Subscribe:
 		return s.subscribe(pk)
 	case packets.Unsubscribe:
@@ -56,29 +64,42 @@ func (s *session) handle(pk *packets.Packet) bool {
 	case packets.Pingreq:
 		s.reply(packets.Packet{FixedHeader: header(packets.Pingresp)})
 	case packets.Disconnect:
-		if s.conn.version < 5 || pk.ReasonCode != codeWithWill {
-			s.will = nil
-		}
-		return false
+		return s.disconnect(pk)
 	default: // a second CONNECT (MQTT-3.1.0-2)
 		return s.violation(codeProtocolError, "a packet that is not allowed here")
 	}
 	return true
 }
 
+// disconnect ends the connection as the client wants it. A session that was to end
+// with its connection stays so (MQTT 5 §3.14.2.2.2).
+func (s *session) disconnect(pk *packets.Packet) bool {
+	if s.conn.version == 5 && pk.Properties.SessionExpiryIntervalFlag {
+		expiry := time.Duration(pk.Properties.SessionExpiryInterval) * time.Second
+		if s.expiry == 0 && expiry > 0 {
+			return s.violation(codeProtocolError, "the session was to end with its connection")
+		}
+		s.sub.setExpiry(min(expiry, s.server.limits.SessionExpiry))
+	}
+	if s.conn.version < 5 || pk.ReasonCode != codeWithWill {
+		s.will = nil
+	}
+	return false
+}
+
 // violation ends the connection for breaking the protocol.
 func (s *session) violation(code byte, text string) bool {
 	s.server.stats.malformed.Add(1)
-	s.say(code, text)
+	s.part(code, text)
 	return false
 }
 
 // problem tells the client on its error topic what was not carried out, and why.
 func (s *session) problem(what, topic, text string) {
 	s.server.stats.rejected.Add(1)
-	if _, listens := s.filters[topicErrors]; !listens {
+	if _, listens := s.sub.filters[topicErrors]; !listens {
 		return
 	}
 	payload, _ := json.Marshal(map[string]string{"packet": what, "topic": topic, "message": text}) // texts marshal
-	s.deliver(&message{topic: topicErrors, payload: payload}, 0)
+	s.deliver(queued{message: &message{topic: topicErrors, payload: payload}})
 }

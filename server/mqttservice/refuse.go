@@ -29,9 +29,13 @@ func (c *conn) refuse(code byte, text string) {
 
 // farewell writes the last packet of a connection.
 func (c *conn) farewell(b []byte) {
-	if _, err := c.Write(b); err != nil {
-		return
+	if _, err := c.Write(b); err == nil {
+		c.linger()
 	}
+}
+
+// linger ends what is written and reads until the peer ends, for a moment.
+func (c *conn) linger() {
 	closer, ok := c.Conn.(interface{ CloseWrite() error })
 	if !ok || closer.CloseWrite() != nil {
 		return
@@ -69,7 +73,7 @@ func (s *Server) unreadable(c *conn, err error) {
 	switch {
 	case code == 0 || c.version < 5:
 	case sess != nil:
-		sess.say(code, text)
+		sess.part(code, text)
 	default:
 		c.refuse(code, text)
 	}
@@ -86,6 +90,7 @@ func isTimeout(err error) bool {
 // Alarm types of the vendor (mqtt.md §1.9; its documents name the others).
 const (
 	alarmConnections = "c8y_MqttService_TenantConnectionsLimitExceeded"
+	alarmBacklog     = "c8y_MqttService_BacklogQuotaExceeded"
 	alarmRate        = "c8y_MqttService_IncomingPublishRateLimitExceeded"
 )
 
@@ -108,5 +113,5 @@ func (s *session) tooFast() {
 	s.server.cfg.Refusals.Record(platform.Refusal{Tenant: s.place.tenant, CN: s.place.client, At: time.Now(),
 		Door: s.conn.door, Address: s.conn.address, Reason: platform.ReasonTooFast, Leaf: s.verdict.Leaf})
 	s.server.cfg.Alarms.Raise(s.place.tenant, alarmRate, "A client of the MQTT Service outran its rate of messages: "+s.place.client)
-	s.say(codeQuota, "too many messages a second")
+	s.part(codeQuota, "too many messages a second")
 }

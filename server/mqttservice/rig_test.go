@@ -32,7 +32,13 @@ import (
 type rig struct {
 	*mqttservice.Server
 	network *servertest.Network
+	store   *fakeStore
 	fakes
+}
+
+// restricted makes the service as narrow as the vendor's.
+func restricted(_ *mqttservice.Config, f *fakes) {
+	f.options[platform.OptionServiceRestricted] = "true"
 }
 
 // fakes stand for all that the front end asks. Users are "admin", an application,
@@ -116,7 +122,15 @@ func newRig(t testing.TB, change func(*mqttservice.Config, *fakes)) *rig {
 		change(&cfg, &r.fakes)
 	}
 	cfg.Auth, cfg.Refusals, cfg.Options, cfg.Alarms = r.fakes, r.fakes, r.fakes, r.fakes
+	if cfg.Store == nil {
+		cfg.Store = newFakeStore()
+	}
+	cfg.Alone = true
+	r.store, _ = cfg.Store.(*fakeStore)
 	r.Server = mqttservice.New(cfg)
+	if err := r.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	plain, err1 := r.network.Listen("h:2883")
 	secured, err2 := r.network.Listen("h:9883")
 	if err := errors.Join(err1, err2); err != nil {
@@ -229,7 +243,7 @@ func encode(t testing.TB, version byte, pk packets.Packet) []byte {
 		err = pk.ConnectEncode(&b)
 	case packets.Publish:
 		err = pk.PublishEncode(&b)
-	case packets.Puback:
+	case packets.Puback, packets.Pubrec, packets.Pubrel, packets.Pubcomp:
 		err = pk.PubackEncode(&b)
 	case packets.Subscribe:
 		err = pk.SubscribeEncode(&b)
@@ -282,7 +296,7 @@ func (c *client) next() (pk packets.Packet, err error) {
 		err = pk.ConnackDecode(body)
 	case packets.Publish:
 		err = pk.PublishDecode(body)
-	case packets.Puback:
+	case packets.Puback, packets.Pubrec, packets.Pubrel, packets.Pubcomp:
 		err = pk.PubackDecode(body)
 	case packets.Suback:
 		err = pk.SubackDecode(body)

@@ -19,13 +19,14 @@ type Stats struct {
 	TooFast      int64 // clients closed because they outran their rate
 	TooLarge     int64 // clients closed for a packet above the limit
 	Malformed    int64 // clients closed for a packet that breaks the protocol
+	Unstored     int64 // publishes that could not be stored and were not acknowledged
 	KeepAliveOut int64 // clients closed because they were silent
 }
 
 // counters are Stats while they move.
 type counters struct {
-	connections, accepted, refused, turnedAway, takeovers, kicked, publishes, rejected atomic.Int64
-	delivered, dropped, overflows, tooFast, tooLarge, malformed, keepAliveOut          atomic.Int64
+	connections, accepted, refused, turnedAway, takeovers, kicked, publishes, rejected  atomic.Int64
+	delivered, dropped, overflows, tooFast, tooLarge, malformed, unstored, keepAliveOut atomic.Int64
 }
 
 // Stats returns the counters.
@@ -36,6 +37,6 @@ func (s *Server) Stats() Stats {
 		TurnedAway: c.turnedAway.Load(), Takeovers: c.takeovers.Load(), Kicked: c.kicked.Load(),
 		Publishes: c.publishes.Load(), Rejected: c.rejected.Load(), Delivered: c.delivered.Load(), Dropped: c.dropped.Load(),
 		Overflows: c.overflows.Load(), TooFast: c.tooFast.Load(), TooLarge: c.tooLarge.Load(),
-		Malformed: c.malformed.Load(), KeepAliveOut: c.keepAliveOut.Load(),
+		Malformed: c.malformed.Load(), Unstored: c.unstored.Load(), KeepAliveOut: c.keepAliveOut.Load(),
 	}
 }

@@ -57,8 +57,12 @@ func checkFilter(filter string) (code byte, text string) {
 		return codeBadFilter, textTopicTooLong
 	case filter == topicErrors:
 		return 0, ""
-	case strings.HasPrefix(filter, "$share/"):
-		return codeShared, textSharedNot
+	case strings.HasPrefix(filter, sharePrefix):
+		share, rest := splitShare(filter)
+		if share == "" || rest == "" || strings.ContainsAny(share, "+#") || strings.HasPrefix(rest, "$") {
+			return codeBadFilter, textFilterNotAllowed // MQTT-4.8.2-1, -2
+		}
+		return checkFilter(rest)
 	case filter[0] == '$':
 		return codeNotAuthorized, textReservedTopic
 	case isCore(filter):

@@ -34,12 +34,15 @@ func TestMatch(t *testing.T) {
 		{"a/+/b", "a//b", true},
 		{"a/b", "a/b/", false},
 	}
-	s := new(session)
+	s := new(subscriber)
 	for _, tt := range tests {
 		var tr tree
 		tr.add(tt.filter, s, subscription{})
-		if _, got := tr.match(tt.topic)[s]; got != tt.want {
+		if _, got := tr.match(tt.topic, nil).subs[s]; got != tt.want {
 			t.Errorf("%q matches %q: %v, want %v", tt.filter, tt.topic, got, tt.want)
+		}
+		if got := matches(tt.filter, tt.topic); got != tt.want {
+			t.Errorf("matches(%q, %q): %v, want %v", tt.filter, tt.topic, got, tt.want)
 		}
 		tr.remove(tt.filter, s)
 		if !tr.empty() {

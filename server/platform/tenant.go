@@ -208,6 +208,11 @@ var (
 	// the MQTT Service; whatever else it is, they do not (mqtt.md §1.9).
 	OptionServiceIsolation = OptionKey{"mqtt-service", "device.isolation"}
 
+	// OptionServiceRestricted is "true" if the MQTT Service is as narrow as the
+	// vendor's (mqtt.md §1.9): no session that outlives its connection, nothing
+	// retained, QoS 0 and 1, one filter in a SUBSCRIBE.
+	OptionServiceRestricted = OptionKey{"mqtt-service", "restricted"}
+
 	// OptionApproval is "manual" if an operator accepts each first enrolment.
 	OptionApproval = OptionKey{"certificate-authority", "enrolment.approval"}
 	// OptionGraceDays is for how many days after its end a leaf may still re-enrol.
