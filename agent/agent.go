@@ -29,6 +29,7 @@ import (
 	"mooring/agent/identity"
 	"mooring/agent/renew"
 	"mooring/agent/spool"
+	"mooring/agent/telemetry"
 	"mooring/agent/uplink"
 	"mooring/hsm"
 	"mooring/hsm/key"
@@ -78,6 +79,7 @@ type Agent struct {
 	ids        *identity.Store
 	dialer     *dial.Dialer
 	spool      *spool.Spool
+	telemetry  *telemetry.Telemetry
 	up         *uplink.Uplink
 	est        *estclient.Client
 	endpoint   renew.Endpoint

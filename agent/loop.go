@@ -33,6 +33,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err := a.build(); err != nil {
 		return err
 	}
+	a.telemetry = a.newTelemetry()
 	ctx, cancel := context.WithCancel(ctx)
 	var beside sync.WaitGroup
 	defer beside.Wait()
@@ -44,6 +45,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		return err
 	}
 	close(a.ready)
+	beside.Go(func() { a.telemetry.Run(ctx) })
 	a.log.Info("running", "state", a.state.Phase.String(), "server", a.cfg.Server, "external_id", a.cfg.DeviceID)
 	a.loop(ctx, &beside)
 	a.saveClock()

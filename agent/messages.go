@@ -7,6 +7,7 @@ import (
 
 	"mooring/agent/config"
 	"mooring/agent/spool"
+	"mooring/agent/telemetry"
 	"mooring/internal/problem"
 	"mooring/internal/smartrest"
 )
@@ -26,7 +27,7 @@ func (a *Agent) openSpool() error {
 		MaxBytes:   int64(a.cfg.Spool.MaxBytes),
 		KeepOldest: a.cfg.Spool.Drop == config.DropNewest,
 		MaxAge:     time.Duration(a.cfg.Spool.MaxAge),
-		Now:        func() (time.Time, bool) { return a.clock.Now(), a.clock.Trusted() },
+		Now:        a.now,
 		Log:        a.log,
 	})
 	a.spool = s
@@ -36,6 +37,59 @@ func (a *Agent) openSpool() error {
 func (a *Agent) closeSpool() {
 	if err := a.spool.Close(); err != nil {
 		a.log.Warn("the spool cannot be closed", "err", err)
+	}
+}
+
+// spoolStats is nil while nothing runs.
+func (a *Agent) spoolStats() *spool.Stats {
+	select {
+	case <-a.ready:
+		stats := a.spool.Stats()
+		return &stats
+	default:
+		return nil
+	}
+}
+
+// newTelemetry measures once it runs.
+func (a *Agent) newTelemetry() *telemetry.Telemetry {
+	return telemetry.New(telemetry.Config{
+		FS:          a.o.FS,
+		Dir:         a.cfg.State,
+		Disk:        a.cfg.Telemetry.Disk,
+		Interval:    time.Duration(a.cfg.Telemetry.Interval),
+		ExpiryAlarm: a.cfg.Telemetry.ExpiryAlarm,
+		Certificate: a.validity,
+		Spool:       a.spool.Stats,
+		Publish:     a.up.Publish,
+		Now:         a.now,
+		Log:         a.log,
+	})
+}
+
+// now is the time, and whether it is known to be right.
+func (a *Agent) now() (time.Time, bool) { return a.clock.Now(), a.clock.Trusted() }
+
+func (a *Agent) validity() (telemetry.Validity, bool) {
+	v, _ := a.look()
+	if v.current == nil {
+		return telemetry.Validity{}, false
+	}
+	leaf := v.current.Chain.Leaf()
+	return telemetry.Validity{NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter}, true
+}
+
+// SetMeasurementInterval changes the time between measurements, over restarts;
+// zero ends them.
+func (a *Agent) SetMeasurementInterval(ctx context.Context, d time.Duration) error {
+	if err := config.ValidInterval(config.Duration(d)); err != nil {
+		return problem.New(problem.Invalid, err.Error(), nil)
+	}
+	select {
+	case <-a.ready:
+		return a.telemetry.SetInterval(d)
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

@@ -37,7 +37,10 @@ type rig struct {
 	disk   *durabletest.FS
 	edit   func(*config.Config)
 	noMQTT atomic.Bool
-	wall   func() time.Time
+	// noHTTPS leaves nothing but MQTT, so that no certificate is renewed.
+	noHTTPS atomic.Bool
+	mqtt    atomic.Pointer[net.Conn] // the newest connection
+	wall    func() time.Time
 	// network is in front of the server's network; nil is that itself.
 	network func(ctx context.Context, network, addr string) (net.Conn, error)
 
@@ -95,13 +98,18 @@ func (d *rig) start() {
 }
 
 func (d *rig) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	if d.noMQTT.Load() && addr == servertest.MQTTS {
+	if d.noMQTT.Load() && addr == servertest.MQTTS || d.noHTTPS.Load() && addr != servertest.MQTTS {
 		return nil, errors.New("connection refused")
 	}
-	if d.network != nil {
-		return d.network(ctx, network, addr)
+	dial := d.network
+	if dial == nil {
+		dial = d.server.Network.DialContext
 	}
-	return d.server.Network.DialContext(ctx, network, addr)
+	c, err := dial(ctx, network, addr)
+	if err == nil && addr == servertest.MQTTS {
+		d.mqtt.Store(&c)
+	}
+	return c, err
 }
 
 func (d *rig) status() agent.Status {

@@ -136,10 +136,7 @@ func (a *Agent) status(v view) Status {
 	if v.loaded {
 		s.Rung, s.Hint = v.state.OnRung().String(), a.rungHint(v.state)
 	}
-	if a.spool != nil {
-		stats := a.spool.Stats()
-		s.Spool = &stats
-	}
+	s.Spool = a.spoolStats()
 	if s.Connected {
 		s.TLS = a.up.TLSVersion()
 	}

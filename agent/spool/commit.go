@@ -84,7 +84,7 @@ func (s *Spool) makeRoom(bytes int64) bool {
 // write puts the state and a batch into the tail, or into a new one.
 func (s *Spool) write(batch []*put) error {
 	st, tail := s.state, s.tail
-	sync := s.dealtWithSegments(st.done) > 0
+	sync := s.dealtWithSegments(st.done) > 0 || st.done >= s.synced+syncEvery
 	var data []byte
 	if tail == nil || tail.size >= segmentBytes {
 		if tail != nil {
@@ -118,6 +118,7 @@ func (s *Spool) write(batch []*put) error {
 	s.total += int64(len(data))
 	s.state.next, s.written = st.next, st
 	if sync {
+		s.synced = st.done
 		for range s.dealtWithSegments(st.done) {
 			s.forget()
 		}

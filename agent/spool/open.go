@@ -74,7 +74,7 @@ func (s *Spool) settle(first []state) {
 		s.state.next = max(s.state.next, g.next)
 		s.total += g.size
 	}
-	s.written = s.state
+	s.written, s.synced = s.state, s.state.done
 	for range s.dealtWithSegments(s.state.done) {
 		s.forget()
 	}

@@ -32,6 +32,9 @@ const (
 	// at once. One segment is read into memory whole.
 	segmentBytes = 48 << 10
 	commitBytes  = 32 << 10
+	// syncEvery is how many messages are dealt with before that is synced, if no
+	// Put or new segment does it before, and so what a power cut repeats at most.
+	syncEvery = 256
 	// reserve is room for the states that are written while one segment is dealt
 	// with, 20 bytes for each of its messages.
 	reserve = 32 << 10
@@ -83,8 +86,9 @@ type Spool struct {
 	mu       sync.Mutex // guards what follows
 	segments []*segment // oldest first
 	state    state
-	written  state // as the newest segment has it
-	total    int64 // bytes of all segments
+	written  state  // as the newest segment has it
+	synced   uint64 // done that a power cut does not take back
+	total    int64  // bytes of all segments
 	damaged  int
 	reading  cursor
 	queue    []*put // what the next commits write
