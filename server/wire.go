@@ -101,7 +101,7 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 	needs := &presenceNeeds{}
 	s.presence = presence.New(presence.Config{Store: store, Names: needs, Alarms: needs, Alone: !s.tailing, Log: log})
 	registrations := registration.New(registration.Config{Store: store, IDs: store, MACs: s.vault, Options: s.accounts, Notices: s.notices, Log: log})
-	objects := inventory.New(inventory.Config{Store: store, IDs: store, Live: s.presence, Notices: s.notices, Log: log})
+	objects := inventory.New(inventory.Config{Store: store, IDs: store, Names: store, Live: s.presence, Notices: s.notices, Log: log})
 	s.notices.Objects = objects
 	collections := templates.New(objects, nil)
 	s.alarmStatus = alarmstatus.New(alarmstatus.Config{Alarms: store, Objects: objects, Tenants: store, Log: log})

@@ -24,6 +24,7 @@ type Config struct {
 	IDs   platform.IDs
 	// Notices hears what became of objects; nil: nobody does.
 	Notices platform.Notices
+	Names   Names            // nil: every name is free
 	Live    Live             // nil: nobody keeps the presence of devices
 	Now     func() time.Time // nil is time.Now
 	Log     *slog.Logger     // nil discards
@@ -34,6 +35,7 @@ type Service struct {
 	store   platform.Inventory
 	ids     platform.IDs
 	notices platform.Notices
+	users   Names
 	live    Live
 	turns   turns
 	now     func() time.Time
@@ -77,6 +79,7 @@ func New(c Config) *Service {
 		store:    c.Store,
 		ids:      c.IDs,
 		notices:  c.Notices,
+		users:    c.Names,
 		live:     c.Live,
 		now:      c.Now,
 		log:      c.Log,

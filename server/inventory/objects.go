@@ -67,6 +67,9 @@ func (s *Service) prepare(ctx context.Context, tenant platform.TenantID, cmd pla
 			return cmd, err
 		}
 	}
+	if err := s.MayClaim(ctx, tenant, o.Owner, cmd.ExternalIDs...); err != nil {
+		return cmd, err
+	}
 	if o.ID == 0 {
 		var err error
 		if o.ID, err = s.ids.NewID(ctx); err != nil {

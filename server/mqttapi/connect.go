@@ -9,6 +9,7 @@ import (
 	"github.com/mochi-mqtt/server/v2/packets"
 
 	"mooring/internal/deviceid"
+	"mooring/internal/problem"
 	"mooring/internal/secret"
 	"mooring/server/platform"
 )
@@ -201,6 +202,31 @@ func (s *Server) byCertificate(ctx context.Context, c *conn, d decision) decisio
 	if d.code == connBadCredentials { // never with certificates (mqtt.md §1.8)
 		d.code = connNotAuthorized
 	}
+	return s.withName(ctx, d)
+}
+
+// withName refuses a device whose name is that of an object of another device: with
+// it, either would act for the other (mqtt.md §1.8). What people made for a device
+// is the device's.
+func (s *Server) withName(ctx context.Context, d decision) decision {
+	p := d.principal
+	if d.reason != platform.Accepted || !p.IsDevice() {
+		return d
+	}
+	id, err := s.cfg.Devices.Device(ctx, p.Tenant, p.Device)
+	if problem.KindOf(err) == problem.NotFound {
+		return d
+	}
+	owner := ""
+	if err == nil {
+		owner, err = s.cfg.Devices.Owner(ctx, p.Tenant, id)
+	}
+	if err != nil && problem.KindOf(err) != problem.NotFound {
+		return d.refuse(platform.ReasonInternal, detail(err))
+	}
+	if _, device := deviceid.DeviceOfUser(owner); device && owner != p.User {
+		return d.notAuthorized(platform.ReasonNameTaken, "owner "+strconv.Quote(owner))
+	}
 	return d
 }
 
@@ -234,7 +260,7 @@ func (s *Server) byPassword(ctx context.Context, c *conn, d decision, pk *packet
 	if d.reason == platform.Accepted && !mayConnectAs(d.principal, d.id.Device) {
 		return d.refuse(platform.ReasonNameMismatch, "user "+strconv.Quote(user))
 	}
-	return d
+	return s.withName(ctx, d)
 }
 
 // mayConnectAs: a device user is one device, a bootstrap session any; a person needs the right to create

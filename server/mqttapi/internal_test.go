@@ -27,7 +27,7 @@ func TestConnCode(t *testing.T) {
 	want := map[platform.Reason]byte{
 		platform.Accepted: 0, platform.ReasonProtocol: 1, platform.ReasonBadClientID: 2, platform.ReasonInternal: 3, platform.ReasonBadCredentials: 4,
 		platform.ReasonNoCertificate: 5, platform.ReasonUnknownIssuer: 5, platform.ReasonExpired: 5, platform.ReasonRevoked: 5, platform.ReasonNameMismatch: 5,
-		platform.ReasonNotRegistered: 5, platform.ReasonUserDisabled: 5, platform.ReasonPasswordDevice: 5,
+		platform.ReasonNotRegistered: 5, platform.ReasonUserDisabled: 5, platform.ReasonPasswordDevice: 5, platform.ReasonNameTaken: 5,
 	}
 	for r, code := range want {
 		if got := connCode(r); got != code {

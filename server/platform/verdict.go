@@ -53,6 +53,7 @@ const (
 	ReasonNotRegistered   Reason = "device-not-registered"
 	ReasonUserDisabled    Reason = "device-user-disabled"
 	ReasonPasswordDevice  Reason = "device-uses-password"
+	ReasonNameTaken       Reason = "device-id-taken"
 	ReasonBadCredentials  Reason = "bad-credentials"
 	ReasonBadOTP          Reason = "otp-refused"
 	ReasonBadCSR          Reason = "csr-refused"
@@ -84,6 +85,7 @@ var reasonTexts = map[Reason]string{
 	ReasonNotRegistered:   "the device is not registered and the trusted certificate does not allow auto-registration",
 	ReasonUserDisabled:    "the device user is disabled",
 	ReasonPasswordDevice:  "the device is set up with a password: enrol with it once to convert it",
+	ReasonNameTaken:       "the object of that external ID belongs to another device, which has made it its child: delete the object, or give it the device's user as owner",
 	ReasonBadCredentials:  "user or password is wrong",
 	ReasonBadOTP:          "the device is not registered, or its one-time password is wrong or spent",
 	ReasonBadCSR:          "the certificate request is refused",

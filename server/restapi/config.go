@@ -123,6 +123,8 @@ type Inventory interface {
 	Resolve(ctx context.Context, tenant platform.TenantID, xid platform.ExternalID) (platform.ID, error)
 	ExternalIDs(ctx context.Context, tenant platform.TenantID, id platform.ID) ([]platform.ExternalID, error)
 	Bind(ctx context.Context, tenant platform.TenantID, id platform.ID, xid platform.ExternalID) error
+	// MayClaim is problem.Forbidden for a device that wants the name of another.
+	MayClaim(ctx context.Context, tenant platform.TenantID, user string, xids ...platform.ExternalID) error
 	Unbind(ctx context.Context, tenant platform.TenantID, xid platform.ExternalID) error
 
 	AddChild(ctx context.Context, tenant platform.TenantID, links ...platform.ChildLink) error

@@ -90,6 +90,9 @@ func createExternalID(c *call) error {
 	if err != nil {
 		return err
 	}
+	if err := c.api.Inventory.MayClaim(c.ctx(), c.tenant(), c.who.User, xid); err != nil {
+		return err
+	}
 	if err := c.api.Inventory.Bind(c.ctx(), c.tenant(), id, xid); err != nil {
 		return err
 	}

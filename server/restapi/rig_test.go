@@ -104,7 +104,7 @@ func newRig(t testing.TB) *rig {
 	r.vault = v
 	r.accounts = account.New(account.Config{Tenants: store, Users: store, Groups: store, IDs: store, Options: store, Bootstrap: v, Sealer: v, Domain: "cloud.example.com"})
 	notices := notify.New(notify.Config{Store: store, IDs: store, Encode: func(context.Context, platform.Notice) []byte { return []byte("{}") }})
-	r.things = inventory.New(inventory.Config{Store: store, IDs: store})
+	r.things = inventory.New(inventory.Config{Store: store, IDs: store, Names: store})
 	notices.Objects = r.things
 	collections := templates.New(r.things, nil)
 	r.files = binary.New(binary.Config{Store: store, IDs: store, MaxBytes: 3 << 20})
