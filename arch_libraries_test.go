@@ -12,7 +12,7 @@ import (
 // golang.org/x modules count as the standard library.
 var libraries = map[string][]string{
 	"github.com/eclipse-keypont/crypto11": {"hsm/cmd/mooring-pkcs11"},
-	"github.com/eclipse/paho.mqtt.golang": {"agent/uplink"},
+	"github.com/eclipse/paho.mqtt.golang": {"agent/uplink", "agent/localmqtt"},
 	"github.com/google/go-tpm":            {"hsm/tpmkey", "hsm/tpmkey/swtpmtest"},
 	"github.com/golang-jwt/jwt/v5":        {"server/devicetoken"},
 	"github.com/gorilla/websocket":        {"server/mqttapi", "server/notifyapi"},

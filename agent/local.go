@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"mooring/agent/localapi"
+	"mooring/agent/localmqtt"
 	"mooring/internal/secret"
 )
 
@@ -44,6 +45,7 @@ func (a *Agent) openLocal(ctx context.Context, beside *sync.WaitGroup) error {
 	device := localDevice{a}
 	open(l.Socket, localapi.New(device, policy, time.Now, a.log))
 	open(l.Proxy, localapi.NewProxy(device, policy, a.cfg.Address(a.cfg.HTTPSPort), a.endpoint.Transport(nil), a.log))
+	open(l.MQTT, localmqtt.New(device, policy, a.log))
 	return nil
 }
 

@@ -18,6 +18,9 @@ type Local struct {
 	// socket, for whom allow says so, or a port of the loopback, as
 	// 127.0.0.1:8001, for every user of the device; empty: there is none.
 	Proxy string `toml:"proxy"`
+	// MQTT is for MQTT clients that publish and subscribe: a path or a port, as
+	// Proxy's; empty: there is none.
+	MQTT string `toml:"mqtt"`
 	// Allow says who may do what: "WHO VERB…", where WHO is user:NAME, group:NAME
 	// or *, and the verbs are status, chain, token, publish, messages, proxy and
 	// sign. Root and the agent's own user may do all but sign.
@@ -58,8 +61,10 @@ func (c *Config) validateLocal() error {
 	if l.Socket != "" && !filepath.IsAbs(l.Socket) {
 		errs = append(errs, errors.New("local.socket: must be an absolute path"))
 	}
-	if l.Proxy != "" && !filepath.IsAbs(l.Proxy) && !isLoopback(l.Proxy) {
-		errs = append(errs, errors.New("local.proxy: must be an absolute path, or a port of the loopback, as 127.0.0.1:8001 is"))
+	for name, door := range map[string]string{"proxy": l.Proxy, "mqtt": l.MQTT} {
+		if door != "" && !filepath.IsAbs(door) && !isLoopback(door) {
+			errs = append(errs, fmt.Errorf("local.%s: must be an absolute path, or a port of the loopback, as 127.0.0.1:8001 is", name))
+		}
 	}
 	if l.Rate < 1 || l.Rate > maxRate {
 		errs = append(errs, fmt.Errorf("local.rate: must be 1 to %d", maxRate))

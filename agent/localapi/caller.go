@@ -32,7 +32,8 @@ func (p *peer) Close() error {
 
 var errStranger = errors.New("the caller is not known")
 
-func callerOf(nc net.Conn) (Caller, error) {
+// CallerOf tells who is at the other end of a connection that KnowUsers made.
+func CallerOf(nc net.Conn) (Caller, error) {
 	p, ok := nc.(*peer)
 	if !ok {
 		return Caller{}, errStranger
@@ -82,7 +83,9 @@ type users struct {
 	open map[uint32]int
 }
 
-func newUsers(l net.Listener) *users { return &users{Listener: l, open: make(map[uint32]int)} }
+// KnowUsers makes the connections of a listener on a UNIX socket tell who is at
+// their other end, and lets one user have 16 at once.
+func KnowUsers(l net.Listener) net.Listener { return &users{Listener: l, open: make(map[uint32]int)} }
 
 // Accept is net.Listener's. Whom it does not know or seat finds the connection
 // closed.

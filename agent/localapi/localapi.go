@@ -79,7 +79,7 @@ func New(d Device, p Policy, now func() time.Time, log *slog.Logger) *API {
 // ends. It is called once.
 func (a *API) Serve(ctx context.Context, l net.Listener) error {
 	a.ending = ctx
-	return (&localhttp.Server{Handler: a.routes(), MaxBody: maxBody}).Serve(ctx, newUsers(l))
+	return (&localhttp.Server{Handler: a.routes(), MaxBody: maxBody}).Serve(ctx, KnowUsers(l))
 }
 
 func (a *API) routes() localhttp.Routes {
@@ -100,7 +100,7 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 // answers and writes it down.
 func (a *API) call(v Verb, h handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		caller, err := callerOf(localhttp.Conn(r.Context()))
+		caller, err := CallerOf(localhttp.Conn(r.Context()))
 		if err == nil {
 			err = a.admit(caller, v)
 		}

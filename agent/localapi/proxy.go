@@ -38,7 +38,7 @@ func NewProxy(d Device, p Policy, server string, transport http.RoundTripper, lo
 // what listens on the loopback is open to every user of the device.
 func (p *Proxy) Serve(ctx context.Context, l net.Listener) error {
 	if l.Addr().Network() == "unix" {
-		l = newUsers(l)
+		l = KnowUsers(l)
 	}
 	return (&localhttp.Server{Handler: http.HandlerFunc(p.serve), MaxHeader: 32 << 10}).Serve(ctx, l)
 }
@@ -57,7 +57,7 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 func (p *Proxy) admit(r *http.Request) error {
 	nc := localhttp.Conn(r.Context())
 	if nc.LocalAddr().Network() == "unix" {
-		caller, err := callerOf(nc)
+		caller, err := CallerOf(nc)
 		if err != nil {
 			return err
 		}
