@@ -52,7 +52,7 @@ func tooLate(what string, v view, deviceID string) error {
 	}
 	hint := hints[e.Reason]
 	if hint == "" {
-		hint = "the operator sees why with: mooring-server explain " + deviceID
+		hint = "mooring-agent doctor tells more; the operator sees why with: mooring-server explain " + deviceID
 	}
 	return WithHint(problem.New(problem.Unavailable, what+": "+e.Reason+": "+e.Detail, nil), hint)
 }

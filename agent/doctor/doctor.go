@@ -58,6 +58,7 @@ type exam struct {
 	dialer *dial.Dialer
 	roots  *x509.CertPool
 
+	keys    key.Store          // nil until it is open
 	id      *identity.Identity // nil: none that can be used
 	running *agent.Status      // of the agent that runs; nil: none does
 	busy    bool               // something runs on the state directory
@@ -70,6 +71,7 @@ type exam struct {
 // Run examines everything, as far as ctx allows.
 func Run(ctx context.Context, o Options) Report {
 	e := &exam{o: o.real(), cfg: o.Config}
+	defer e.close()
 	now := e.o.Now()
 	e.clock = clock.NewFrom(e.o.Now, o.Built)
 	e.local(ctx)
@@ -84,6 +86,12 @@ func Run(ctx context.Context, o Options) Report {
 	r := Report{Version: Version, Time: now.UTC(), Device: e.cfg.DeviceID, Server: e.cfg.Server, Findings: e.findings}
 	r.conclude()
 	return r
+}
+
+func (e *exam) close() {
+	if e.keys != nil {
+		_ = e.keys.Close() // nothing was written
+	}
 }
 
 // remote is what needs the network.

@@ -149,6 +149,7 @@ func (e *exam) identity(ctx context.Context) {
 		e.fail("key", "M040", err)
 		return
 	}
+	e.keys = keys
 	ids, err := identity.Open(e.o.FS, e.cfg.State, keys)
 	if err != nil {
 		e.fail("state", "M010", err)

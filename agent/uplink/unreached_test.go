@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"mooring/agent/dial"
 	"mooring/agent/uplink"
 	"mooring/internal/problem"
 )
@@ -22,6 +23,7 @@ func TestUnreached(t *testing.T) {
 	}{
 		{"nobody listens", fmt.Errorf("post: %w", refused), "unreachable", "connection refused"},
 		{"behind a kind", problem.New(problem.Unavailable, "the server cannot be reached", refused), "unreachable", "connection refused"},
+		{"proxy", problem.New(problem.Unavailable, "the server cannot be reached", &dial.ProxyError{Proxy: "http://p:1", Fault: dial.Authentication, Status: 407}), "proxy", "http://p:1 wants other credentials (status 407)"},
 		{"certificate", &tls.CertificateVerificationError{Err: errors.New("unknown authority")}, "server certificate", "unknown authority"},
 		{"alert of the server", &net.OpError{Op: "remote error", Err: tls.AlertError(46)}, "", ""},
 		{"answer of the server", problem.New(problem.Unavailable, "try again", nil), "", ""},
