@@ -89,7 +89,8 @@ func TestWrongClock(t *testing.T) {
 			set(tt.off)
 			time.Sleep(48 * time.Hour)
 			got := d.status()
-			if got.Serial != first.Serial || got.Rung != "certificate" || (tt.what == "") != got.Connected {
+			if got.Serial != first.Serial || got.Rung != "certificate" || (tt.what == "") != got.Connected ||
+				(got.Clock == "untrusted") != (tt.what != "") {
 				t.Errorf("%s: got %+v", tt.name, got)
 			}
 			if tt.what != "" && (got.LastError == nil || got.LastError.Reason != tt.what) {

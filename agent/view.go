@@ -27,8 +27,11 @@ type Status struct {
 	// Rung is what ties the device, or by what it tries to be tied: certificate,
 	// expired-certificate, bootstrap-certificate, stored-otp, new-otp. The last
 	// needs a person, whom Hint tells what to do.
-	Rung    string     `json:"rung"`
-	Hint    string     `json:"hint,omitempty"`
+	Rung string `json:"rung"`
+	Hint string `json:"hint,omitempty"`
+	// Clock is "untrusted" while nothing is renewed and nothing counts as expired
+	// because the clock is known to be wrong.
+	Clock   string     `json:"clock,omitempty"`
 	TLS     string     `json:"tls,omitempty"` // of the connection: "TLS 1.3"
 	Server  string     `json:"server"`
 	RenewAt *time.Time `json:"renew_at,omitempty"`
@@ -133,6 +136,9 @@ func (a *Agent) Inspect(ctx context.Context) (Status, error) {
 
 func (a *Agent) status(v view) Status {
 	s := Status{State: v.state.Phase.String(), Device: a.cfg.DeviceID, Server: a.cfg.Server, Connected: v.state.Online, LastError: v.lastError}
+	if v.loaded && !v.state.TimeTrusted {
+		s.Clock = "untrusted"
+	}
 	if v.loaded {
 		s.Rung, s.Hint = v.state.OnRung().String(), a.rungHint(v.state)
 	}

@@ -91,6 +91,7 @@ func (p *program) printStatus(s agent.Status) {
 	row("state", s.State)
 	row("rung", s.Rung)
 	row("hint", s.Hint)
+	row("clock", s.Clock)
 	row("device", s.Device)
 	row("server", s.Server)
 	row("connected", map[bool]string{true: "yes, " + s.TLS, false: "no"}[s.Connected])
