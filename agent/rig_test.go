@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"os"
 	"strings"
@@ -314,69 +312,4 @@ func TestRollBack(t *testing.T) {
 			t.Error(err)
 		}
 	})
-}
-
-// TestPowerCuts cuts the power at every step that enrolling and renewing make
-// on the disk, and starts the agent again on what a disk would hold.
-func TestPowerCuts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := servertest.Start(t, servertest.Options{Easy: true})
-		clean := newRig(t, s, "clean")
-		first := clean.disk.Steps()
-		s.Register("clean", "password-of-clean")
-		clean.live("password-of-clean")
-		total := clean.disk.Steps() - first
-		for n := range total {
-			for way, found := range ways {
-				d := newRig(t, s, fmt.Sprintf("cut%d-%d", n, way))
-				otp := "password-of-" + d.id
-				s.Register(d.id, otp)
-				d.disk.CutAt(first + n)
-				d.live(otp)
-				d.disk = found(d.disk, uint64(n))
-				if err := d.comeBack(otp); err != nil {
-					t.Fatalf("cut before step %d, way %d: %v", n, way, err)
-				}
-			}
-		}
-		t.Logf("%d cut points of enrol and renew, each in %d ways: all come back", total, len(ways))
-	})
-}
-
-// ways are what a disk may hold after the cut: what was synced, some of the
-// rest too, or everything, when only the process was killed.
-var ways = []func(*durabletest.FS, uint64) *durabletest.FS{
-	func(f *durabletest.FS, _ uint64) *durabletest.FS { return f.PowerLoss(nil) },
-	func(f *durabletest.FS, n uint64) *durabletest.FS { return f.PowerLoss(rand.New(rand.NewPCG(n, 1))) },
-	func(f *durabletest.FS, _ uint64) *durabletest.FS { return f.Restart() },
-}
-
-// comeBack starts the agent on what it finds and brings it to a valid state.
-func (d *rig) comeBack(otp string) error {
-	d.t.Helper()
-	d.start()
-	time.Sleep(time.Second)
-	if d.status().Generation == 0 {
-		d.enrol(otp)
-	}
-	d.until("valid", valid)
-	d.renew() // a key that waited for its certificate is used now
-	if err := d.stop(); err != nil {
-		return err
-	}
-	if keys := d.keys(); len(keys) != 1 {
-		return fmt.Errorf("keys %v, want one", keys)
-	}
-	return nil
-}
-
-// live enrols and renews as far as the disk lets it.
-func (d *rig) live(otp string) {
-	d.start()
-	ctx, cancel := context.WithTimeout(d.t.Context(), 20*time.Second)
-	defer cancel()
-	if _, err := d.agent.Enrol(ctx, secret.New(otp)); err == nil {
-		_, _ = d.agent.Renew(ctx)
-	}
-	_ = d.stop()
 }

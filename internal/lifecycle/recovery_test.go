@@ -214,3 +214,17 @@ func TestChainRefreshFails(t *testing.T) {
 		t.Errorf("after a restart: %+v, want nothing of the chain", d.s.Next)
 	}
 }
+
+// A certificate that a power cut has lost is asked for again while the server
+// still gives it to the same key.
+func TestLostCertificateIsAskedForSoon(t *testing.T) {
+	d := expired(t, lc.Policy{NoGrace: true, StoredOTP: true}, lc.SecondOTP)
+	d.want(lc.Event{Kind: lc.Issued, Generation: 2, Leaf: leaf(2, d.now, year)}, act(lc.StoreCandidate, 2))
+	d.step(lc.Event{Kind: lc.Booted, Current: d.s.Current, Next: lc.Generation{Number: 2, Key: 2}, Highest: 2})
+	d.step(lc.Event{Kind: lc.TimeTrust, Trusted: true})
+	d.want(ev(lc.Destroyed, 0))
+	d.now = d.now.Add(2*time.Minute - time.Millisecond)
+	d.want(ev(lc.Tick, 0))
+	d.now = d.now.Add(time.Millisecond)
+	d.want(ev(lc.Tick, 0), request(2, lc.SecondOTP))
+}

@@ -20,6 +20,10 @@ var otpLadder = [...]time.Duration{
 
 const (
 	defaultSpacing = time.Hour
+	// lostSpacing is the spacing for a device without certificate in force. A power
+	// cut may have lost the certificate that its one-time password gave; the server
+	// gives it again to the same key, but not for long.
+	lostSpacing = 2 * time.Minute
 	// maxRetryAfter bounds what a server may ask for.
 	maxRetryAfter    = 24 * time.Hour
 	maxOTPRetryAfter = 10 * time.Minute
@@ -131,6 +135,9 @@ func (m *machine) spacing() time.Duration {
 	d := m.Policy.MinSpacing
 	if d <= 0 {
 		d = defaultSpacing
+	}
+	if m.expired(m.Current) {
+		d = min(d, lostSpacing)
 	}
 	return min(d, m.Current.Leaf.life()/spacingPart)
 }
