@@ -156,7 +156,7 @@ type Inventory interface {
 	// CountChildrenOf counts them, for those that have any.
 	CountChildrenOf(ctx context.Context, tenant TenantID, parents []ID) (map[ID]map[ChildKind]int64, error)
 	// ParentsOf lists the direct parents of several objects, or the ancestors of
-	// all levels, at most MaxAncestors.
+	// all levels, the nearest first, at most MaxAncestors.
 	ParentsOf(ctx context.Context, tenant TenantID, children []ID, ancestors bool) ([]Relative, error)
 	// BelowOwned tells whether an object above id is owned by owner.
 	BelowOwned(ctx context.Context, tenant TenantID, id ID, owner string) (bool, error)

@@ -85,8 +85,8 @@ func (s *session) compileQuery(t tenantKey, n *query.Node) (c condition, ok bool
 	case query.Has:
 		return compileHas(n.Paths)
 	case query.Group:
-		return cond("(EXISTS (SELECT 1 FROM links l WHERE l.tenant = o.tenant AND l.child = o.id AND l.kind = ? AND l.parent IN ("+marks(len(n.IDs))+"))) IS TRUE",
-			append([]any{string(platform.ChildAssets)}, anys(n.IDs)...)...), true
+		return cond("(EXISTS (SELECT 1 FROM links l WHERE l.tenant = o.tenant AND l.child = o.id AND l.kind IN (?, ?) AND l.parent IN ("+marks(len(n.IDs))+"))) IS TRUE",
+			append([]any{string(platform.ChildAssets), string(platform.ChildAdditions)}, anys(n.IDs)...)...), true
 	case query.Hierarchy:
 		return hierarchy(t, n.IDs), true
 	}

@@ -28,7 +28,10 @@ func leadOf(n *query.Node) (lead, bool) {
 	case n.Kind == query.Compare && n.Value.Kind != query.Null:
 		name = n.Path[0]
 	case n.Kind == query.Group && len(n.IDs) == 1:
-		return lead{table: "links", object: "child", rows: cond("d.parent = ? AND d.kind = ?", n.IDs[0], string(platform.ChildAssets))}, true
+		// A child of both kinds is listed once.
+		return lead{table: "links", object: "child", rows: cond("d.parent = ? AND (d.kind = ? OR d.kind = ? AND NOT EXISTS (SELECT 1 FROM links a"+
+			" WHERE a.tenant = d.tenant AND a.parent = d.parent AND a.kind = ? AND a.child = d.child))",
+			n.IDs[0], string(platform.ChildAssets), string(platform.ChildAdditions), string(platform.ChildAssets))}, true
 	}
 	if _, kind := objectColumn(query.Path{name}); name == "" || kind != noColumn {
 		return lead{}, false

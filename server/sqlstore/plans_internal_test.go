@@ -67,7 +67,7 @@ func TestObjectPlans(t *testing.T) {
 		{"name eq 'Device 7'", "SEARCH o USING INDEX objects_by_name", false},
 		{"id eq '7'", "SEARCH o USING PRIMARY KEY (tenant=? AND id=?)", false},
 		{"(id eq '7') or (id eq '9')", "SEARCH o USING PRIMARY KEY (tenant=? AND id=?)", false},
-		{"bygroupid(1) and has(c8y_IsDevice)", "SEARCH d USING PRIMARY KEY (tenant=? AND parent=? AND kind=?)", false},
+		{"bygroupid(1) and has(c8y_IsDevice)", "SEARCH d USING PRIMARY KEY (tenant=? AND parent=?)", true},
 		{"c8y_Hardware.serialNumber eq 'S7'", "SEARCH d USING INDEX fragments_by_name", false},
 	}
 	for _, tt := range tests {

@@ -90,7 +90,11 @@ func (s *Store) CountChildrenOf(ctx context.Context, tenant platform.TenantID, p
 	})
 }
 
-// ParentsOf implements platform.Inventory: in the order of children and parents.
+// maxLevels bounds how far up ancestors are looked for.
+const maxLevels = 64
+
+// ParentsOf implements platform.Inventory: in the order of children, of levels from
+// the bottom, and of parents.
 func (s *Store) ParentsOf(ctx context.Context, tenant platform.TenantID, children []platform.ID, ancestors bool) ([]platform.Relative, error) {
 	if len(children) == 0 {
 		return nil, nil
@@ -98,21 +102,22 @@ func (s *Store) ParentsOf(ctx context.Context, tenant platform.TenantID, childre
 	return readOne(ctx, s, tenant, func(tx *session, t tenantKey) ([]platform.Relative, error) {
 		n := len(children)
 		// The kind is that of the lowest link: the parents of a parent are in the same
-		// list as it is.
+		// list as it is. A ring ends where levels do.
 		above := ""
 		if ancestors {
-			above = ` UNION SELECT a.of_child, a.kind, l.parent FROM above a JOIN links l ON l.tenant = $` + strconv.Itoa(n+2) +
-				` AND l.child = a.id AND l.kind = a.kind`
+			above = ` UNION SELECT a.of_child, a.kind, l.parent, a.level + 1 FROM above a JOIN links l ON l.tenant = $` + strconv.Itoa(n+2) +
+				` AND l.child = a.id AND l.kind = a.kind AND a.level < ` + strconv.Itoa(maxLevels)
 		}
 		args := idArgs(t, children)
 		if ancestors {
 			args = append(args, t)
 		}
 		next := len(args) + 1
-		return all(tx, scanRelative, `WITH RECURSIVE above (of_child, kind, id) AS (
-				SELECT l.child, l.kind, l.parent FROM links l WHERE l.tenant = $1 AND l.child IN (`+numbered(2, n)+`)`+above+`)
-			SELECT a.of_child, a.kind, a.id, o.name FROM above a JOIN objects o ON o.tenant = $`+strconv.Itoa(next)+` AND o.id = a.id
-			WHERE a.of_child <> a.id ORDER BY a.of_child, a.kind, a.id LIMIT $`+strconv.Itoa(next+1), append(args, t, platform.MaxAncestors)...)
+		return all(tx, scanRelative, `WITH RECURSIVE above (of_child, kind, id, level) AS (
+				SELECT l.child, l.kind, l.parent, 1 FROM links l WHERE l.tenant = $1 AND l.child IN (`+numbered(2, n)+`)`+above+`)
+			SELECT a.of_child, a.kind, a.id, o.name FROM (SELECT of_child, kind, id, min(level) AS level FROM above GROUP BY of_child, kind, id) a
+			JOIN objects o ON o.tenant = $`+strconv.Itoa(next)+` AND o.id = a.id
+			WHERE a.of_child <> a.id ORDER BY a.of_child, a.kind, a.level, a.id LIMIT $`+strconv.Itoa(next+1), append(args, t, platform.MaxAncestors)...)
 	})
 }
 

@@ -202,6 +202,20 @@ var queryChecks = []check{
 }
 
 var relativeChecks = []check{
+	{"a group has its assets and its additions, each once", func(f *fixture) {
+		ids := f.forest()
+		for _, child := range []string{"dev 2", "Dev 1"} { // the first is an asset, too
+			f.must(f.AddChild(f.Context(), acme, platform.ChildLink{Parent: ids["Sub"], Kind: platform.ChildAdditions, Child: ids[child]}))
+		}
+		f.must(f.AddChild(f.Context(), acme, platform.ChildLink{Parent: ids["Sub"], Kind: platform.ChildDevices, Child: ids["Dev%3_"]}))
+		for text, want := range map[string][]string{"": {"Dev 1", "dev 2"}, " and n eq 10": {"dev 2"}, " and n eq 1": {"Dev 1"}} {
+			q, err := query.Parse("bygroupid(" + ids["Sub"].String() + ")" + text)
+			f.must(err)
+			l := got[platform.List[platform.ManagedObject]](f)(f.Objects(f.Context(), acme, platform.ObjectFilter{Query: q}, platform.Page{Number: 1, Size: 5, WithTotal: true}))
+			equal(f, "of the group"+text, collect(l.Items, func(o platform.ManagedObject) string { return o.Name }), want)
+			equal(f, "total", l.Total, int64(len(want)))
+		}
+	}},
 	{"relatives of many", func(f *fixture) {
 		ids := f.forest()
 		group, sub, dev1, dev2, dev3 := ids["Group"], ids["Sub"], ids["Dev 1"], ids["dev 2"], ids["Dev%3_"]
@@ -218,7 +232,7 @@ var relativeChecks = []check{
 		equal(f, "parents", got[[]platform.Relative](f)(f.ParentsOf(f.Context(), acme, []platform.ID{dev2, dev3}, false)),
 			[]platform.Relative{rel(dev2, assets, sub, "Sub"), rel(dev3, devices, dev2, "dev 2")})
 		equal(f, "ancestors", got[[]platform.Relative](f)(f.ParentsOf(f.Context(), acme, []platform.ID{dev2, dev3}, true)),
-			[]platform.Relative{rel(dev2, assets, group, "Group"), rel(dev2, assets, dev3, "Dev%3_"), rel(dev2, assets, sub, "Sub"), rel(dev3, devices, dev2, "dev 2")})
+			[]platform.Relative{rel(dev2, assets, sub, "Sub"), rel(dev2, assets, group, "Group"), rel(dev2, assets, dev3, "Dev%3_"), rel(dev3, devices, dev2, "dev 2")})
 		for _, tenant := range []platform.TenantID{other, acme} {
 			owned := got[bool](f)(f.BelowOwned(f.Context(), tenant, dev3, "device_2"))
 			equal(f, "below what is owned", owned, tenant == acme)
