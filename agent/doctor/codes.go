@@ -87,6 +87,8 @@ var Codes = []Entry{
 	{"M043", inKey, Error, false, "what the key signs does not verify", "the key store is at fault: mooring-agent keystore selftest tells more"},
 	{"M044", inKey, Warning, false, "the key signs slowly", "handshakes may run into limits of servers: mooring-agent keystore selftest measures"},
 
+	{"M045", inKey, Warning, true, "the key store does not serve the doctor beside the running agent, which is connected", "nothing, if the store takes one user at a time; else mooring-agent keystore selftest tells more when the agent is stopped"},
+
 	{"M050", inCertificate, Error, false, "the certificates are not in order: the device's own is not the first", "put the device's certificate first, then each issuer"},
 	{"M051", inCertificate, Error, false, "the chain breaks: a certificate is not issued by the next one", "put the certificates in order and leave none out: the device's, then each issuer"},
 	{"M052", inCertificate, Warning, false, "the chain does not include the trust anchor", "the issuer of the last certificate must be a trusted certificate of the tenant; else append the certificates up to and including the trusted one"},

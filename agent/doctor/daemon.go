@@ -15,9 +15,6 @@ const daemonLimit = 10 * time.Second
 
 // daemon finds out whether an agent runs.
 func (e *exam) daemon(ctx context.Context) {
-	if e.cfg.State == "" || e.has("M010") || e.has("M190") && e.id == nil && e.o.Daemon == nil {
-		return
-	}
 	if e.o.Daemon != nil {
 		ctx, cancel := context.WithTimeout(ctx, daemonLimit)
 		defer cancel()

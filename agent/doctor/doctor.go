@@ -75,7 +75,6 @@ func Run(ctx context.Context, o Options) Report {
 	now := e.o.Now()
 	e.clock = clock.NewFrom(e.o.Now, o.Built)
 	e.local(ctx)
-	e.daemon(ctx)
 	if e.dialer != nil {
 		e.remote(ctx)
 	}

@@ -7,25 +7,16 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
 	"mooring/agent/dial"
 	"mooring/agent/identity"
-	"mooring/hsm/key"
 	"mooring/internal/deviceid"
-	"mooring/internal/pki"
 )
 
-const (
-	// slowSignature is where limits of servers come near: they give a
-	// handshake 10 s or more, and it needs one signature.
-	slowSignature = 2 * time.Second
-	// maxEntries bounds how many files of the state directory are looked at.
-	maxEntries = 1000
-	clockFile  = "clock"
-)
+// maxEntries bounds how many files of the state directory are looked at.
+const maxEntries = 1000
 
 // local is what needs no network.
 func (e *exam) local(ctx context.Context) {
@@ -44,8 +35,8 @@ func (e *exam) local(ctx context.Context) {
 	e.ok("state", "%s", e.cfg.State)
 	e.owners()
 	e.disk()
+	e.daemon(ctx)
 	if usable {
-		e.ownClock()
 		e.identity(ctx)
 	}
 }
@@ -135,96 +126,4 @@ func (e *exam) foreign(dir string, owner uint32, left *int) (path string, uid ui
 		}
 	}
 	return "", 0
-}
-
-// ownClock compares the wall clock with what is known to have passed.
-func (e *exam) ownClock() {
-	_ = e.clock.Load(e.o.FS, filepath.Join(e.cfg.State, clockFile)) // without it there is only less to compare with
-}
-
-// identity looks at key and certificate.
-func (e *exam) identity(ctx context.Context) {
-	keys, err := e.o.OpenKeys(ctx, e.cfg.KeyURI())
-	if err != nil {
-		e.fail("key", "M040", err)
-		return
-	}
-	e.keys = keys
-	ids, err := identity.Open(e.o.FS, e.cfg.State, keys)
-	if err != nil {
-		e.fail("state", "M010", err)
-		return
-	}
-	found, err := ids.Find(ctx)
-	switch {
-	case err != nil:
-		e.identityFault(err)
-	case found.Current == nil:
-		e.find("identity", "M190", "")
-	default:
-		leaf := found.Current.Chain.Leaf()
-		e.clock.Observe(leaf.NotBefore)
-		e.clockTrust()
-		e.key(found.Current)
-		e.chain(found.Current.Chain)
-		e.id = found.Current
-		return
-	}
-	e.clockTrust()
-}
-
-func (e *exam) clockTrust() {
-	if !e.clock.Trusted() {
-		e.find("clock", "M032", fmt.Sprintf("the clock says %s, and %s has passed", e.o.Now().UTC().Format(time.RFC3339), e.clock.Floor().UTC().Format(time.RFC3339)))
-	}
-}
-
-// identityFault names what is wrong with an identity that cannot be loaded.
-func (e *exam) identityFault(err error) {
-	fault, _ := errors.AsType[*identity.Error](err)
-	switch {
-	case fault == nil:
-		e.fail("identity", "M011", err)
-	case strings.HasPrefix(fault.Path, "key ") || errors.Is(err, key.ErrNotFound):
-		e.fail("key", "M041", err)
-	case fault.What == identity.WrongKey && e.misordered():
-		e.find("certificate", "M050", fault.Path)
-	case fault.What == identity.WrongKey:
-		e.fail("key", "M042", err)
-	default:
-		e.fail("identity", "M011", err)
-	}
-}
-
-// misordered reports whether the stored chain begins with an issuer of a
-// certificate that comes later.
-func (e *exam) misordered() bool {
-	text, err := e.o.FS.ReadFile(filepath.Join(e.cfg.State, "current", "chain.pem"))
-	if err != nil {
-		return false
-	}
-	chain, err := pki.ParsePEMChain(text)
-	if err != nil {
-		return false
-	}
-	for _, c := range chain[1:] {
-		if c.CheckSignatureFrom(chain[0]) == nil {
-			return true
-		}
-	}
-	return false
-}
-
-// key proves possession, and how fast.
-func (e *exam) key(id *identity.Identity) {
-	begin := time.Now()
-	if err := pki.SignVerify(id.Signer); err != nil {
-		e.fail("key", "M043", err)
-		return
-	}
-	if took := time.Since(begin); took > slowSignature {
-		e.find("key", "M044", took.Round(time.Millisecond).String()+" for one signature")
-		return
-	}
-	e.ok("key", "%s signs in %v", id.KeyRef, time.Since(begin).Round(100*time.Microsecond))
 }

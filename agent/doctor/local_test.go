@@ -78,6 +78,17 @@ func TestLocal(t *testing.T) {
 		{"key that is not readable", func(r *rig) { r.keys = brokenKeys{Store: r.keys, open: fs.ErrPermission} }, "M041", "permission", nil},
 		{"key that does not sign (a poisoned session, thin-edge.io#4352)", func(r *rig) { r.keys = brokenKeys{Store: r.keys, sign: errors.New("TPM_RC_INITIALIZE")} }, "M043", "TPM_RC_INITIALIZE",
 			nil},
+		{"key store that hangs", func(r *rig) {
+			r.o.OpenKeys = func(ctx context.Context, _ string) (key.Store, error) {
+				<-ctx.Done()
+				time.Sleep(time.Second)
+				return nil, ctx.Err()
+			}
+		}, "M041", "does not answer", nil},
+		{"key store with one seat", func(r *rig) {
+			r.keys = brokenKeys{Store: r.keys, sign: errors.New("TPM_RC_OBJECT_MEMORY")}
+			r.o.Daemon = daemon{agent.Status{Connected: true, Generation: 1}}
+		}, "M045", "TPM_RC_OBJECT_MEMORY", nil},
 		{"key that is slow", func(r *rig) { r.keys = brokenKeys{Store: r.keys, slow: 3 * time.Second} }, "M044", "3s", nil},
 
 		{"colon in the CN", func(r *rig) { leaf(func(c *x509.Certificate) { c.Subject.CommonName = "a:b" })(r) }, "M053", "", []doctor.Code{"M054"}},
@@ -115,6 +126,7 @@ func TestLocal(t *testing.T) {
 					return
 				}
 				report := r.finds(tt.want, append(tt.also, tt.want)...)
+				time.Sleep(2 * time.Second) // what hung ends
 				for _, found := range report.Findings {
 					if found.Code == tt.want && strings.Contains(found.Detail, tt.says) {
 						return
