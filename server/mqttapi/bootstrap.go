@@ -3,6 +3,7 @@ package mqttapi
 import (
 	"context"
 	"strings"
+	"time"
 
 	"mooring/internal/deviceid"
 	"mooring/internal/problem"
@@ -55,13 +56,18 @@ func (s *session) applyBootstrap(t deviceid.Topic, in inbound) error {
 		return s.server.cfg.Registrations.Announce(ctx, host, device, token)
 	}
 	c, err := s.server.cfg.Registrations.Fetch(ctx, host, device, token)
-	if problem.KindOf(err) == problem.NotFound {
-		return nil // silence until the operator's word
-	}
-	if err != nil {
+	switch {
+	case err == nil:
+		s.server.handed.put(s.asks(), c, time.Now())
+	case problem.KindOf(err) != problem.NotFound:
 		return err
+	default:
+		var ok bool
+		if c, ok = s.server.handed.take(s.asks(), time.Now()); !ok {
+			return nil // silence until the operator's word
+		}
 	}
-	s.deliver(topicCredentials, smartrest.AppendCredentials(nil, string(c.Tenant), c.User, c.Password.Reveal()))
+	s.deliverAs(topicCredentials, smartrest.AppendCredentials(nil, string(c.Tenant), c.User, c.Password.Reveal()), credentialsMessage)
 	return nil
 }
 

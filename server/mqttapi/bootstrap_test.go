@@ -93,6 +93,59 @@ func TestBootstrap(t *testing.T) {
 	}
 }
 
+// TestBootstrapLost: credentials that were on their way when the connection broke
+// come again, until something tells that they have arrived.
+func TestBootstrapLost(t *testing.T) {
+	ask := func(t *testing.T, w *whole, qos byte) (*client, *mqtt.PublishPacket) {
+		c := w.connect(t, bootstrapping("new1"))
+		c.send(subscribe(100, qos, "s/dcr"))
+		c.want(mqtt.Suback, 100)
+		c.send(publish(0, 0, "s/ucr", ""))
+		return c, c.wantMessage("s/dcr", "70,t1000,device_new1,Xy12")
+	}
+	silent := func(t *testing.T, w *whole) {
+		t.Helper()
+		c := w.connect(t, bootstrapping("new1"))
+		c.subscribe("s/dcr")
+		c.publish("s/ucr", "")
+		c.send(simple(mqtt.Pingreq))
+		if p := c.read(); header(p) != mqtt.Pingresp {
+			t.Errorf("got %v", p)
+		}
+	}
+	for _, tt := range []struct {
+		name string
+		qos  byte
+		end  func(w *whole, c *client, p *mqtt.PublishPacket)
+	}{
+		{"acknowledged", 1, func(_ *whole, c *client, p *mqtt.PublishPacket) {
+			ack := mqtt.NewControlPacket(mqtt.Puback).(*mqtt.PubackPacket)
+			ack.MessageID = p.MessageID
+			c.send(ack)
+			c.sync()
+		}},
+		{"talks on", 0, func(_ *whole, c *client, _ *mqtt.PublishPacket) { c.send(simple(mqtt.Pingreq)); c.read() }},
+		{"is there", 1, func(w *whole, c *client, _ *mqtt.PublishPacket) { w.connect(t, dev("new1")) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w, _ := withRegistrations(t, map[string]string{"new1": "Xy12"})
+			for range 3 {
+				c, _ := ask(t, w, tt.qos)
+				_ = c.Close()
+			}
+			c, p := ask(t, w, tt.qos)
+			tt.end(w, c, p)
+			silent(t, w)
+		})
+	}
+	w, _ := withRegistrations(t, map[string]string{"new1": "Xy12"})
+	c, _ := ask(t, w, 1)
+	_ = c.Close()
+	thief := w.connect(t, bootstrapping("new2"))
+	thief.subscribe("s/dcr")
+	thief.publish("s/ucr", "") // nothing for another name
+}
+
 // TestBootstrapMayNothingElse: the password that all devices know opens nothing.
 func TestBootstrapMayNothingElse(t *testing.T) {
 	w, _ := withRegistrations(t, nil)

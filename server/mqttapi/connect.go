@@ -90,6 +90,9 @@ func (s *Server) connect(c *conn, pk *packets.Packet) bool {
 	pk.Connect.WillTopic, pk.Connect.WillPayload = "", nil
 	pk.Connect.UsernameFlag, pk.Connect.Username = false, nil
 	pk.Connect.PasswordFlag, pk.Connect.Password = false, nil
+	if sess.principal.IsDevice() {
+		s.handed.forget(sess.asks()) // its password has arrived
+	}
 	sess.keepWill(ctx)
 	sess.establish()
 	sess.tellOnline(true)

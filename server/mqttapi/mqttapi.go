@@ -179,6 +179,8 @@ type Server struct {
 	broker   *mochi.Server
 	sessions registry
 	agents   agents
+	handed   handedOut
+	made     madeCollections
 	budget   *budget
 	stats    counters
 	gate     *gate.Gate

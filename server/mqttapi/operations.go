@@ -65,8 +65,11 @@ func (a *agents) remove(s *session) {
 }
 
 // Apply hears of changes: a new operation goes to the session of its agent, if
-// that is here.
+// that is here, and what is pending to those who listen to a new collection.
 func (s *Server) Apply(_ context.Context, c platform.Change) error {
+	if c.Kind == platform.ChangeName {
+		s.named(c.Tenant, c.Key)
+	}
 	if c.Kind != platform.ChangeOperation {
 		return nil
 	}

@@ -242,6 +242,6 @@ func (s *session) proven() {
 	s.out.unproven = nil
 	s.mu.Unlock()
 	if len(ids) > 0 {
-		s.server.cfg.Operations.Delivered(s.place.tenant, ids...)
+		s.arrived(ids...)
 	}
 }

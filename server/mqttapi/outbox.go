@@ -110,14 +110,17 @@ func (o *outbox) granted(topic string) (qos byte, ok bool) {
 // one publish asks for more than there is room for, what waits is written first.
 // If that makes no room the connection is closed: what matters is kept elsewhere
 // and sent again on request. Only the pump calls it, and who carries out a will.
-func (s *session) deliver(topic string, payload []byte) {
+func (s *session) deliver(topic string, payload []byte) { s.deliverAs(topic, payload, 0) }
+
+// deliverAs is deliver for a message of which arrived is to hear.
+func (s *session) deliverAs(topic string, payload []byte, order platform.ID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	qos, ok := s.out.granted(topic)
 	if !ok {
 		return
 	}
-	m := message{topic: topic, payload: payload, qos: qos}
+	m := message{topic: topic, payload: payload, qos: qos, order: order}
 	room := func() bool {
 		return s.out.room(m.size(), s.server.limits.OutboundMessages, s.server.limits.OutboundBytes)
 	}
@@ -181,7 +184,7 @@ func (s *session) acknowledged(packetID uint16) {
 	}
 	s.mu.Unlock()
 	if order != 0 {
-		s.server.cfg.Operations.Delivered(s.place.tenant, order)
+		s.arrived(order)
 	}
 }
 

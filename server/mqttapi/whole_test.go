@@ -39,9 +39,13 @@ func newWhole(t testing.TB, configure func(*whole, *mqttapi.Config)) *whole {
 	w := &whole{TB: t, rig: rig{auth: &fakeAuth{}, refusals: &fakeRefusals{}, presence: &fakePresence{}, plain: newPipeListener()}}
 	var things atomic.Pointer[inventory.Service]
 	var front atomic.Pointer[mqttapi.Server]
+	var collections atomic.Pointer[templates.Service]
 	store, err := sqlstore.OpenSQLite(ctx, t.TempDir(), sqlstore.Options{OnCommit: func(changes []platform.Change) {
 		for _, c := range changes {
 			if s := things.Load(); s != nil {
+				_ = s.Apply(ctx, c)
+			}
+			if s := collections.Load(); s != nil {
 				_ = s.Apply(ctx, c)
 			}
 			if s := front.Load(); s != nil {
@@ -72,6 +76,7 @@ func newWhole(t testing.TB, configure func(*whole, *mqttapi.Config)) *whole {
 	if configure != nil {
 		configure(w, &cfg)
 	}
+	collections.Store(w.collections)
 	w.Server = mqttapi.New(cfg)
 	front.Store(w.Server)
 	var serving sync.WaitGroup

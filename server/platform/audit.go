@@ -64,6 +64,7 @@ const (
 	ChangeRevocation ChangeKind = "revocation" // serial in hex; empty: many
 	ChangeDeviceUser ChangeKind = "deviceuser" // external ID
 	ChangeObject     ChangeKind = "object"     // ID
+	ChangeName       ChangeKind = "name"       // "type/value" of a name that an object was given, other than of SerialType
 	ChangeOperation  ChangeKind = "operation"  // "<agent>/<ID>"
 	// ChangeSubscription and ChangeConsumer are about notifications.
 	ChangeSubscription ChangeKind = "subscription" // ID

@@ -111,7 +111,7 @@ type Relative struct {
 }
 
 // Inventory keeps managed objects, their external IDs and hierarchies.
-// Change: ChangeObject, key = ID.
+// Changes: ChangeObject, key = ID; ChangeName where an object is given a name.
 type Inventory interface {
 	CreateObject(ctx context.Context, tenant TenantID, cmd CreateObject, audit ...AuditRecord) error
 	UpdateObject(ctx context.Context, tenant TenantID, cmd UpdateObject, audit ...AuditRecord) (ManagedObject, error)

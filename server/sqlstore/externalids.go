@@ -44,12 +44,15 @@ func (s *Store) BindExternalID(ctx context.Context, tenant platform.TenantID, id
 			return err
 		}
 		tx.changed(t, tenant, platform.ChangeObject, id.String())
-		return tx.bindExternalID(t, id, xid)
+		return tx.bindExternalID(t, tenant, id, xid)
 	})
 }
 
 // bindExternalID is Conflict if the name is taken.
-func (s *session) bindExternalID(t tenantKey, id platform.ID, xid platform.ExternalID) error {
+func (s *session) bindExternalID(t tenantKey, tenant platform.TenantID, id platform.ID, xid platform.ExternalID) error {
+	if xid.Type != platform.SerialType {
+		s.changed(t, tenant, platform.ChangeName, xid.Type+"/"+xid.Value)
+	}
 	n, err := s.exec("INSERT INTO external_ids (tenant, type, value, object) VALUES ($1, $2, $3, $4) ON CONFLICT (tenant, type, value) DO NOTHING",
 		t, xid.Type, xid.Value, id)
 	if err == nil && n == 0 {

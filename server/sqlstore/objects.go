@@ -53,7 +53,7 @@ func (s *session) createObject(t tenantKey, cmd platform.CreateObject) error {
 		return err
 	}
 	for _, xid := range cmd.ExternalIDs {
-		if err := s.bindExternalID(t, o.ID, xid); err != nil {
+		if err := s.bindExternalID(t, o.Tenant, o.ID, xid); err != nil {
 			return err
 		}
 	}

@@ -5,13 +5,14 @@
 //
 // Two caches, of maxCached entries and maxCachedBytes each: X-ID → collection,
 // invalidated by ChangeObject of the collection's object; and all collections of a
-// tenant, which is at most listAge old, because a new one has no object to be known by. What does not exist
+// tenant, invalidated by that and by ChangeName of a new one, and at most listAge old. What does not exist
 // is not cached. Another node's change is seen within 5 s.
 package templates
 
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"sync"
 	"time"
 
@@ -58,7 +59,8 @@ type Service struct {
 	now       func() time.Time
 
 	mu      sync.Mutex // guards the fields below
-	changes uint64     // counts what Apply heard
+	changes uint64     // counts what Apply heard of objects
+	named   uint64     // and of new collections
 	bytes   int        // of what is in byXID
 	listed  int        // bytes of what is in lists
 	byXID   map[key]Collection
@@ -101,6 +103,12 @@ func (s *Service) forget() {
 
 // Apply forgets what c says has changed. It is idempotent.
 func (s *Service) Apply(_ context.Context, c platform.Change) error {
+	if c.Kind == platform.ChangeName && strings.HasPrefix(c.Key, template.ExternalIDType+"/") {
+		s.mu.Lock()
+		s.forgetList(c.Tenant)
+		s.named++
+		s.mu.Unlock()
+	}
 	if c.Kind != platform.ChangeObject {
 		return nil
 	}
@@ -225,6 +233,7 @@ func (s *Service) List(ctx context.Context, tenant platform.TenantID) ([]Collect
 	now := s.now()
 	s.mu.Lock()
 	known, ok := s.lists[tenant]
+	named := s.named
 	s.mu.Unlock()
 	if ok && now.Before(known.until) {
 		return known.collections, nil
@@ -252,6 +261,9 @@ func (s *Service) List(ctx context.Context, tenant platform.TenantID) ([]Collect
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.named != named {
+		return found.collections, nil
+	}
 	s.forgetList(tenant)
 	if len(s.lists) >= maxCached || s.listed+found.size > maxCachedBytes {
 		s.lists, s.listed = map[platform.TenantID]list{}, 0

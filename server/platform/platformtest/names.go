@@ -23,6 +23,17 @@ var externalIDChecks = []check{
 		f.must(f.BindExternalID(f.Context(), acme, second, a))
 		equal(f, "owner", got[platform.ID](f)(f.ObjectByExternalID(f.Context(), acme, a)), second)
 	}},
+	{"names are told, those of devices are not", func(f *fixture) {
+		f.tenants()
+		before := got[int64](f)(f.LastChange(f.Context()))
+		id := f.create("dev1")
+		a := platform.ExternalID{Type: "a", Value: "x/y"}
+		f.must(f.BindExternalID(f.Context(), acme, id, a))
+		f.must(f.BindExternalID(f.Context(), acme, id, a)) // nothing new
+		changes := got[[]platform.Change](f)(f.ChangesAfter(f.Context(), before, 10))
+		equal(f, "changes", collect(changes, func(c platform.Change) string { return string(c.Kind) + " " + c.Key }),
+			[]string{"object " + id.String(), "object " + id.String(), "name a/x/y"})
+	}},
 }
 
 var childChecks = []check{
