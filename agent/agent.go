@@ -27,6 +27,7 @@ import (
 	"mooring/agent/config"
 	"mooring/agent/dial"
 	"mooring/agent/identity"
+	"mooring/agent/operation"
 	"mooring/agent/renew"
 	"mooring/agent/spool"
 	"mooring/agent/telemetry"
@@ -65,7 +66,12 @@ type Options struct {
 	// Clock is nil for one that starts at Built.
 	Clock *clock.Clock
 	Built time.Time
-	Log   *slog.Logger // nil discards
+	// Operations says that this agent carries out operations: one that lives for
+	// a single command leaves them alone.
+	Operations bool
+	// BootID tells one start of the system from another; nil asks the kernel.
+	BootID func() string
+	Log    *slog.Logger // nil discards
 }
 
 // Agent is the agent of one device.
@@ -84,6 +90,7 @@ type Agent struct {
 	est        *estclient.Client
 	endpoint   renew.Endpoint
 	anchorList pki.Chain // the trust anchors of the configuration, nil: the system's
+	operations *operation.Manager
 
 	inbox chan lifecycle.Event
 	pulse chan struct{} // taken by the loop, which shows that it turns
@@ -190,6 +197,7 @@ func (a *Agent) build() error {
 	a.dialer = dial.New(dial.Config{Server: a.cfg.Server, Addresses: a.cfg.Addresses, Proxy: proxy, Direct: a.o.DialContext, Now: a.clock.Now})
 	a.endpoint = renew.Endpoint{Address: a.cfg.Address(a.cfg.MTLSPort), TrustAnchors: anchors, Now: a.clock.Now, DialContext: a.dialer.DialContext}
 	a.est = a.estClient()
+	a.operations = a.newOperations()
 	a.up = uplink.New(uplink.Config{
 		DeviceID:     a.cfg.DeviceID,
 		MQTTS:        a.cfg.Address(a.cfg.MQTTSPort),
@@ -232,9 +240,7 @@ func (a *Agent) anchors() (*x509.CertPool, error) {
 func (a *Agent) hello() []string {
 	line := func(fields ...string) string { return string(smartrest.AppendLine(nil, fields...)) }
 	lines := []string{line("100", a.cfg.DisplayName(), a.cfg.Type)}
-	if len(a.cfg.SupportedOperations) > 0 {
-		lines = append(lines, line(append([]string{"114"}, a.cfg.SupportedOperations...)...))
-	}
+	lines = append(lines, a.operations.Hello()...)
 	if a.cfg.RequiredInterval > 0 {
 		lines = append(lines, line("117", strconv.Itoa(int(time.Duration(a.cfg.RequiredInterval)/time.Minute))))
 	}

@@ -46,6 +46,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	close(a.ready)
 	beside.Go(func() { a.telemetry.Run(ctx) })
+	if a.o.Operations {
+		beside.Go(func() { a.carryOut(ctx) })
+	}
 	a.log.Info("running", "state", a.state.Phase.String(), "server", a.cfg.Server, "external_id", a.cfg.DeviceID)
 	a.loop(ctx, &beside)
 	a.saveClock()

@@ -49,6 +49,8 @@ type entry struct {
 	Refusal string `json:"refusal,omitempty"`
 
 	Phase phase `json:"phase"`
+	// Sent is the message that the phase waits for, as the uplink numbers it.
+	Sent uint64 `json:"sent,omitempty"`
 	// Try counts how often the helper was asked anew.
 	Try int `json:"try,omitempty"`
 	// Note is what the verb must remember.

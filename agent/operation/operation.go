@@ -29,21 +29,18 @@ import (
 
 	"mooring/agent/config"
 	"mooring/agent/helper"
+	"mooring/agent/uplink"
 	"mooring/internal/durable"
 	"mooring/internal/secret"
 )
 
-// Message is what came down on a topic.
-type Message struct {
-	Topic   string
-	Payload []byte
-}
-
 // Uplink is the connection to the server.
 type Uplink interface {
-	// Publish returns when the server has acknowledged the message, on whatever
-	// connection.
-	Publish(ctx context.Context, topic string, payload []byte) error
+	// Publish returns the number of the message when it is on disk.
+	Publish(topic string, payload []byte) (uint64, error)
+	// Delivered returns when the server has acknowledged a message, with an error
+	// if it was given up.
+	Delivered(ctx context.Context, number uint64) error
 	// Token returns a device token.
 	Token(ctx context.Context) (secret.String, error)
 	// Forget drops a token that the server refused.
@@ -116,7 +113,7 @@ func New(c Config) *Manager {
 
 // Run carries out what comes on messages until ctx ends, after what an earlier
 // run left.
-func (m *Manager) Run(ctx context.Context, messages <-chan Message) error {
+func (m *Manager) Run(ctx context.Context, messages <-chan uplink.Message) error {
 	j, damaged, err := openJournal(m.cfg.FS, m.cfg.Dir)
 	if err != nil {
 		return err
@@ -141,7 +138,7 @@ func (m *Manager) Run(ctx context.Context, messages <-chan Message) error {
 }
 
 // receive reads messages until ctx ends.
-func (m *Manager) receive(ctx context.Context, messages <-chan Message) {
+func (m *Manager) receive(ctx context.Context, messages <-chan uplink.Message) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {

@@ -7,13 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"mooring/agent/uplink"
 	"mooring/internal/smartrest"
-)
-
-// The topics of operations (contract mqtt.md §5.1).
-const (
-	TopicJSON  = "devicecontrol/notifications"
-	TopicLines = "s/ds"
 )
 
 const (
@@ -37,8 +32,8 @@ var noFragments = []string{"agentId", "bulkOperationId", "creationTime", "delive
 	"externalSource", "failureReason", "id", "profileId", "profileName", "self", "status"}
 
 // take reads what came down.
-func (m *Manager) take(msg Message) {
-	if msg.Topic == TopicLines {
+func (m *Manager) take(msg uplink.Message) {
+	if msg.Topic == uplink.TopicOperations {
 		m.takeLines(msg.Payload)
 		return
 	}

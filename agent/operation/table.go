@@ -43,7 +43,7 @@ func (m *Manager) table() map[string]*verb {
 		t[DownloadConfig] = &verb{laneChange, transferLimit, m.downloadConfig}
 	}
 	if len(o.Log.Files) > 0 {
-		t[LogfileRequest] = &verb{laneLook, lookLimit, m.log522}
+		t[LogfileRequest] = &verb{laneLook, lookLimit, m.readLog}
 	}
 	if o.Firmware.Plugin != "" {
 		t[Firmware] = &verb{laneChange, transferLimit + time.Duration(o.Firmware.Timeout), m.firmware}

@@ -64,10 +64,8 @@ func (m *Manager) settle(ctx context.Context, b firmwareBody) error {
 		return fmt.Errorf("after the installation other firmware runs: %w", errors.Join(err, textError(r.Error)))
 	}
 	line := smartrest.AppendLine(nil, "115", b.Name, b.Version, b.URL)
-	for m.publish(ctx, m.cfg.DeviceID, line) != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
+	if err := m.publish(ctx, line); err != nil {
+		return err
 	}
 	q.Verb = helper.CommitFirmware
 	r, err := m.cfg.Helper.Do(ctx, q, nil)
@@ -160,10 +158,8 @@ func (m *Manager) tellSoftware(ctx context.Context) {
 		return
 	}
 	for _, line := range softwareLines(list) {
-		for m.publish(ctx, m.cfg.DeviceID, line) != nil {
-			if ctx.Err() != nil {
-				return
-			}
+		if m.publish(ctx, line) != nil {
+			return
 		}
 	}
 }

@@ -98,7 +98,7 @@ type logBody struct {
 	MaximumLines json.Number `json:"maximumLines"`
 }
 
-func (m *Manager) log522(ctx context.Context, j *job) ([]string, error) {
+func (m *Manager) readLog(ctx context.Context, j *job) ([]string, error) {
 	var b logBody
 	if err := j.body(&b); err != nil {
 		return nil, err

@@ -101,10 +101,8 @@ func (m *Manager) carryOut(ctx context.Context, e *entry) {
 		}
 		m.note(e, func(e *entry) { e.Phase, e.Result = ended, r })
 	}
-	for m.publish(ctx, e.Target, m.final(e)) != nil {
-		if ctx.Err() != nil {
-			return
-		}
+	if !m.tell(ctx, e, m.final(e)) {
+		return
 	}
 	m.log.Info("operation ended", "id", e.ID, "operation", e.Fragment, "failed", e.Result.Failed)
 	if err := m.journal.remove(e); err != nil {
@@ -127,8 +125,8 @@ func (m *Manager) stayedPending() {
 
 // askPending asks for what was not taken, if there is any.
 func (m *Manager) askPending(ctx context.Context) {
-	if m.overflow.Swap(false) && m.publish(ctx, m.cfg.DeviceID, []byte("500")) != nil {
-		m.overflow.Store(true)
+	if m.overflow.Swap(false) {
+		_ = m.publish(ctx, []byte("500")) // fails when the agent stops, and its next start asks
 	}
 }
 
@@ -160,14 +158,14 @@ func (m *Manager) note(e *entry, edit func(*entry)) {
 // fails it if it was executing and does nothing otherwise; then it comes again.
 func (m *Manager) announce(ctx context.Context, e *entry) bool {
 	id := m.journal.id(e)
-	if e.Phase == announcing && id == "" {
+	if e.Phase == announcing && id == "" && e.Sent == 0 {
 		m.note(e, func(e *entry) {
 			e.Phase, e.Result = ended, &result{Failed: "the agent was interrupted before it began"}
 		})
 		return true
 	}
-	if err := m.journal.change(e, func(e *entry) { e.Phase = announcing }); err != nil {
-		m.log.Warn("the journal cannot be written", "err", err)
+	if e.Phase == received && m.journal.change(e, func(e *entry) { e.Phase = announcing }) != nil {
+		m.log.Warn("the operation stays pending: the journal cannot be written", "id", id)
 		m.journal.drop(e)
 		m.stayedPending()
 		return false
@@ -176,13 +174,47 @@ func (m *Manager) announce(ctx context.Context, e *entry) bool {
 	if id != "" {
 		line = smartrest.AppendLine(nil, "504", id)
 	}
-	for m.publish(ctx, e.Target, line) != nil {
-		if ctx.Err() != nil {
-			return false
+	if !m.tell(ctx, e, line) {
+		return false
+	}
+	m.note(e, func(e *entry) { e.Phase, e.Sent = running, 0 })
+	return true
+}
+
+// tell sends a line about an operation and waits until the server has it. It is
+// sent again only if it never was on disk, or was dropped from there.
+//
+// The number of a message from before a restart is believed for a while only:
+// the queue it was in may be gone.
+func (m *Manager) tell(ctx context.Context, e *entry, line []byte) bool {
+	old := e.Sent != 0
+	for ctx.Err() == nil {
+		if e.Sent == 0 {
+			number, err := m.cfg.Uplink.Publish(m.topic(e.Target), line)
+			if err != nil {
+				m.log.Warn("not published", "id", e.ID, "err", err)
+				sleep(ctx, publishRetry)
+				continue
+			}
+			m.note(e, func(e *entry) { e.Sent = number })
+		}
+		waiting, cancel := ctx, context.CancelFunc(func() {})
+		if old {
+			waiting, cancel = context.WithTimeout(ctx, oldMessage)
+		}
+		err := m.cfg.Uplink.Delivered(waiting, e.Sent)
+		cancel()
+		if err == nil {
+			return true
+		}
+		old = false
+		if ctx.Err() == nil {
+			m.log.Warn("not delivered", "id", e.ID, "err", err)
+			m.note(e, func(e *entry) { e.Sent = 0 })
+			sleep(ctx, publishRetry)
 		}
 	}
-	m.note(e, func(e *entry) { e.Phase = running })
-	return true
+	return false
 }
 
 // try carries the operation out. over is false if the agent stops meanwhile.
@@ -266,20 +298,31 @@ const (
 	publishRetry = 10 * time.Second
 	// pendingRetry is when operations that were not taken are asked for again.
 	pendingRetry = 5 * time.Minute
+	// oldMessage is how long a message from before a restart is waited for.
+	oldMessage = 15 * time.Minute
 )
 
-// publish sends a line for a device.
-func (m *Manager) publish(ctx context.Context, target string, line []byte) error {
-	topic := topicUp
-	if target != m.cfg.DeviceID {
-		topic += "/" + target
+// topic is where lines about a device go.
+func (m *Manager) topic(target string) string {
+	if target == m.cfg.DeviceID {
+		return topicUp
 	}
-	err := m.cfg.Uplink.Publish(ctx, topic, line)
-	if err != nil && ctx.Err() == nil {
-		m.log.Warn("not published", "topic", topic, "err", err)
+	return topicUp + "/" + target
+}
+
+// publish sends a line for this device and returns when the server has it.
+func (m *Manager) publish(ctx context.Context, line []byte) error {
+	for {
+		number, err := m.cfg.Uplink.Publish(topicUp, line)
+		if err == nil {
+			err = m.cfg.Uplink.Delivered(ctx, number)
+		}
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		m.log.Warn("not published", "err", err)
 		sleep(ctx, publishRetry)
 	}
-	return err
 }
 
 func sleep(ctx context.Context, d time.Duration) {
@@ -296,7 +339,7 @@ func sleep(ctx context.Context, d time.Duration) {
 func (m *Manager) giveUp(ctx context.Context) {
 	for name := range m.verbs {
 		line := smartrest.AppendLine(nil, "507", name, "the device lost its notes about it")
-		if err := m.publish(ctx, m.cfg.DeviceID, line); err != nil {
+		if m.publish(ctx, line) != nil {
 			return
 		}
 	}

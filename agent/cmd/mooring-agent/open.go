@@ -118,9 +118,13 @@ func runWhile(ctx context.Context, a *agent.Agent, do func() error) error {
 }
 
 func (p *program) newAgent(c config.Config, level slog.Level) *agent.Agent {
+	return agent.New(p.options(c, level))
+}
+
+func (p *program) options(c config.Config, level slog.Level) agent.Options {
 	log := slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
 	at, _ := time.Parse(time.RFC3339, buildTime)
-	return agent.New(agent.Options{Config: c, Log: log, Built: at})
+	return agent.Options{Config: c, Log: log, Built: at}
 }
 
 // stateError explains why the state directory cannot be locked.

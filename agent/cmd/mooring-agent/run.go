@@ -46,7 +46,9 @@ func (p *program) run(place *place) error {
 	if err != nil {
 		return fmt.Errorf("socket for other commands: %w", err)
 	}
-	a := p.newAgent(c, c.Level())
+	o := p.options(c, c.Level())
+	o.Operations = true
+	a := agent.New(o)
 	manager := sdnotify.FromEnvironment()
 	ctx, stop := context.WithCancel(p.ctx)
 	defer stop()
