@@ -41,6 +41,8 @@ type rig struct {
 	wall    func() time.Time
 	// network is in front of the server's network; nil is that itself.
 	network func(ctx context.Context, network, addr string) (net.Conn, error)
+	// change edits the agent's options; it may be nil.
+	change func(*agent.Options)
 
 	agent *agent.Agent
 	stop  func() error
@@ -84,6 +86,9 @@ func (d *rig) start() {
 	}
 	if os.Getenv("AGENT_LOG") != "" {
 		o.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	if d.change != nil {
+		d.change(&o)
 	}
 	d.agent = agent.New(o)
 	ctx, cancel := context.WithCancel(d.t.Context())

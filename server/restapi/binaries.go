@@ -167,7 +167,7 @@ func (c *call) forgetFile(id platform.ID) {
 }
 
 func readBinary(c *call) error {
-	o, err := c.binary(binaryReaders)
+	o, err := c.readableFile()
 	if err != nil {
 		return err
 	}
