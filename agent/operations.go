@@ -30,6 +30,7 @@ func (a *Agent) newOperations() *operation.Manager {
 		Dir:          filepath.Join(a.cfg.State, operationsDir),
 		Uplink:       operationUplink{a},
 		Identity:     operationIdentity{a},
+		SetInterval:  a.SetMeasurementInterval,
 		Helper:       &helper.Client{Socket: a.cfg.Operations.Helper},
 		BootID:       a.o.BootID,
 		TrustAnchors: anchors,

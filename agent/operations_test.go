@@ -18,7 +18,7 @@ func named(name, value string) []config.Named { return []config.Named{{Name: nam
 
 // everything allows all that can be allowed.
 func everything(o *config.Operations, dir string) {
-	o.Restart, o.RestartCommand, o.Renew = true, filepath.Join(dir, "reboot"), true
+	o.Restart, o.RestartCommand, o.Renew, o.MeasurementInterval = true, filepath.Join(dir, "reboot"), true, true
 	o.Configuration.Files = named("app", filepath.Join(dir, "app.conf"))
 	o.Configuration.Apply = named("app", filepath.Join(dir, "apply"))
 	o.Log.Files = named("syslog", filepath.Join(dir, "syslog"))
@@ -93,6 +93,12 @@ func TestOperations(t *testing.T) {
 	if after := r.status(); after.Serial == before.Serial {
 		t.Error("renewal: the same certificate")
 	}
+	r.succeeds("c8y_MeasurementPollFrequencyOperation", `{"frequency":600}`)
+	if got, err := r.disk.ReadFile(state + "/measurement-interval"); err != nil || !strings.HasSuffix(string(got), " 10m0s") {
+		t.Errorf("interval: %q, %v", got, err)
+	}
+	r.fails("c8y_MeasurementPollFrequencyOperation", `{"frequency":"often"}`, "must be a number of seconds")
+	r.fails("c8y_MeasurementPollFrequencyOperation", `{"frequency":1}`, "must be")
 	r.fails("c8y_Relay", `{"relayState":"OPEN"}`, "does not carry out c8y_Relay")
 	brew := r.create("acme_Brew", `{}`)
 	r.succeeds("c8y_Command", map[bool]string{true: `{"text":" disk usage "}`}[os.Remove(filepath.Join(r.dir, "disk.status")) == nil])
@@ -106,7 +112,7 @@ func TestOperationsAnnounced(t *testing.T) {
 	r := startAll(t)
 	o := r.object()
 	for name, want := range map[string]string{
-		"c8y_SupportedOperations":     `["acme_Brew","c8y_Restart","c8y_UploadConfigFile","c8y_DownloadConfigFile","c8y_LogfileRequest","c8y_Firmware","c8y_SoftwareUpdate","c8y_Command","mooring_RenewCertificate"]`,
+		"c8y_SupportedOperations":     `["acme_Brew","c8y_Restart","c8y_UploadConfigFile","c8y_DownloadConfigFile","c8y_LogfileRequest","c8y_Firmware","c8y_SoftwareUpdate","c8y_Command","mooring_RenewCertificate","c8y_MeasurementPollFrequencyOperation"]`,
 		"c8y_SupportedLogs":           `["syslog"]`,
 		"c8y_SupportedConfigurations": `["app"]`,
 		"c8y_SupportedSoftwareTypes":  `["pkg"]`,
@@ -160,7 +166,9 @@ func TestSoftware(t *testing.T) {
 	installed := func() string {
 		return r.get("/service/advanced-software-mgmt/software?deviceId=" + r.device)
 	}
-	t.Log(installed())
+	if got := installed(); !strings.Contains(got, `{"name":"a","version":"1.0","softwareType":"pkg"},{"name":"b","version":"2","softwareType":"pkg"}`) {
+		t.Errorf("the server knows %s", got)
+	}
 	r.succeeds("c8y_SoftwareUpdate", `[{"name":"a","version":"1.0","url":"","action":"delete","softwareType":"pkg"}]`)
 	if got := r.read("pkg.db/a"); got != "" {
 		t.Errorf("a is still there: %q", got)

@@ -71,7 +71,7 @@ type Config struct {
 	Uplink   Uplink
 	Identity Identity
 	// SetInterval changes how often the agent measures; nil if it does not.
-	SetInterval func(time.Duration) error
+	SetInterval func(context.Context, time.Duration) error
 	// Helper asks the root helper.
 	Helper *helper.Client
 	// BootID changes with each start of the system; empty if it is not known.

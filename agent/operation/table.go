@@ -99,5 +99,5 @@ func listLine(template string, fields []string) string {
 // parseSeconds reads a number of seconds, which may have come as a text.
 func parseSeconds(text string) (time.Duration, bool) {
 	n, err := strconv.Atoi(strings.TrimSpace(text))
-	return time.Duration(n) * time.Second, err == nil && n > 0 && n <= 7*24*3600
+	return time.Duration(n) * time.Second, err == nil && n >= 0 && n <= 7*24*3600
 }

@@ -216,14 +216,14 @@ type intervalBody struct {
 	Frequency json.RawMessage `json:"frequency"` // seconds, as a number or a text
 }
 
-func (m *Manager) interval(_ context.Context, j *job) ([]string, error) {
+func (m *Manager) interval(ctx context.Context, j *job) ([]string, error) {
 	var b intervalBody
 	if err := j.body(&b); err != nil {
 		return nil, err
 	}
 	d, ok := parseSeconds(strings.Trim(string(b.Frequency), `"`))
 	if !ok {
-		return nil, errors.New("frequency must be seconds, 1 to 604800")
+		return nil, errors.New("frequency must be a number of seconds; 0 ends the measurements")
 	}
-	return nil, m.cfg.SetInterval(d)
+	return nil, m.cfg.SetInterval(ctx, d)
 }
