@@ -71,7 +71,7 @@ func (s *session) refuseTemplate(err error) error {
 // applyCustom carries out lines of a collection: that of the topic or, on s/ud, of
 // the client ID.
 func (s *session) applyCustom(t deviceid.Topic, in inbound, complete func(error)) {
-	p := &publish{session: s, mode: t.Mode, child: t.Child, now: time.Now()}
+	p := &publish{session: s, mode: t.Mode, child: t.Child, now: time.Now(), ids: in.ids}
 	p.finish(in, p.customLines(t, in.payload), complete)
 }
 

@@ -139,7 +139,7 @@ func (p *publish) createByTemplate(c template.Call, body c8yjson.Object) (json.R
 	if c.ID != "" {
 		cmd.ExternalIDs = append(cmd.ExternalIDs, platform.ExternalID{Type: c.ExternalIDType, Value: c.ID})
 	}
-	o, err := p.server.cfg.Objects.Create(p.call(), p.place.tenant, cmd)
+	o, err := p.createOnce(cmd)
 	return p.objectJSON(o, nil), err
 }
 

@@ -18,6 +18,7 @@ type inbound struct {
 	packetID uint16 // zero at QoS 0 and for wills
 	// release, if set, is a staged publish that goes in the same transaction.
 	release *platform.StagedKey
+	ids     []platform.ID // see reserve
 }
 
 // apply carries out one publish: it calls complete exactly once, with nil when
@@ -92,6 +93,8 @@ type publish struct {
 	target platform.ID // of the topic's object; zero until it is needed
 	batch  batches
 	errors []*smartrest.Error
+	ids    []platform.ID // for the objects of lines; see reserve
+	line   int           // which is carried out
 
 	ctx    context.Context // nil until a service must be called
 	cancel context.CancelFunc
@@ -142,7 +145,8 @@ func (p *publish) eachLine(payload []byte, do func(smartrest.Line) error) error 
 		return nil
 	}
 	p.server.stats.lines.Add(int64(len(lines)))
-	for _, l := range lines {
+	for i, l := range lines {
+		p.line = i
 		err := do(l)
 		p.endCalls()
 		if err == nil {

@@ -20,7 +20,7 @@ type jsonPublish struct {
 
 // applyJSON carries out a publish to api/resource/action.
 func (s *session) applyJSON(t deviceid.Topic, in inbound, complete func(error)) {
-	p := &publish{session: s, mode: t.Mode, now: time.Now()}
+	p := &publish{session: s, mode: t.Mode, now: time.Now(), ids: in.ids}
 	err := jsonPublish{p, t}.carryOut(in.payload)
 	if err != nil && !lineAnswers[problem.KindOf(err)].retry {
 		s.reportJSON(in.packetID, err)

@@ -20,7 +20,7 @@ func (j jsonPublish) createObject(body c8yjson.Object, parent *platform.ChildLin
 	if owner := c8yjson.Text(in.Owner); owner != "" && j.principal.Has(platform.RoleInventoryAdmin) {
 		o.Owner = owner
 	}
-	_, err = j.server.cfg.Objects.Create(j.call(), j.place.tenant, platform.CreateObject{Object: o, ExternalIDs: in.ExternalIDs, Parent: parent})
+	_, err = j.createOnce(platform.CreateObject{Object: o, ExternalIDs: in.ExternalIDs, Parent: parent})
 	return err
 }
 

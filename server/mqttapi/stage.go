@@ -34,6 +34,11 @@ func (s *session) stage(it item, complete func(error)) {
 		complete(err)
 		return
 	}
+	ids, err := s.reserve(it.topic, it.payload)
+	if err != nil {
+		complete(err)
+		return
+	}
 	key := s.stagedKey(it.packetID)
 	if s.staged.ids == nil {
 		s.staged.ids = map[uint16]struct{}{}
@@ -42,7 +47,7 @@ func (s *session) stage(it item, complete func(error)) {
 	if fresh {
 		s.server.cfg.Telemetry.Submit(platform.Batch{Tenant: s.place.tenant, Release: &key}, func(error) {})
 	}
-	s.server.cfg.Telemetry.Stage(platform.StagedPublish{StagedKey: key, Topic: it.topic, Payload: it.payload, At: time.Now()}, complete)
+	s.server.cfg.Telemetry.Stage(platform.StagedPublish{StagedKey: key, Topic: withReserved(it.topic, ids), Payload: it.payload, At: time.Now()}, complete)
 }
 
 // makeWay drops what is left of earlier connections, and reports whether the key
@@ -85,6 +90,7 @@ func (s *session) release(it item, complete func(error)) {
 	case err != nil:
 		complete(err)
 	default:
-		s.apply(inbound{topic: p.Topic, payload: p.Payload, packetID: it.packetID, release: &key}, complete)
+		topic, ids := reservedOf(p.Topic)
+		s.apply(inbound{topic: topic, payload: p.Payload, packetID: it.packetID, release: &key, ids: ids}, complete)
 	}
 }

@@ -174,7 +174,7 @@ type StagedKey struct {
 // StagedPublish is a QoS 2 publish that waits for its PUBREL.
 type StagedPublish struct {
 	StagedKey
-	Topic   string
+	Topic   string // with what the front end adds to it
 	Payload []byte
 	At      time.Time
 }
