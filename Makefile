@@ -20,7 +20,7 @@ TESTFLAGS ?=
 FUZZTIME  ?= 10s
 BENCHFLAGS ?=
 # Where Go benchmarks stand beside the code they measure.
-BENCHPACKAGES ?= ./internal/... ./server/...
+BENCHPACKAGES ?= ./internal/... ./server/... ./agent/spool
 # KEEP=1 leaves the demo's server and device running.
 KEEP      ?=
 

@@ -25,7 +25,7 @@ const (
 	poisonTries = 10
 	// datedAfter is how long a line without a time may wait for the time of its
 	// arrival to be good enough.
-	datedAfter = 10 * time.Second
+	datedAfter = 2 * time.Second
 )
 
 var errNoAcknowledgement = errors.New("the server does not acknowledge messages")

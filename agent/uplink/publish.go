@@ -29,7 +29,7 @@ const (
 // lost with the power.
 //
 // SmartREST lines that are too long for one packet are split at line ends; lines
-// that wait for more than 10 seconds get the time at which they were published.
+// that wait for more than 2 seconds get the time at which they were published.
 // The number is that of the last message, for Delivered.
 //
 // Errors: problem.Invalid for what is no topic, problem.TooLarge, spool.ErrFull,

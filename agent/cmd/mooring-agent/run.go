@@ -5,6 +5,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"os"
+	"runtime/debug"
 	"sync"
 
 	"mooring/agent"
@@ -29,7 +31,15 @@ var runCommand = command{
 	},
 }
 
+// heapGrowth is how far the heap grows between collections, in percent: memory is
+// short on devices, and the agent has so little to do that collections cost
+// nothing to speak of (measured: 1.7 MB less after an outage, the same time).
+const heapGrowth = 25
+
 func (p *program) run(place *place) error {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(heapGrowth)
+	}
 	c, err := place.valid()
 	if err != nil {
 		return err
