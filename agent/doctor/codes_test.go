@@ -1,12 +1,14 @@
 package doctor
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 var update = flag.Bool("update", false, "write docs/doctor.md anew")
@@ -64,6 +66,26 @@ func TestExitStatus(t *testing.T) {
 		if r.ExitStatus() != tt.want || got != tt.fault {
 			t.Errorf("%v: status %d by %q, want %d by %q", tt.codes, r.ExitStatus(), got, tt.want, tt.fault)
 		}
+	}
+}
+
+// TestJSON: programs read these names.
+func TestJSON(t *testing.T) {
+	r := Report{Version: Version, Time: time.Unix(0, 0).UTC(), Device: "dev1", Server: "s", Findings: []Finding{
+		{Check: "state", Level: OK, Detail: "/s"}, finding("dns", "M070", "s")}}
+	r.conclude()
+	text, err := json.Marshal(r)
+	const fault = `{"check":"dns","level":"error","code":"M070","layer":"dns","cause":"the name is not known","detail":"s",` +
+		`"advice":"check server in the configuration, and the name servers of this network"}`
+	want := `{"version":1,"time":"1970-01-01T00:00:00Z","device":"dev1","server":"s","verdict":"error","fault":` + fault +
+		`,"findings":[{"check":"state","level":"ok","detail":"/s"},` + fault + `]}`
+	if err != nil || string(text) != want {
+		t.Errorf("got  %s, %v\nwant %s", text, err, want)
+	}
+	empty := Report{}
+	empty.conclude()
+	if text, _ := json.Marshal(empty); !strings.Contains(string(text), `"verdict":"ok","fault":null`) {
+		t.Errorf("got %s", text)
 	}
 }
 

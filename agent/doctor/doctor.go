@@ -58,10 +58,11 @@ type exam struct {
 	dialer *dial.Dialer
 	roots  *x509.CertPool
 
-	keys    key.Store          // nil until it is open
-	id      *identity.Identity // nil: none that can be used
-	running *agent.Status      // of the agent that runs; nil: none does
-	busy    bool               // something runs on the state directory
+	resolved []string           // addresses of what is dialled
+	keys     key.Store          // nil until it is open
+	id       *identity.Identity // nil: none that can be used
+	running  *agent.Status      // of the agent that runs; nil: none does
+	busy     bool               // something runs on the state directory
 
 	mu       sync.Mutex // guards what follows
 	findings []Finding

@@ -27,12 +27,11 @@ type fake struct {
 	root authority
 	tls  *tls.Config
 
-	raw   map[string]func(net.Conn)        // by port: below TLS
-	https map[string]http.HandlerFunc      // by port
-	mqtt  func(c *fakeSession)             // what follows a CONNECT
-	dials map[string]*atomic.Int32         // by port
-	alert func(net.Conn) net.Conn          // changes what TLS sends, but on 443
-	only  func(hello *tls.ClientHelloInfo) // looks at hellos
+	raw   map[string]func(net.Conn)   // by port: below TLS
+	https map[string]http.HandlerFunc // by port
+	mqtt  func(c *fakeSession)        // what follows a CONNECT
+	dials map[string]*atomic.Int32    // by port
+	alert func(net.Conn) net.Conn     // changes what TLS sends, but on 443
 }
 
 func newFake(t testing.TB) *fake {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,6 +22,8 @@ const (
 	openLimit = 10 * time.Second
 	// spareLimit bounds the look at each further address.
 	spareLimit = 5 * time.Second
+	// maxSpares bounds how many addresses are looked at.
+	maxSpares = 32
 )
 
 // door is a port of the server.
@@ -75,6 +78,7 @@ func (e *exam) name(ctx context.Context, host string) bool {
 	defer cancel()
 	list, err := e.o.Resolve(ctx, host)
 	if err == nil && len(list) > 0 {
+		e.resolved = append(e.resolved, list...)
 		e.ok("dns", "%s is %s", host, strings.Join(list, ", "))
 		return true
 	}
@@ -109,27 +113,45 @@ func (e *exam) dial(ctx context.Context, d *door) (net.Conn, error) {
 	return e.dialer.DialContext(ctx, "tcp", e.cfg.Address(d.port))
 }
 
-// spares looks at the addresses that are not in use.
+// spares looks at each address by itself: those that are not in use, and those
+// behind a name, of which a dialler takes whichever answers.
 func (e *exam) spares(ctx context.Context, d *door) {
-	hosts := e.dialer.Hosts()[1:]
-	errs := make([]error, len(hosts))
-	var all sync.WaitGroup
-	for i, h := range hosts {
-		all.Go(func() {
-			ctx, cancel := context.WithTimeout(ctx, spareLimit)
-			defer cancel()
-			conn, err := e.dialer.DialContext(ctx, "tcp", net.JoinHostPort(h, fmt.Sprint(d.port)))
-			if errs[i] = err; err == nil {
-				_ = conn.Close()
+	var list []string
+	if e.dialer.Proxy(e.cfg.Address(d.port)) != nil {
+		list = e.dialer.Hosts()[1:]
+	} else {
+		for _, h := range e.dialer.Hosts() {
+			if _, err := netip.ParseAddr(h); err == nil {
+				list = append(list, h)
 			}
-		})
+		}
+		list = append(list, e.resolved...)
+	}
+	if len(list) > maxSpares {
+		list = list[:maxSpares]
+	}
+	errs := make([]error, len(list))
+	var all sync.WaitGroup
+	for i, h := range list {
+		all.Go(func() { errs[i] = e.spare(ctx, net.JoinHostPort(h, strconv.Itoa(d.port))) })
 	}
 	all.Wait()
 	for i, err := range errs {
-		if err != nil {
-			d.find("tcp", "M094", hosts[i]+": "+err.Error())
+		// Without any way to IPv6, or IPv4, its addresses are of no use and no harm.
+		if err != nil && tcpCode(err) != "M092" {
+			d.find("tcp", "M094", list[i]+": "+err.Error())
 		}
 	}
+}
+
+func (e *exam) spare(ctx context.Context, addr string) error {
+	ctx, cancel := context.WithTimeout(ctx, spareLimit)
+	defer cancel()
+	conn, err := e.dialer.DialContext(ctx, "tcp", addr)
+	if err == nil {
+		_ = conn.Close()
+	}
+	return err
 }
 
 // tcpCode names why no connection came about.

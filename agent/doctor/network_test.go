@@ -248,20 +248,47 @@ func proxySays(text string) func(*fake) func(net.Conn) {
 	}
 }
 
-// TestSpareAddress: the device works, and one of its addresses does not.
+// TestSpareAddress: the device works, and one of its addresses does not, be it
+// configured or behind the name.
 func TestSpareAddress(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
-		r := f.rig()
-		r.o.Config.Addresses = []string{"192.0.2.1", "192.0.2.2"}
-		next := r.o.Direct
-		r.o.Direct = func(ctx context.Context, network, addr string) (net.Conn, error) {
-			if strings.HasPrefix(addr, "192.0.2.2") {
-				<-ctx.Done()
-				return nil, ctx.Err()
-			}
-			return next(ctx, network, addr)
-		}
-		r.finds("M094")
-	})
+	tests := []struct {
+		name       string
+		configured []string
+		resolved   []string
+		err        error // of 2001:db8::2; nil: it swallows everything
+		want       doctor.Code
+	}{
+		{"configured", []string{"192.0.2.1", "2001:db8::2"}, nil, nil, "M094"},
+		{"behind the name", nil, []string{"192.0.2.1", "2001:db8::2"}, nil, "M094"},
+		{"refused behind the name", nil, []string{"2001:db8::2", "192.0.2.1"}, syscall.ECONNREFUSED, "M094"},
+		{"no way to IPv6 at all", nil, []string{"2001:db8::2", "192.0.2.1"}, syscall.ENETUNREACH, ""},
+		{"all answer", nil, []string{"192.0.2.3", "192.0.2.1"}, nil, ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newFake(t).rig()
+				r.o.Config.Addresses = tt.configured
+				r.o.Resolve = func(context.Context, string) ([]string, error) { return tt.resolved, nil }
+				next := r.o.Direct
+				r.o.Direct = func(ctx context.Context, network, addr string) (net.Conn, error) {
+					switch {
+					case !strings.HasPrefix(addr, "[2001:db8::2]"):
+						return next(ctx, network, addr)
+					case tt.err != nil:
+						return nil, &net.OpError{Op: "dial", Err: tt.err}
+					}
+					<-ctx.Done()
+					return nil, ctx.Err()
+				}
+				if tt.want != "" {
+					r.finds(tt.want)
+					return
+				}
+				if report := r.run(); strings.Contains(text(report), "M094") || report.Fault != nil {
+					t.Errorf("got\n%s", text(report))
+				}
+			})
+		})
+	}
 }
