@@ -27,7 +27,9 @@ func newTCPRig(t *testing.T, limits mqttapi.Limits) *tcpRig {
 		t.Fatal(err)
 	}
 	var serving sync.WaitGroup
-	serving.Go(func() { _ = r.Serve(l, "mqtts", &tls.Config{Certificates: []tls.Certificate{newCertificate(t, "server")}}) })
+	serving.Go(func() {
+		_ = r.Serve(l, "mqtts", &tls.Config{Certificates: []tls.Certificate{newCertificate(t, "server")}})
+	})
 	t.Cleanup(func() { _ = l.Close(); serving.Wait() }) // the server may have closed it
 	return &tcpRig{r, l.Addr().String()}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"sync"
+	"time"
 )
 
 // command is one write on its way to a writer.
@@ -25,6 +26,7 @@ type queue struct {
 	pending []*command
 	bytes   int
 	closed  bool
+	enough  int // so many must wait before wake is signalled; 0 is 1
 }
 
 func newQueue(maxCommands, maxBytes int) *queue {
@@ -47,7 +49,9 @@ func (q *queue) put(c *command) error {
 	}
 	q.pending = append(q.pending, c)
 	q.bytes += c.size
-	q.signal()
+	if len(q.pending) >= q.enough {
+		q.signal()
+	}
 	return nil
 }
 
@@ -87,6 +91,30 @@ func (q *queue) cut(maxCommands, maxBytes int) (batch []*command, closed bool) {
 	clear(q.pending[len(q.pending):min(cap(q.pending), len(q.pending)+n)])
 	q.bytes -= bytes
 	return batch, q.closed
+}
+
+// gather waits until n commands wait, the queue is closed or the time is over.
+func (q *queue) gather(n int, patience time.Duration) {
+	t := time.NewTimer(patience)
+	defer t.Stop()
+	q.mu.Lock()
+	q.enough = n
+	q.mu.Unlock()
+	for q.len() < n {
+		select {
+		case <-q.wake: // it may be of a command that has been taken
+			continue
+		case <-t.C:
+		case <-q.closing:
+		}
+		break
+	}
+	q.mu.Lock()
+	q.enough = 0
+	if len(q.pending) > 0 {
+		q.signal()
+	}
+	q.mu.Unlock()
 }
 
 // len is how many commands wait.

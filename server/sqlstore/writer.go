@@ -28,6 +28,10 @@ type writer struct {
 	// spacing is how far apart commits begin while several commands come with each:
 	// then one commit does for many, and nobody waits longer. Zero: none.
 	spacing time.Duration
+	// patience is how long after a commit the next one waits for those whom the last
+	// one answered, and who came meanwhile: who does one thing after the other is
+	// back soon, and then all share a commit. Zero: it does not wait.
+	patience time.Duration
 
 	known   *knownSeries // of the telemetry
 	queue   *queue
@@ -76,6 +80,9 @@ func (w *writer) loop() {
 		w.commit(batch)
 		if len(batch) >= busyCommands && len(batch) < manyCommands && w.spacing > 0 {
 			w.rest(len(batch), begun)
+		}
+		if several := len(batch) + w.queue.len(); several > 1 && w.patience > 0 {
+			w.queue.gather(min(several, manyCommands), w.patience)
 		}
 	}
 }
