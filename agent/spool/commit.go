@@ -72,9 +72,15 @@ func (s *Spool) takeBatch() (batch []*put) {
 	return batch
 }
 
+// makeRoom frees what is dealt with, and drops the oldest messages if it may.
 func (s *Spool) makeRoom(bytes int64) bool {
 	for s.total+bytes > s.cfg.MaxBytes-reserve {
-		if s.cfg.KeepOldest || !s.dropOldest() {
+		switch {
+		case s.dealtWithSegments(s.state.done) > 0:
+			if err := s.write(nil); err != nil {
+				return false
+			}
+		case s.cfg.KeepOldest || !s.dropOldest():
 			return false
 		}
 	}
