@@ -13,7 +13,12 @@ import (
 	"mooring/internal/problem"
 )
 
-func (a *API) status(w http.ResponseWriter, _ *http.Request) error {
+// status answers with the status, or follows it: a line whenever something in it
+// changes, such as the rung of recovery.
+func (a *API) status(w http.ResponseWriter, r *http.Request) error {
+	if r.URL.Query().Has("follow") {
+		return a.follow(w, r, func(s Snapshot) any { return s.Status })
+	}
 	s, _ := a.device.Look()
 	return writeJSON(w, s.Status)
 }
@@ -96,7 +101,12 @@ type chainEvent struct {
 // chain answers with the chain as PEM, or follows it.
 func (a *API) chain(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.Query().Has("follow") {
-		return a.followChain(w, r)
+		return a.follow(w, r, func(s Snapshot) any {
+			if s.Chain == nil {
+				return nil
+			}
+			return chainEventOf(s.Chain)
+		})
 	}
 	s, _ := a.device.Look()
 	if s.Chain == nil {

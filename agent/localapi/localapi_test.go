@@ -104,6 +104,22 @@ func TestFollowChain(t *testing.T) {
 	}
 }
 
+// Who follows the status is told of each change, once.
+func TestFollowStatus(t *testing.T) {
+	d := newDevice(t)
+	r := startAPI(t, d, policy(t, everybody()))
+	answer := r.open("GET", "/v1/status?follow", "")
+	defer func() { _ = answer.Body.Close() }()
+	lines := bufio.NewScanner(answer.Body)
+	for _, state := range []string{"valid", "recovering", "valid"} {
+		d.become(state)
+		d.become(state)
+		if !lines.Scan() || lines.Text() != `{"state":"`+state+`"}` {
+			t.Fatalf("got %s, %v; want %s", lines.Text(), lines.Err(), state)
+		}
+	}
+}
+
 // What the server sends reaches who asked for it; the end of the API ends the
 // stream at once.
 func TestMessages(t *testing.T) {

@@ -33,6 +33,7 @@ type device struct {
 
 	mu        sync.Mutex
 	chain     pki.Chain
+	state     string
 	changed   chan struct{}
 	forgotten []string
 	sent      []string
@@ -46,13 +47,22 @@ func newDevice(t *testing.T) *device {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &device{key: key, changed: make(chan struct{}), messages: make(chan localapi.Message)}
+	return &device{key: key, state: "valid", changed: make(chan struct{}), messages: make(chan localapi.Message)}
 }
 
 func (d *device) Look() (localapi.Snapshot, <-chan struct{}) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return localapi.Snapshot{Status: map[string]string{"state": "valid"}, Chain: d.chain}, d.changed
+	return localapi.Snapshot{Status: map[string]string{"state": d.state}, Chain: d.chain}, d.changed
+}
+
+// become changes the status, and tells of a change also if there is none.
+func (d *device) become(state string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.state = state
+	close(d.changed)
+	d.changed = make(chan struct{})
 }
 
 // renew gives the device another chain.

@@ -1,13 +1,11 @@
 package localapi
 
 import (
+	"bytes"
 	"context"
-	"crypto/x509"
 	"encoding/json"
 	"net/http"
-	"slices"
 
-	"mooring/internal/pki"
 	"mooring/internal/problem"
 )
 
@@ -50,17 +48,21 @@ func (a *API) streaming(r *http.Request) (context.Context, context.CancelFunc) {
 	return ctx, func() { stop(); cancel() }
 }
 
-// followChain streams the chain as it is and as it becomes.
-func (a *API) followChain(w http.ResponseWriter, r *http.Request) error {
+// follow streams one view of the device as it is and as it becomes; nil is
+// nothing to tell yet.
+func (a *API) follow(w http.ResponseWriter, r *http.Request, view func(Snapshot) any) error {
 	ctx, cancel := a.streaming(r)
 	defer cancel()
 	out := stream(w)
-	var told pki.Chain
+	var told []byte
 	for {
 		s, changed := a.device.Look()
-		if s.Chain != nil && !slices.EqualFunc(s.Chain, told, (*x509.Certificate).Equal) {
-			told = s.Chain
-			if err := out(chainEventOf(told)); err != nil {
+		if v := view(s); v != nil {
+			line, err := json.Marshal(v)
+			if err == nil && !bytes.Equal(line, told) {
+				told, err = line, out(v)
+			}
+			if err != nil {
 				cancel()
 			}
 		}
