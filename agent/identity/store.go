@@ -74,12 +74,28 @@ func (s *Store) withKeyOf(keyOf uint32) (metadata, error) {
 	return metadata{}, fs.ErrNotExist
 }
 
+// labelFormat is the label of a key: its generation, and eight random hexadecimal
+// digits.
+const labelFormat = "mooring-%04d-%s"
+
+// Made reports whether ref is the name of a key that Prepare made, for whichever
+// device: a name in which such a label is.
+func Made(ref key.Ref) bool {
+	_, label, found := strings.Cut(string(ref), "mooring-")
+	number, random, two := strings.Cut(label, "-")
+	if _, err := strconv.ParseUint(number, 10, 31); !found || !two || err != nil || len(number) < 4 || len(random) < 8 {
+		return false
+	}
+	_, err := hex.DecodeString(random[:8])
+	return err == nil
+}
+
 func (s *Store) createKey(ctx context.Context, m *metadata) error {
 	random := make([]byte, 4)
 	if _, err := rand.Read(random); err != nil {
 		return err
 	}
-	m.KeyLabel = fmt.Sprintf("mooring-%04d-%s", m.Number, hex.EncodeToString(random))
+	m.KeyLabel = fmt.Sprintf(labelFormat, m.Number, hex.EncodeToString(random))
 	if err := s.writeMetadata(*m); err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ const keystoreLimit = 10 * time.Minute
 
 var keystoreCommand = command{
 	name:  "keystore",
-	args:  "list|selftest|create|import|destroy",
+	args:  "list|selftest|create|import|destroy|sweep",
 	short: "look at the key store, try and change it",
 	long: "Works on the key store of the device, or on that of --key.\n\n" +
 		"  keystore list          the keys, and what the device uses them for\n" +
@@ -33,7 +33,10 @@ var keystoreCommand = command{
 		"  keystore create        makes a key of --algorithm and prints its name\n" +
 		"  keystore import FILE   takes a key from a PEM file into a file: store;\n" +
 		"                         encrypted ones with --passphrase-file\n" +
-		"  keystore destroy NAME  removes a key for good",
+		"  keystore destroy NAME  removes a key for good\n" +
+		"  keystore sweep         shows the keys that an agent made and this one does not\n" +
+		"                         use, as those of a lost state directory; --force\n" +
+		"                         removes them",
 	example: "mooring-agent keystore selftest --key tpm: --json",
 	setup: func(p *program, f *flag.FlagSet) func([]string) error {
 		k := &keystore{program: p, place: addPlace(f)}
@@ -43,7 +46,7 @@ var keystoreCommand = command{
 		f.StringVar(&k.passphrase, "passphrase-file", "", "`file` whose first line opens the key to import; - is standard input")
 		f.IntVar(&k.signatures, "n", 50, "how `many` signatures a self-test makes, 1 to 10000")
 		f.BoolVar(&k.all, "all", false, "let a self-test try every kind of key; RSA takes minutes on some chips")
-		f.BoolVar(&k.force, "force", false, "destroy a key although the device uses it")
+		f.BoolVar(&k.force, "force", false, "destroy a key although the device uses it; let sweep remove what it finds")
 		f.BoolVar(&k.asJSON, "json", false, "print one JSON object")
 		return func(args []string) error {
 			if len(args) == 0 {
@@ -73,11 +76,11 @@ type keystore struct {
 
 func (k *keystore) run(verb string, args []string) error {
 	verbs := map[string]func(ctx context.Context, args []string) error{
-		"list": k.list, "selftest": k.selftest, "create": k.create, "import": k.take, "destroy": k.destroy,
+		"list": k.list, "selftest": k.selftest, "create": k.create, "import": k.take, "destroy": k.destroy, "sweep": k.sweep,
 	}
 	do := verbs[verb]
 	if do == nil {
-		return usagef("keystore does not know %q; it knows list, selftest, create, import FILE and destroy NAME", verb)
+		return usagef("keystore does not know %q; it knows list, selftest, create, import FILE, destroy NAME and sweep", verb)
 	}
 	if wanted := map[string]int{"import": 1, "destroy": 1}[verb]; len(args) != wanted {
 		return usagef("keystore %s takes %d arguments", verb, wanted)
@@ -261,4 +264,40 @@ func (k *keystore) destroy(ctx context.Context, args []string) error {
 		}
 	}
 	return k.keys.Destroy(ctx, ref)
+}
+
+// sweep finds what earlier lives of the device left in its key store. Another
+// device's keys in the same token look alike, so nothing goes without --force.
+func (k *keystore) sweep(ctx context.Context, _ []string) error {
+	release, err := identity.Lock(k.config.State)
+	if errors.Is(err, identity.ErrLocked) {
+		return agent.WithHint(err, "stop the agent first: it may be making a key just now")
+	}
+	if err != nil {
+		return stateError(k.config.State, err)
+	}
+	defer release()
+	uses, err := k.uses(ctx)
+	if err != nil {
+		return err
+	}
+	if uses == nil {
+		return usagef("sweep works on the device's own key store alone")
+	}
+	refs, err := k.keys.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, ref := range refs {
+		if uses[ref] != "" || !identity.Made(ref) {
+			continue
+		}
+		fmt.Fprintln(k.program.stdout, ref)
+		if k.force {
+			if err := k.keys.Destroy(ctx, ref); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
