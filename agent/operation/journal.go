@@ -1,6 +1,7 @@
 package operation
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -93,6 +94,8 @@ func openJournal(fsys durable.FS, dir string) (j *journal, damaged, err error) {
 			return nil, damaged, errors.Join(damaged, err)
 		}
 	}
+	// A line that nobody has heard of is still pending, and comes again.
+	j.entries = slices.DeleteFunc(j.entries, func(e *entry) bool { return e.ID == "" && e.Phase == received })
 	return j, damaged, j.sweep(dir)
 }
 
@@ -206,6 +209,17 @@ func (j *journal) adopt(id, target, fragment string) bool {
 		}
 	}
 	return false
+}
+
+// waits reports whether the same line is here and the server has not heard of
+// it: it sends pending operations again.
+func (j *journal) waits(line *entry) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return slices.ContainsFunc(j.entries, func(e *entry) bool {
+		return e.ID == "" && (e.Phase == received || e.Phase == announcing) &&
+			e.Target == line.Target && e.Fragment == line.Fragment && bytes.Equal(e.Body, line.Body)
+	})
 }
 
 // id returns the ID of an entry, which adopt may give it.

@@ -21,6 +21,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/hex"
+	"io"
 	"log/slog"
 	"net"
 	"sync"
@@ -55,6 +56,13 @@ type Identity interface {
 	Renew(ctx context.Context) error
 }
 
+// Helper does what needs root.
+type Helper interface {
+	// Do sends a request with its files; data of the answer goes to w, which may
+	// be nil. A keyed request may be sent again after an error.
+	Do(ctx context.Context, r helper.Request, w io.Writer, files ...io.Reader) (helper.Result, error)
+}
+
 // Config is what a Manager needs.
 type Config struct {
 	Operations config.Operations
@@ -72,8 +80,8 @@ type Config struct {
 	Identity Identity
 	// SetInterval changes how often the agent measures; nil if it does not.
 	SetInterval func(context.Context, time.Duration) error
-	// Helper asks the root helper.
-	Helper *helper.Client
+	// Helper is the root helper; *helper.Client is one.
+	Helper Helper
 	// BootID changes with each start of the system; empty if it is not known.
 	BootID func() string
 	// Free is the room on the disk of Dir in bytes; nil if nobody knows.

@@ -97,6 +97,8 @@ func (m *Manager) accept(e *entry) {
 	switch {
 	case slices.Contains(m.cfg.Others, e.Fragment):
 		return
+	case e.ID == "" && m.journal.waits(e):
+		return
 	case e.ID != "" && (m.journal.known(e.ID) || m.journal.adopt(e.ID, e.Target, e.Fragment)):
 		return
 	}
