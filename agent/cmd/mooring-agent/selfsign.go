@@ -6,12 +6,10 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
 	"errors"
 	"flag"
 	"fmt"
-	"math/big"
 	"time"
 
 	"mooring/agent"
@@ -64,7 +62,9 @@ func (b *bring) selfsign(life time.Duration) error {
 		if err != nil {
 			return err
 		}
-		if leaf, err = selfSigned(id.Signer, b.config.DeviceID, life, time.Now()); err != nil {
+		// It is that of an authority: only those can be uploaded (contract mqtt.md §1.6).
+		begin := time.Now().Add(-backdate)
+		if leaf, err = pki.CreateSelfSigned(rand.Reader, id.Signer, b.config.DeviceID, begin, begin.Add(life)); err != nil {
 			return err
 		}
 		if err := b.ids.SaveChain(ctx, number, pki.Chain{leaf}); err != nil {
@@ -77,22 +77,6 @@ func (b *bring) selfsign(life time.Duration) error {
 	}
 	b.program.explainUpload(b.config, leaf)
 	return nil
-}
-
-// selfSigned makes the certificate. It is that of an authority, because only
-// those can be uploaded (contract mqtt.md §1.4).
-func selfSigned(signer crypto.Signer, cn string, life time.Duration, now time.Time) (*x509.Certificate, error) {
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
-	if err != nil {
-		return nil, err
-	}
-	tmpl := &x509.Certificate{SerialNumber: serial, Subject: pkix.Name{CommonName: cn}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, NotBefore: now.Add(-backdate), NotAfter: now.Add(life)}
-	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, signer.Public(), signer)
-	if err != nil {
-		return nil, fmt.Errorf("sign the certificate: %w", err)
-	}
-	return x509.ParseCertificate(der)
 }
 
 // explainUpload prints the operator's commands (contract rest.md §3.1, §3.2).
