@@ -137,6 +137,14 @@ func New(o Options) *Agent {
 
 // load opens the stores and reads what they hold.
 func (a *Agent) load(ctx context.Context) (identity.Found, error) {
+	found, err := a.open(ctx)
+	if fault := identity.Denied(a.o.FS, a.cfg.State, err); fault != nil {
+		return found, fault
+	}
+	return found, err
+}
+
+func (a *Agent) open(ctx context.Context) (identity.Found, error) {
 	var err error
 	if err := identity.CheckDir(a.o.FS, a.cfg.State); err != nil {
 		return identity.Found{}, err

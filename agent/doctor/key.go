@@ -108,6 +108,8 @@ func (e *exam) keyFault(code Code, err error) {
 func (e *exam) identityFault(err error) {
 	fault, _ := errors.AsType[*identity.Error](err)
 	switch {
+	case identity.Denied(e.o.FS, e.cfg.State, err) != nil:
+		e.skip("identity", cut(err.Error())) // for the file that M012 names
 	case fault == nil:
 		e.fail("identity", "M011", err)
 	case strings.HasPrefix(fault.Path, "key ") || errors.Is(err, key.ErrNotFound):

@@ -6,17 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
-	"syscall"
 	"time"
 
 	"mooring/agent/dial"
 	"mooring/agent/identity"
 	"mooring/internal/deviceid"
 )
-
-// maxEntries bounds how many files of the state directory are looked at.
-const maxEntries = 1000
 
 // local is what needs no network.
 func (e *exam) local(ctx context.Context) {
@@ -33,7 +28,9 @@ func (e *exam) local(ctx context.Context) {
 		return
 	}
 	e.ok("state", "%s", e.cfg.State)
-	e.owners()
+	if err := identity.CheckOwners(e.o.FS, e.cfg.State); err != nil {
+		e.fail("state", "M012", err)
+	}
 	e.disk()
 	e.daemon(ctx)
 	if usable {
@@ -47,7 +44,7 @@ func (e *exam) configuration() bool {
 		return false // about the state directory, which is next
 	}
 	if e.o.ConfigErr != nil {
-		e.fail("config", "M001", e.o.ConfigErr)
+		e.configFault("M001", e.o.ConfigErr)
 		return false
 	}
 	if e.cfg.Server == "" && e.cfg.DeviceID == "" {
@@ -70,12 +67,12 @@ func (e *exam) configuration() bool {
 		}
 	}
 	if err != nil {
-		e.fail("config", "M002", err)
+		e.configFault("M002", err)
 		return true
 	}
 	proxy, err := e.cfg.DialProxy(e.o.FS, e.o.Getenv)
 	if err != nil {
-		e.fail("config", "M003", err)
+		e.configFault("M003", err)
 		return true
 	}
 	e.dialer = dial.New(dial.Config{Server: e.cfg.Server, Addresses: e.cfg.Addresses, Proxy: proxy, Direct: e.o.Direct, Now: e.now})
@@ -83,47 +80,15 @@ func (e *exam) configuration() bool {
 	return true
 }
 
-// now is the time certificates are judged by, as the agent does.
-func (e *exam) now() time.Time { return e.clock.Now() }
-
-// owners looks for files of other users, left by a command that ran as root.
-func (e *exam) owners() {
-	info, err := e.o.FS.Lstat(e.cfg.State)
-	if err != nil {
-		return // CheckDir has just seen it
-	}
-	top, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
+// configFault adds a fault unless it is one of the state directory's owners,
+// who are next.
+func (e *exam) configFault(code Code, err error) {
+	if identity.Denied(e.o.FS, e.cfg.State, err) != nil {
+		e.skip("config", cut(err.Error()))
 		return
 	}
-	left := maxEntries
-	if path, uid := e.foreign(e.cfg.State, top.Uid, &left); path != "" {
-		e.find("state", "M012", fmt.Sprintf("%s belongs to user %d, the directory to user %d", path, uid, top.Uid))
-	}
+	e.fail("config", code, err)
 }
 
-func (e *exam) foreign(dir string, owner uint32, left *int) (path string, uid uint32) {
-	entries, err := e.o.FS.ReadDir(dir)
-	if err != nil {
-		return "", 0 // what cannot be read is said where it is needed
-	}
-	for _, entry := range entries {
-		if *left--; *left < 0 {
-			return "", 0
-		}
-		p := filepath.Join(dir, entry.Name())
-		info, err := e.o.FS.Lstat(p)
-		if err != nil {
-			continue // gone meanwhile
-		}
-		if s, ok := info.Sys().(*syscall.Stat_t); ok && s.Uid != owner {
-			return p, s.Uid
-		}
-		if entry.IsDir() {
-			if p, uid := e.foreign(p, owner, left); p != "" {
-				return p, uid
-			}
-		}
-	}
-	return "", 0
-}
+// now is the time certificates are judged by, as the agent does.
+func (e *exam) now() time.Time { return e.clock.Now() }

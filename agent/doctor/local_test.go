@@ -52,7 +52,12 @@ func TestLocal(t *testing.T) {
 
 		{"state gone", func(r *rig) { r.o.Config.State = "/absent" }, "M010", "/absent", nil},
 		{"state of others", func(r *rig) { r.o.FS = ownedFS{r.disk, state, 4711} }, "M010", "belongs to user 4711", nil},
-		{"file of others", func(r *rig) { r.o.FS = ownedFS{r.disk, state + "/generations/0001/chain.pem", 4711} }, "M012", "chain.pem belongs to user 4711", nil},
+		{"file of others", func(r *rig) { r.o.FS = ownedFS{r.disk, state + "/generations/0001/chain.pem", 4711} }, "M012", "chain.pem: belongs to user 4711", nil},
+		{"file of others that cannot be read", func(r *rig) {
+			r.o.FS = ownedFS{r.disk, state + "/settings.toml", 4711}
+			r.write("settings.toml", "")
+			r.o.ConfigErr = fs.ErrPermission
+		}, "M012", "settings.toml", nil},
 		{"identity emptied", func(r *rig) { r.write("generations/0001/digest", "") }, "M011", "digest", nil},
 		{"identity cut", func(r *rig) { r.write("generations/0001/identity.json", "{") }, "M011", "identity.json", nil},
 		{"in memory", disk(doctor.Disk{Free: 1 << 30, InMemory: true}), "M013", "", nil},

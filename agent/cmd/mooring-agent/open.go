@@ -46,6 +46,9 @@ func (p *place) load() (config.Config, error) {
 		if fault := identity.CheckDir(durable.OS, p.state); fault != nil {
 			return c, fault
 		}
+		if fault := identity.Denied(durable.OS, p.state, err); fault != nil {
+			return c, fault
+		}
 	}
 	if err != nil {
 		return c, usageError{err}
@@ -131,6 +134,9 @@ func (p *program) options(c config.Config, level slog.Level) agent.Options {
 func stateError(dir string, err error) error {
 	if checked := identity.CheckDir(durable.OS, dir); checked != nil {
 		return checked
+	}
+	if fault := identity.Denied(durable.OS, dir, err); fault != nil {
+		return fault
 	}
 	return err
 }

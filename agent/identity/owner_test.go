@@ -1,0 +1,88 @@
+package identity_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
+	"testing"
+
+	"mooring/agent/identity"
+	"mooring/internal/durable"
+	"mooring/internal/durable/durabletest"
+)
+
+// ownedFS says to whom files belong: this user unless owners says else.
+type ownedFS struct {
+	durable.FS
+	owners map[string]uint32
+}
+
+// Lstat implements durable.FS.
+func (o ownedFS) Lstat(path string) (fs.FileInfo, error) {
+	info, err := o.FS.Lstat(path)
+	uid, other := o.owners[path]
+	if !other {
+		uid = uint32(syscall.Geteuid())
+	}
+	return ownedInfo{info, uid}, err
+}
+
+type ownedInfo struct {
+	fs.FileInfo
+	uid uint32
+}
+
+// Sys implements fs.FileInfo.
+func (o ownedInfo) Sys() any { return &syscall.Stat_t{Uid: o.uid} }
+
+func TestOwners(t *testing.T) {
+	disk := durabletest.New()
+	for _, name := range []string{dir, dir + "/generations/0001"} {
+		if err := durable.MkdirAll(disk, name, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range 3 {
+		if err := durable.WriteFile(disk, fmt.Sprintf("%s/generations/0001/%d", dir, n), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	denied := fmt.Errorf("open: %w", fs.ErrPermission)
+	tests := []struct {
+		name string
+		of   string // what belongs to user 4711; empty: nothing
+		err  error
+		want string // empty: nothing is found
+	}{
+		{"all right", "", denied, ""},
+		{"a file deep down", "/generations/0001/2", denied, "/generations/0001/2: belongs to user 4711"},
+		{"a directory", "/generations", denied, "/generations: belongs to user 4711"},
+		{"another error", "/generations", errors.New("x"), ""},
+		{"no error", "/generations", nil, ""},
+	}
+	for _, tt := range tests {
+		fsys := ownedFS{disk, map[string]uint32{}}
+		if tt.of != "" {
+			fsys.owners[dir+tt.of] = 4711
+		}
+		err := identity.Denied(fsys, dir, tt.err)
+		if tt.want == "" {
+			if err != nil {
+				t.Errorf("%s: got %v", tt.name, err)
+			}
+			continue
+		}
+		fault, ok := errors.AsType[*identity.Error](err)
+		if !ok || !strings.Contains(err.Error(), tt.want) || !strings.Contains(fault.Hint(), "chown -R") {
+			t.Errorf("%s: got %v, want %q", tt.name, err, tt.want)
+		}
+	}
+	if err := identity.CheckOwners(ownedFS{disk, map[string]uint32{dir: 4711}}, dir); err == nil {
+		t.Error("a directory of another user than all that is in it is all right")
+	}
+	if err := identity.CheckOwners(durable.OS, "/absent"); err != nil {
+		t.Errorf("no directory: %v", err)
+	}
+}
