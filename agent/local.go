@@ -54,7 +54,7 @@ func (a *Agent) openLocal(ctx context.Context, beside *sync.WaitGroup) error {
 func (a *Agent) keepOpen(ctx context.Context, address string, d door, l net.Listener, err error) {
 	for {
 		if err == nil {
-			a.log.Info("open to programs of this device", "address", address)
+			a.log.Info("open to programs of this device", "address", l.Addr().String())
 			err = d.Serve(ctx, l)
 		}
 		if ctx.Err() != nil {

@@ -18,6 +18,7 @@ needs() {
 		swtpm                                           swtpm
 		/usr/lib/*/ossl-modules/tpm2.so                 tpm2-openssl
 		gcc                                             gcc libc6-dev
+		python3                                         python3-minimal
 		tinyproxy                                       tinyproxy-bin
 		microsocks                                      microsocks
 		softhsm2-util                                   softhsm2

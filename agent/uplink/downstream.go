@@ -2,6 +2,7 @@ package uplink
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -40,8 +41,9 @@ type Message struct {
 // that nobody else listens to is subscribed to at once if there is a connection.
 //
 // Operations that are pending are asked for with template 500 on each connection
-// as soon as a topic of operations is granted, so a listener gets the same
-// operation again until it is reported on. A listener that lets 64 messages wait
+// as soon as a topic of operations is granted, and whenever somebody begins to
+// listen to one, so a listener gets the same operation again until it is reported
+// on. A listener that lets 64 messages wait
 // loses what comes then; lost operations are asked for again half a minute later.
 func (u *Uplink) Listen(ctx context.Context, topics ...string) <-chan Message {
 	l := &listener{topics: topics, room: make(chan Message, listenerRoom)}
@@ -68,6 +70,7 @@ func (l *listener) wants(topic string) bool {
 type downstream struct {
 	mu        sync.Mutex // guards what follows
 	listeners []*listener
+	workers   int           // how many began to listen to operations so far
 	changed   chan struct{} // closed when listeners come
 }
 
@@ -75,6 +78,9 @@ func (d *downstream) add(l *listener) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.listeners = append(d.listeners, l)
+	if slices.ContainsFunc(l.topics, isOperations) {
+		d.workers++
+	}
 	close(d.changed)
 	d.changed = make(chan struct{})
 }
@@ -91,22 +97,21 @@ func (d *downstream) remove(l *listener) {
 	}
 }
 
-// topics lists what is listened to, once each, and a channel that closes when
-// that grows.
-func (d *downstream) topics() ([]string, <-chan struct{}) {
+// topics lists what is listened to, once each, how many began to listen to
+// operations so far, and a channel that closes when either grows.
+func (d *downstream) topics() (topics []string, workers int, changed <-chan struct{}) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var all []string
 	seen := map[string]bool{}
 	for _, l := range d.listeners {
 		for _, t := range l.topics {
 			if !seen[t] {
 				seen[t] = true
-				all = append(all, t)
+				topics = append(topics, t)
 			}
 		}
 	}
-	return all, d.changed
+	return topics, d.workers, d.changed
 }
 
 // spread gives m to everybody who wants it, and tells how many do and how many

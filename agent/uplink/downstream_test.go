@@ -67,10 +67,16 @@ func TestListeners(t *testing.T) {
 		if m := <-later; string(m.Payload) != "{}" {
 			t.Errorf("got %s", m.Payload)
 		}
+		l.Listen(t.Context(), uplink.TopicOperations)
+		l.Listen(t.Context(), "s/e")
+		time.Sleep(time.Second)
+		if n := b.count("s/us 500"); n != 3 {
+			t.Errorf("pending operations asked for %d times after a new topic and a new listener, want 3", n)
+		}
 		b.kick()
 		time.Sleep(time.Minute)
-		if n := b.count("s/us 500"); n != 3 {
-			t.Errorf("pending operations asked for %d times after a new topic and a reconnect, want 3", n)
+		if n := b.count("s/us 500"); n != 4 {
+			t.Errorf("pending operations asked for %d times after a reconnect, want 4", n)
 		}
 		b.send("s/ds", "510,dev1")
 		<-operations

@@ -31,11 +31,13 @@ func quality(topic string) byte {
 // subscription a success, so the answer itself is looked at.
 func (u *Uplink) subscribe(ctx context.Context, s *session) {
 	granted := map[string]bool{}
+	told := 0 // how many workers have been sent what is pending
 	for ctx.Err() == nil {
-		topics, changed := u.downstream.topics()
+		topics, workers, changed := u.downstream.topics()
 		refused, operations := false, false
 		for _, topic := range append(ownTopics[:len(ownTopics):len(ownTopics)], topics...) {
 			if granted[topic] {
+				operations = operations || workers > told && isOperations(topic)
 				continue
 			}
 			granted[topic] = u.subscribeOne(ctx, s, topic)
@@ -45,6 +47,7 @@ func (u *Uplink) subscribe(ctx context.Context, s *session) {
 		if operations {
 			u.askPending(ctx, s)
 		}
+		told = workers
 		retry := time.Duration(0)
 		if refused {
 			retry = subscribeRetry
