@@ -77,9 +77,9 @@ var Codes = []Entry{
 	{"M021", inDisk, Warning, false, "the disk of the state directory is nearly full", "free some space before a renewed certificate cannot be stored"},
 	{"M022", inDisk, Error, false, "the disk of the state directory is read-only", "mount it writable, or put the state directory elsewhere; flash turns read-only when it wears out"},
 
-	{"M030", inClock, Error, false, "the clock of this device is wrong", "set the clock, and see to it that it is set at each start (NTP, a battery for the clock)"},
-	{"M031", inClock, Warning, false, "the clock of this device is some seconds off", "let NTP set the clock"},
-	{"M032", inClock, Warning, false, "the clock is behind what is known to have passed; the agent reckons with the later time", "set the clock; nothing is renewed before it is right"},
+	{"M030", inClock, Error, false, "the clock of this device is ahead", "set the clock: until then nothing is renewed and certificates of servers seem to have expired; NTP keeps it right"},
+	{"M031", inClock, Warning, false, "the clock of this device is a little off", "let NTP set the clock"},
+	{"M032", inClock, Warning, false, "the clock of this device is behind; the agent reckons with the time it knows to have passed", "set the clock, and see to it that it is set at each start (NTP, a battery for the clock)"},
 
 	{"M040", inKey, Error, false, "the key store cannot be opened", "check key in the configuration, and that this user may use the store"},
 	{"M041", inKey, Error, false, "the key of the device cannot be used", "repair the key store or restore the key; if it is gone, enrol the device again"},
@@ -191,7 +191,7 @@ var Codes = []Entry{
 // reasons are the words of the server (GET /mooring/explain) and of the
 // running agent.
 var reasons = map[string]Code{
-	"no-certificate": "M108", "broken-certificate": "M131", "unknown-issuer": "M121", "chain-order": "M122", "chain-incomplete": "M123",
+	"clock": "M030", "no-certificate": "M108", "broken-certificate": "M131", "unknown-issuer": "M121", "chain-order": "M122", "chain-incomplete": "M123",
 	"chain-too-deep": "M124", "chain-invalid": "M124", "expired": "M125", "not-yet-valid": "M126", "revoked": "M127",
 	"revocation-list-unavailable": "M128", "anchor-disabled": "M129", "ambiguous-tenant": "M130", "not-for-client-authentication": "M131",
 	"weak-key": "M131", "bad-common-name": "M132", "client-id-differs-from-common-name": "M133", "device-not-registered": "M134",

@@ -126,6 +126,10 @@ func (e *exam) judgeClock(ctx context.Context, d *door) {
 	e.offset = &offset
 	detail := "this device " + e.o.Now().UTC().Format(time.RFC3339) + ", server " + date.UTC().Format(time.RFC3339)
 	switch off := offset.Abs(); {
+	case offset >= clockError:
+		if !e.has("M032") {
+			e.find("clock", "M032", detail)
+		}
 	case off >= clockError:
 		e.find("clock", "M030", detail)
 	case off >= clockWarning:

@@ -126,6 +126,21 @@ func TestNetwork(t *testing.T) {
 	}
 }
 
+// TestClockBehind: as the agent does, the doctor goes on by the time of a server
+// whose certificate is only not valid yet by the clock here.
+func TestClockBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		f.serverCertificate(func(c *x509.Certificate) { c.NotBefore = time.Now().Add(-time.Minute) }) // after that of the device
+		r := f.rig()
+		r.o.Config.MTLSPort = 0
+		r.o.Now = func() time.Time { return time.Now().AddDate(-3, 0, 0) }
+		if report := r.finds("M032"); !strings.Contains(text(report), "connected as "+device) {
+			t.Errorf("got\n%s", text(report))
+		}
+	})
+}
+
 func anchors(r *rig, a authority) {
 	must(r.t, durable.WriteFile(r.disk, state+"/root.pem", pki.EncodePEM(a.cert), 0o644))
 }
