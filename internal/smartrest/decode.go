@@ -15,7 +15,7 @@ func Decode(l Line, now time.Time) (Record, error) {
 	if l.Err != nil {
 		return nil, l.Err
 	}
-	t := byID[l.TemplateID]
+	t := byID(l.TemplateID)
 	if t == nil {
 		return nil, NewError(CodeNoTemplate, l.TemplateID, TextNoTemplate)
 	}

@@ -3,6 +3,7 @@ package smartrest_test
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,6 +31,29 @@ func TestDated(t *testing.T) {
 	} {
 		if got := string(smartrest.Dated([]byte(tt.in), at)); got != tt.want {
 			t.Errorf("%s: got %s, want %s", tt.in, got, tt.want)
+		}
+	}
+}
+
+// Every template with a time has its line dated, and no other.
+func TestDatedTemplates(t *testing.T) {
+	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	for _, tt := range smartrest.Templates() {
+		fields := []string{tt.ID}
+		for _, p := range tt.Params {
+			if p.Kind == smartrest.Date {
+				p.Name = ""
+			}
+			fields = append(fields, p.Name)
+		}
+		in := string(smartrest.AppendLine(nil, fields...))
+		want := in
+		if i := slices.Index(fields, ""); i > 0 {
+			fields[i] = "2026-03-04T05:06:07.000Z"
+			want = string(smartrest.AppendLine(nil, fields...))
+		}
+		if got := string(smartrest.Dated([]byte(in), at)); got != want {
+			t.Errorf("got %s, want %s", got, want)
 		}
 	}
 }
