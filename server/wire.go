@@ -87,7 +87,7 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 	}
 	s := &services{store: store, feed: feed, log: log, tailing: cfg.Store.Postgres != ""}
 	s.vault = vault.New(store, sealer, log)
-	s.accounts = account.New(account.Config{Tenants: store, Users: store, Groups: store, IDs: store, Options: store, Bootstrap: s.vault, Sealer: s.vault,
+	s.accounts = account.New(account.Config{Tenants: store, Users: store, Groups: store, InventoryRoles: store, IDs: store, Options: store, Bootstrap: s.vault, Sealer: s.vault,
 		Domain: cfg.Names.Domain, Log: log})
 	s.lists = crlcheck.New(crlcheck.Config{AllowPrivate: cfg.Limits.CRLPrivateNetworks, Audits: store, Changed: s.listsChanged, Log: log})
 	s.trust = trust.New(trust.Config{Certificates: store, Revocations: store, Options: store, Tenants: store, Lists: s.lists, Log: log})

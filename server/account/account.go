@@ -31,8 +31,10 @@ type Config struct {
 	Tenants platform.Tenants
 	Users   platform.Users
 	Groups  platform.Groups
-	IDs     platform.IDs // of new groups
-	Options platform.Options
+	// InventoryRoles keeps what people may do with single objects.
+	InventoryRoles platform.InventoryRoles
+	IDs            platform.IDs // of new groups
+	Options        platform.Options
 	// Bootstrap keeps the password of management/devicebootstrap; nil: there is
 	// no such user.
 	Bootstrap Bootstrap
@@ -61,13 +63,14 @@ const maxGroupCache = 1000
 
 // Service is the accounts of an instance.
 type Service struct {
-	tenants    platform.Tenants
-	users      platform.Users
-	groupStore platform.Groups
-	ids        platform.IDs
-	options    platform.Options
-	now        func() time.Time
-	log        *slog.Logger
+	tenants        platform.Tenants
+	users          platform.Users
+	groupStore     platform.Groups
+	inventoryRoles platform.InventoryRoles
+	ids            platform.IDs
+	options        platform.Options
+	now            func() time.Time
+	log            *slog.Logger
 
 	maxWait  time.Duration
 	turns    chan struct{} // holds one element a running hash
@@ -104,21 +107,22 @@ func New(c Config) *Service {
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // never fails (crypto/rand)
 	return &Service{
-		tenants:    c.Tenants,
-		users:      c.Users,
-		groupStore: c.Groups,
-		ids:        c.IDs,
-		options:    c.Options,
-		now:        c.Now,
-		log:        c.Log,
-		maxWait:    c.MaxWait,
-		turns:      make(chan struct{}, c.Verifications),
-		verified:   newVerified(key),
-		settings:   newMemo[settingKey, setting](maxOptionCache),
-		people:     newMemo[userKey, platform.User](MaxVerified),
-		groups:     newMemo[platform.TenantID, []platform.Group](maxGroupCache),
-		ended:      newMemo[sessionKey, bool](MaxVerified),
-		failures:   newFailures(c.Failures),
+		tenants:        c.Tenants,
+		users:          c.Users,
+		groupStore:     c.Groups,
+		inventoryRoles: c.InventoryRoles,
+		ids:            c.IDs,
+		options:        c.Options,
+		now:            c.Now,
+		log:            c.Log,
+		maxWait:        c.MaxWait,
+		turns:          make(chan struct{}, c.Verifications),
+		verified:       newVerified(key),
+		settings:       newMemo[settingKey, setting](maxOptionCache),
+		people:         newMemo[userKey, platform.User](MaxVerified),
+		groups:         newMemo[platform.TenantID, []platform.Group](maxGroupCache),
+		ended:          newMemo[sessionKey, bool](MaxVerified),
+		failures:       newFailures(c.Failures),
 
 		bootstrap: c.Bootstrap,
 		sealer:    c.Sealer,

@@ -117,6 +117,7 @@ type Store interface {
 	Tenants
 	Users
 	Groups
+	InventoryRoles
 	Options
 	DeviceUsers
 	Registrations

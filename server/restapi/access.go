@@ -60,8 +60,9 @@ func (c *call) admit() error {
 	return nil
 }
 
-// mayUse allows a call on an object to who holds one of roles or owns it, and
-// to a device that owns one above it (rest.md §6). An object that is not there
+// mayUse allows a call on an object to who holds one of roles or owns it, to a
+// device that owns one above it, and to a person with a permission on it or on one
+// above it (rest.md §6). An object that is not there
 // is problem.NotFound to everybody.
 func (c *call) mayUse(id platform.ID, roles []platform.Role) error {
 	owner, err := c.api.Inventory.Owner(c.ctx(), c.tenant(), id)
@@ -72,6 +73,9 @@ func (c *call) mayUse(id platform.ID, roles []platform.Role) error {
 		if within, err := c.api.Inventory.Within(c.ctx(), c.tenant(), id, c.who.User); within || err != nil {
 			return err
 		}
+	}
+	if permitted, err := c.permitted(id, roles); permitted || err != nil {
+		return err
 	}
 	return forbidden()
 }

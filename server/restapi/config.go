@@ -92,6 +92,14 @@ type Accounts interface {
 	SetOptions(ctx context.Context, actor platform.Principal, tenant platform.TenantID, options []platform.Option) error
 	DeleteOption(ctx context.Context, actor platform.Principal, tenant platform.TenantID, key platform.OptionKey) error
 
+	InventoryRoles(ctx context.Context, tenant platform.TenantID) ([]platform.InventoryRole, error)
+	InventoryRole(ctx context.Context, tenant platform.TenantID, id platform.ID) (platform.InventoryRole, error)
+	PutInventoryRole(ctx context.Context, actor platform.Principal, r platform.InventoryRole) (platform.InventoryRole, error)
+	DeleteInventoryRole(ctx context.Context, actor platform.Principal, tenant platform.TenantID, id platform.ID) error
+	InventoryAssignments(ctx context.Context, tenant platform.TenantID, user string) ([]platform.InventoryAssignment, error)
+	PutInventoryAssignment(ctx context.Context, actor platform.Principal, a platform.InventoryAssignment) (platform.InventoryAssignment, error)
+	DeleteInventoryAssignment(ctx context.Context, actor platform.Principal, tenant platform.TenantID, user string, id platform.ID) error
+	Grants(ctx context.Context, tenant platform.TenantID, user string) ([]account.Grant, error)
 	Features(ctx context.Context, tenant platform.TenantID) ([]account.Feature, error)
 	FeatureOf(ctx context.Context, tenant platform.TenantID, key string) (account.Feature, error)
 	SetFeature(ctx context.Context, actor platform.Principal, tenant platform.TenantID, key string, active bool) error

@@ -32,22 +32,32 @@ func objectFilter(c *call, readers []platform.Role) (platform.ObjectFilter, erro
 			return f, err
 		}
 	}
-	c.onlyOwn(&f, readers)
-	return f, nil
+	return f, c.onlyOwn(&f, readers)
 }
 
 // onlyOwn holds a caller without one of roles to what is theirs: a device to
-// what it owns and what is below that, a person to what they own.
-func (c *call) onlyOwn(f *platform.ObjectFilter, roles []platform.Role) {
-	switch {
-	case c.who.HasAny(roles...):
-	case c.who.IsDevice():
+// what it owns and what is below that, a person to what they own and what they have
+// permissions on.
+func (c *call) onlyOwn(f *platform.ObjectFilter, roles []platform.Role) error {
+	if c.who.HasAny(roles...) {
+		return nil
+	}
+	if c.who.IsDevice() {
 		f.Within = c.who.User
+		return nil
+	}
+	on, err := c.granted(roles)
+	switch {
+	case err != nil:
+		return err
+	case len(on) > 0:
+		c.onlyPermitted(f, on)
 	case f.Owner == "" || f.Owner == c.who.User:
 		f.Owner = c.who.User
 	default:
 		f.IDs = []platform.ID{-1}
 	}
+	return nil
 }
 
 // readQuery reads query and q, which asks for devices. The type of the URL does

@@ -60,7 +60,7 @@ func (a *API) routes() []route {
 	return slices.Concat(
 		a.inventoryRoutes(), a.managedObjectRoutes(), a.binaryRoutes(), a.childRoutes(), a.softwareRoutes(), a.identityRoutes(),
 		a.measurementRoutes(), a.eventRoutes(), a.eventBinaryRoutes(), a.alarmRoutes(), a.operationRoutes(), a.bulkOperationRoutes(), a.retentionRoutes(),
-		a.tenantRoutes(), a.tenantsRoutes(), a.loginRoutes(), a.groupRoutes(), a.optionRoutes(), a.systemOptionRoutes(), a.featureRoutes(),
+		a.tenantRoutes(), a.tenantsRoutes(), a.loginRoutes(), a.groupRoutes(), a.inventoryRoleRoutes(), a.optionRoutes(), a.systemOptionRoutes(), a.featureRoutes(),
 		a.userRoutes(), a.auditRoutes(),
 		a.trustedCertificateRoutes(), a.possessionRoutes(), a.chainRoutes(), a.revocationRoutes(), a.authorityRoutes(),
 		a.registrationRoutes(), a.deviceTokenRoutes(), a.mooringRoutes(), a.smartRESTRoutes(), a.notificationRoutes(), a.linkRoutes(), a.descriptionRoutes(),

@@ -102,7 +102,7 @@ func newRig(t testing.TB) *rig {
 	r := &rig{t: t, store: store}
 	v := vault.New(store, sealer, nil)
 	r.vault = v
-	r.accounts = account.New(account.Config{Tenants: store, Users: store, Groups: store, IDs: store, Options: store, Bootstrap: v, Sealer: v, Domain: "cloud.example.com"})
+	r.accounts = account.New(account.Config{Tenants: store, Users: store, Groups: store, InventoryRoles: store, IDs: store, Options: store, Bootstrap: v, Sealer: v, Domain: "cloud.example.com"})
 	notices := notify.New(notify.Config{Store: store, IDs: store, Encode: func(context.Context, platform.Notice) []byte { return []byte("{}") }})
 	r.things = inventory.New(inventory.Config{Store: store, IDs: store, Names: store})
 	notices.Objects = r.things

@@ -140,6 +140,8 @@ func TestMigrationsStayAsTheyWere(t *testing.T) {
 		"postgres/operations":        "df149d67a5093a97",
 		"sqlite/groups":              "9202a6c0f8389ea0",
 		"postgres/groups":            "c13d10e31287fe2a",
+		"sqlite/inventory_roles":     "52b138271d6d3636",
+		"postgres/inventory_roles":   "55d567dcd62b355b",
 
 		"sqlite/audit":                   "62f329f75329c62d",
 		"postgres/audit":                 "48716a5f7e4631ef",

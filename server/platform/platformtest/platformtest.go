@@ -20,7 +20,7 @@ func Run(t *testing.T, open func(testing.TB) platform.Store) {
 	for _, group := range [][]check{
 		tenantChecks, userChecks, optionChecks, deviceUserChecks, registrationChecks, registerObjectChecks,
 		trustedChecks, revocationChecks, issuerChecks, renewalChecks, sealedKeyChecks,
-		objectChecks, objectListChecks, queryChecks, relativeChecks, externalIDChecks, childChecks, idChecks,
+		objectChecks, objectListChecks, queryChecks, relativeChecks, inventoryRoleChecks, externalIDChecks, childChecks, idChecks,
 		measurementChecks, seriesChecks, collectionChecks, eventChecks, alarmChecks, alarmCommandChecks, retentionChecks, stagedChecks, willChecks, submitChecks, binaryChecks,
 		operationChecks, bulkChecks, notificationChecks, presenceChecks, messageSessionChecks,
 		auditChecks, refusalChecks, changeChecks, tenancyChecks, concurrencyChecks, closeChecks,
