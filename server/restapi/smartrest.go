@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"mooring/internal/problem"
 	"mooring/internal/smartrest"
@@ -27,8 +28,12 @@ func (a *API) smartRESTRoutes() []route {
 // mediaLines is the media type of lines.
 const mediaLines = "text/plain"
 
-// maxLinesBytes bounds the answer to one body over HTTP; ours.
-const maxLinesBytes = 1 << 20
+// maxLinesBytes bounds the answer to one body over HTTP, maxLinesTime what its lines
+// may take together; ours. The connection is given up 120 s after the request.
+const (
+	maxLinesBytes = 1 << 20
+	maxLinesTime  = 100 * time.Second
+)
 
 // serveSmartREST answers a body of lines. What is wrong with a line is told by a
 // line, with status 200.

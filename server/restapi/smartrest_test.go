@@ -1,11 +1,15 @@
 package restapi_test
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"testing"
 
+	"mooring/internal/problem"
 	"mooring/internal/smartrest"
+	"mooring/server/platform"
+	"mooring/server/restapi"
 )
 
 // lines posts a body to /s as a device and returns the lines of the answer.
@@ -186,5 +190,24 @@ func TestSmartRESTBounds(t *testing.T) {
 		if got := r.lines(request{}, "x", strings.Repeat("1\n", n)); got != want {
 			t.Errorf("%d lines: %s", n, got)
 		}
+	}
+}
+
+// TestSmartRESTEnds: lines that nobody waits for any more are not carried out.
+func TestSmartRESTEnds(t *testing.T) {
+	r := newRig(t)
+	own := r.device(t, tenant, "dev1", deviceSecret).String()
+	r.lines(request{user: "device_dev1", password: deviceSecret}, "x", "10,1,PUT,/inventory/managedObjects/%%,application/json,application/json,%%,,\"{\"\"x\"\":1}\"\n11,9,,,$.id")
+	client := restapi.LegacyClient{Principal: platform.Principal{Tenant: tenant, User: "device_dev1", Device: "dev1", Roles: platform.DeviceRoles}, Host: tenantHost}
+	ctx, cancel := context.WithCancel(t.Context())
+	if got, err := r.api.SmartREST(ctx, client, "x", []byte("1,"+own), 100); err != nil || string(got) != "9,1,"+own {
+		t.Errorf("got %s, %v", got, err)
+	}
+	if got, err := r.api.SmartREST(ctx, client, "x", []byte("1,"+own+"\n1,"+own), len(own)+5); err != nil || string(got) != "9,1,"+own {
+		t.Errorf("beyond the bytes: %s, %v", got, err)
+	}
+	cancel()
+	if got, err := r.api.SmartREST(ctx, client, "x", []byte("1,"+own), 100); problem.KindOf(err) != problem.Unavailable {
+		t.Errorf("cancelled: %s, %v", got, err)
 	}
 }

@@ -59,6 +59,9 @@ func (x *exchange) say(lines ...[]byte) {
 
 // carryOut carries out a body. The error says that it could not be begun.
 func (x *exchange) carryOut(xid string, body []byte) error {
+	var cancel context.CancelFunc
+	x.ctx, cancel = context.WithTimeout(x.ctx, maxLinesTime)
+	defer cancel()
 	lines, err := smartrest.ParseLegacy(body)
 	if err != nil {
 		x.say(legacy.ErrorLine(0, smartrest.NewError(smartrest.CodeMalformed, "", textMalformed)))
@@ -263,7 +266,10 @@ func (x *exchange) credentials(number int, l smartrest.Line) error {
 
 // call makes a REST call. Without ok its failure is told in the answer.
 func (x *exchange) call(number int, todo legacy.Call) (body []byte, ok bool, err error) {
-	status, body := x.api.within(x.ctx, x.client, todo)
+	status := http.StatusServiceUnavailable
+	if x.ctx.Err() == nil {
+		status, body = x.api.within(x.ctx, x.client, todo)
+	}
 	if status < http.StatusBadRequest {
 		x.worked = true
 		return body, true, nil
