@@ -20,6 +20,7 @@ needs() {
 		gcc                                             gcc libc6-dev
 		python3                                         python3-minimal
 		tinyproxy                                       tinyproxy-bin
+		systemd-analyze                                 systemd
 		microsocks                                      microsocks
 		softhsm2-util                                   softhsm2
 		/usr/lib/softhsm/libsofthsm2.so                 softhsm2

@@ -11,7 +11,7 @@ import (
 )
 
 // DefaultHelper is the socket of the root helper.
-const DefaultHelper = "/run/mooring/helper.sock"
+const DefaultHelper = "/run/mooring-helper.sock"
 
 // Operations says which operations the server may ask for. All are off unless
 // they are named here. The root helper reads the same section, from the

@@ -42,7 +42,7 @@ var ways = []func(*durabletest.FS, uint64) *durabletest.FS{
 // the disk. Each operation gets one final status, and what changes the device
 // happens once.
 func TestCrashMatrix(t *testing.T) {
-	total := 0
+	total, repeated := 0, 0
 	for _, lines := range []bool{false, true} {
 		for _, tt := range orders {
 			synctest.Test(t, func(t *testing.T) {
@@ -93,14 +93,18 @@ func TestCrashMatrix(t *testing.T) {
 						if left := w.journal(); len(left.Entries) > 0 {
 							t.Errorf("%s: the journal has %s", where, left.Entries)
 						}
+						if len(w.refused) > 1 {
+							t.Errorf("%s: one death, and sent twice: %q", where, w.refused)
+						}
 						total++
+						repeated += len(w.refused)
 					}
 				}
 				t.Logf("%s, lines %v: %d cut points", tt.name, lines, steps)
 			})
 		}
 	}
-	t.Logf("%d lives, each with one death", total)
+	t.Logf("%d lives, each with one death; %d reports were sent twice", total, repeated)
 }
 
 // keyed are the operations whose effect the helper makes happen once. The

@@ -24,7 +24,7 @@ var helperCommand = command{
 		"files of configurations and logs, software and firmware through plugins, and\n" +
 		"the commands that are named there. systemd starts it when the agent connects to\n" +
 		"mooring-helper.socket; elsewhere it opens its socket itself.",
-	example: "mooring-agent operation-helper --socket /run/mooring/helper.sock --uid 998",
+	example: "mooring-agent operation-helper --socket /run/mooring-helper.sock --uid 998",
 	setup: func(p *program, f *flag.FlagSet) func([]string) error {
 		file := f.String("config", config.DefaultFile, "configuration `file`; only root may be able to write it")
 		dir := f.String("dir", helper.DefaultDir, "private `directory`")
