@@ -107,3 +107,17 @@ func TestLoadOperations(t *testing.T) {
 		}
 	}
 }
+
+// The example of the documentation is a configuration.
+func TestDocumentedOperations(t *testing.T) {
+	text, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "```toml\n")
+	example, _, found := strings.Cut(rest, "```")
+	o, err := config.LoadOperations([]byte(example))
+	if err != nil || !found || len(o.Shell.Commands) != 2 || len(o.Download.Keys) != 1 {
+		t.Errorf("got %+v, %v", o, err)
+	}
+}

@@ -1,6 +1,7 @@
 package operation_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -220,6 +221,37 @@ func TestDamagedJournal(t *testing.T) {
 			}
 			if got, err := w.disk.ReadFile("/operations/journal.json.damaged"); err != nil || string(got) != text {
 				t.Errorf("%q: set aside %q, %v", text, got, err)
+			}
+		})
+	}
+}
+
+// The list of software fits lines and messages, however long it is.
+func TestSoftwareList(t *testing.T) {
+	for _, n := range []int{0, 1, 249, 250, 251, 5000} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			var list []helper.Package
+			for i := range n {
+				list = append(list, helper.Package{Type: "apt", Name: fmt.Sprintf("package-%d", i), Version: strings.Repeat("1", i%100)})
+			}
+			text, err := json.Marshal(list)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.data[helper.ListSoftware] = string(text)
+			w.start()
+			time.Sleep(time.Minute)
+			w.stop()
+			found := 0
+			for i, line := range w.other {
+				if want := map[bool]string{true: "140,", false: "141,"}[i == 0]; !strings.HasPrefix(line, want) || len(line) > 15000 {
+					t.Errorf("line %d: %d bytes %q", i, len(line), line[:20])
+				}
+				found += strings.Count(line, "package-")
+			}
+			if found != n || len(w.other) == 0 {
+				t.Errorf("%d packages: %d in %d lines", n, found, len(w.other))
 			}
 		})
 	}

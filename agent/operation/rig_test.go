@@ -164,6 +164,9 @@ func (w *world) Publish(topic string, payload []byte) (uint64, error) {
 		w.t.Errorf("published %q: %v", payload, err)
 	}
 	for _, l := range parsed {
+		if l.Err != nil {
+			w.t.Errorf("published %q: %v", cutText(l.Raw), l.Err)
+		}
 		w.report(l)
 	}
 	w.number++
@@ -178,6 +181,8 @@ func (w *world) Delivered(ctx context.Context, _ uint64) error {
 	}
 	return nil
 }
+
+func cutText(s string) string { return s[:min(len(s), 100)] }
 
 func (w *world) report(l smartrest.Line) {
 	from, to := "EXECUTING", ""

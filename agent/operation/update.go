@@ -164,18 +164,21 @@ func (m *Manager) tellSoftware(ctx context.Context) {
 	}
 }
 
+// maxPackages keeps a line below the 1,000 fields that a server reads.
+const maxPackages = smartrest.MaxFields / 4
+
 func softwareLines(list []helper.Package) [][]byte {
 	if len(list) == 0 {
 		return [][]byte{[]byte("140,,,,")}
 	}
 	lines, line := [][]byte(nil), []byte("140")
-	for _, p := range list {
+	for i, p := range list {
 		version := p.Version
 		if version == "" {
 			version = " " // a version is mandatory
 		}
 		item := smartrest.AppendLine(nil, p.Name, version, p.Type, "")
-		if len(line)+1+len(item) > maxLine {
+		if len(line)+1+len(item) > maxLine || i > 0 && i%maxPackages == 0 {
 			lines, line = append(lines, line), []byte("141")
 		}
 		line = append(append(line, ','), item...)
