@@ -109,6 +109,7 @@ type Agent struct {
 	window     windowAsk
 	time       timeAsk
 	rung       lifecycle.Rung
+	fell       bool // an expired certificate has left it below the first
 
 	mu      sync.Mutex // guards what follows
 	otp     secret.String

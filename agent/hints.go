@@ -22,6 +22,7 @@ var hints = map[string]string{
 	"device-uses-password":               "the device is known with a password; register it again for certificates",
 	"server certificate":                 "set ca to the trust anchors of the server, and compare the clocks of device and server",
 	"proxy":                              "check proxy.url and proxy.credentials in the configuration, or HTTPS_PROXY; the proxy must allow CONNECT to the server's ports",
+	"clock":                              "set the clock of the device; nothing is renewed and nothing counts as expired before",
 	"unreachable":                        "check server and ports, and the network of the device",
 }
 

@@ -121,7 +121,13 @@ func (a *Agent) step(ctx context.Context, beside *sync.WaitGroup, e lifecycle.Ev
 	if before != next.Phase {
 		a.log.Info("state", "state", next.Phase.String(), "before", before.String())
 	}
-	a.standing()
+	if line := a.standing(); line != "" {
+		beside.Go(func() {
+			if _, err := a.queue([]string{line}); err != nil {
+				a.log.Warn("the event about the recovery is lost", "err", err)
+			}
+		})
+	}
 	a.saveLife()
 	for _, action := range actions {
 		switch action.Kind {

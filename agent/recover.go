@@ -16,7 +16,12 @@ import (
 	"mooring/internal/durable"
 	"mooring/internal/lifecycle"
 	"mooring/internal/pki"
+	"mooring/internal/smartrest"
 )
+
+// recoveredEvent is the type of the event about a device that was without
+// certificate in force.
+const recoveredEvent = "mooring_Recovered"
 
 // noWay is the outcome of a way that this device does not have, whatever the
 // configuration says: the next one is due.
@@ -108,20 +113,28 @@ func (a *Agent) hasSecondOTP() bool {
 	return err == nil
 }
 
-// standing notes the rung in the log when it changes: programs that follow the
-// log or the status hear of it.
-func (a *Agent) standing() {
+// standing notes the rung in the log when it changes; who follows the log or the
+// status hears of it. It returns the line that tells the server of a device that
+// came back, empty if there is nothing to tell.
+func (a *Agent) standing() string {
 	rung := a.state.OnRung()
 	if rung == a.rung {
-		return
+		return ""
 	}
 	before := a.rung
 	a.rung = rung
 	if rung == lifecycle.OnCertificate {
 		a.log.Info("the device is on its certificate", "rung", rung.String(), "before", before.String())
-		return
+		if !a.fell {
+			return ""
+		}
+		a.fell = false
+		return string(smartrest.AppendLine(nil, "400", recoveredEvent,
+			"The certificate had expired; the device has a new one, by "+a.state.Auth.String()))
 	}
+	a.fell = a.state.Current.Number != 0
 	a.log.Warn("the device is without certificate in force", "rung", rung.String(), "before", before.String(), "hint", a.rungHint(a.state))
+	return ""
 }
 
 // rungHint says what a person can do, empty if nothing is to be done.

@@ -68,7 +68,7 @@ func TestRecovery(t *testing.T) {
 			rigs[dev.id] = d
 		}
 		time.Sleep(366 * 24 * time.Hour)
-		for _, dev := range devices {
+		for i, dev := range devices {
 			grace(s, dev.grace)
 			d, old := rigs[dev.id], first[dev.id]
 			d.edit = dev.edit
@@ -93,6 +93,10 @@ func TestRecovery(t *testing.T) {
 			}
 			if keys := d.keys(); len(keys) != 1 {
 				t.Errorf("%s: keys %v, want one", dev.id, keys)
+			}
+			time.Sleep(time.Minute)
+			if n := s.Count("/event/events?type=mooring_Recovered&pageSize=1&withTotalElements=true"); n != i+1 {
+				t.Errorf("%s: %d events about recoveries, want %d", dev.id, n, i+1)
 			}
 			c := d.config()
 			if _, err := d.disk.Lstat(c.SecondOTPPath()); dev.id == "stored-otp" && err == nil {

@@ -128,8 +128,11 @@ func (a *Agent) Inspect(ctx context.Context) (Status, error) {
 	s, _ := lifecycle.Step(a.state, found.Event(), now)
 	s.Task = lifecycle.Idle
 	s, _ = lifecycle.Step(s, lifecycle.Event{Kind: lifecycle.TimeTrust, Trusted: a.clock.Trusted()}, now)
-	if s.Phase == lifecycle.Renewing {
-		s.Phase = lifecycle.Valid // due, but nobody is at work
+	switch s.Phase { // nobody is at work
+	case lifecycle.Renewing:
+		s.Phase = lifecycle.Valid
+	case lifecycle.Enrolling:
+		s.Phase = lifecycle.Unenrolled
 	}
 	return a.status(view{loaded: true, state: s, current: found.Current}), nil
 }

@@ -109,13 +109,18 @@ func (c *Config) DialProxy(fsys durable.FS, getenv func(string) string) (*dial.P
 	return p, err
 }
 
-// readSecret reads the one line of a file that others cannot read.
-func readSecret(fsys durable.FS, path string) (secret.String, error) {
+// notOthers refuses a file that others can read or change.
+func notOthers(fsys durable.FS, path string) error {
 	info, err := fsys.Lstat(path)
 	if err == nil && info.Mode()&fs.ModeSymlink == 0 && info.Mode().Perm()&0o007 != 0 {
 		err = fmt.Errorf("%s has mode %04o: others can use it", path, info.Mode().Perm())
 	}
-	if err != nil {
+	return err
+}
+
+// readSecret reads the one line of a file that others cannot read.
+func readSecret(fsys durable.FS, path string) (secret.String, error) {
+	if err := notOthers(fsys, path); err != nil {
 		return secret.String{}, err
 	}
 	text, err := readBounded(fsys, path)

@@ -63,10 +63,14 @@ func (c *Config) Bootstrap(fsys durable.FS) ([]byte, error) {
 	return readBounded(fsys, c.Recovery.BootstrapCertificate)
 }
 
-// BootstrapKeyFile reads the PEM file of its key; nil if the key is in a store.
+// BootstrapKeyFile reads the PEM file of its key, which others must not be able
+// to read; nil if the key is in a store.
 func (c *Config) BootstrapKeyFile(fsys durable.FS) ([]byte, error) {
 	if k := c.Recovery.BootstrapKey; k == "" || strings.Contains(k, ":") {
 		return nil, nil
+	}
+	if err := notOthers(fsys, c.Recovery.BootstrapKey); err != nil {
+		return nil, err
 	}
 	return readBounded(fsys, c.Recovery.BootstrapKey)
 }

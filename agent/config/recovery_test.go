@@ -74,6 +74,27 @@ func TestRecoveryIsRead(t *testing.T) {
 	}
 }
 
+// The key from the factory is not for everybody.
+func TestBootstrapKeyFile(t *testing.T) {
+	c := good()
+	c.Recovery.BootstrapKey = filepath.Join(t.TempDir(), "factory.key")
+	for mode, usable := range map[os.FileMode]bool{0o600: true, 0o640: true, 0o644: false, 0o602: false} {
+		if err := os.WriteFile(c.Recovery.BootstrapKey, []byte("key"), mode); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(c.Recovery.BootstrapKey, mode); err != nil {
+			t.Fatal(err)
+		}
+		if text, err := c.BootstrapKeyFile(durable.OS); (err == nil && string(text) == "key") != usable {
+			t.Errorf("mode %04o: got %q, %v", mode, text, err)
+		}
+	}
+	c.Recovery.BootstrapKey = "tpm:"
+	if text, err := c.BootstrapKeyFile(durable.OS); text != nil || err != nil {
+		t.Errorf("a key store is read as a file: %v", err)
+	}
+}
+
 // The second one-time password is not readable for others, neither as written
 // nor when it is used.
 func TestSecondOTP(t *testing.T) {

@@ -102,7 +102,7 @@ func (e *enrolFlags) enrol(c config.Config, otp, second secret.String) error {
 		if otp, err = newOTP(c); err != nil {
 			return err
 		}
-		e.program.showLink(registrationLink(c, otp))
+		e.program.showLink(c.DeviceID, registrationLink(c, otp))
 	}
 	if !second.IsZero() {
 		if err := c.SaveSecondOTP(durable.OS, second); err != nil {

@@ -77,9 +77,10 @@ func registrationLink(c config.Config, otp secret.String) string {
 		url.QueryEscape(c.DeviceID) + "&one-time-password=" + url.QueryEscape(otp.Reveal())
 }
 
-// showLink prints link, and as a QR code if one can hold it.
-func (p *program) showLink(link string) {
-	fmt.Fprintf(p.stdout, "Open this link to register the device:\n\n%s\n\n", link)
+// showLink prints link, and as a QR code if one can hold it. Servers without
+// that page take the password by their other ways.
+func (p *program) showLink(id, link string) {
+	fmt.Fprintf(p.stdout, "Open this link to register the device, or register %s with the one-time password that ends it:\n\n%s\n\n", id, link)
 	if code := encodeQR(link); code != nil {
 		fmt.Fprintln(p.stdout, blocks(code))
 	}
