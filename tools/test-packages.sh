@@ -18,7 +18,7 @@ needs() {
 		swtpm                                           swtpm
 		/usr/lib/*/ossl-modules/tpm2.so                 tpm2-openssl
 		gcc                                             gcc libc6-dev
-		python3                                         python3-minimal
+		python3                                         python3
 		tinyproxy                                       tinyproxy-bin
 		systemd-analyze                                 systemd
 		microsocks                                      microsocks
