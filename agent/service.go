@@ -10,7 +10,6 @@ import (
 type ServiceManager interface {
 	Ready() error
 	Status(line string) error
-	Stopping() error
 	Alive() error
 	// Watchdog is how often Alive is to be called, 0 for never.
 	Watchdog() time.Duration
@@ -50,7 +49,6 @@ func (a *Agent) Accompany(ctx context.Context, m ServiceManager) {
 				told(m.Alive())
 			}
 		case <-ctx.Done():
-			told(m.Stopping())
 			return
 		}
 	}

@@ -37,7 +37,6 @@ func (m *manager) take() []string {
 
 func (m *manager) Ready() error             { return m.hear("ready") }
 func (m *manager) Status(line string) error { return m.hear("status " + line) }
-func (m *manager) Stopping() error          { return m.hear("stopping") }
 func (m *manager) Alive() error             { return m.hear("alive") }
 func (m *manager) Watchdog() time.Duration  { return 10 * time.Second }
 
@@ -82,8 +81,5 @@ func TestAccompany(t *testing.T) {
 		}
 		cancel()
 		<-ended
-		if got := m.take(); !slices.Equal(got, []string{"stopping"}) {
-			t.Errorf("at the end: got %q", got)
-		}
 	})
 }

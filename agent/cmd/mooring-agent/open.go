@@ -121,11 +121,14 @@ func runWhile(ctx context.Context, a *agent.Agent, do func() error) error {
 }
 
 func (p *program) newAgent(c config.Config, level slog.Level) *agent.Agent {
-	return agent.New(p.options(c, level))
+	return agent.New(p.options(c, p.logger(level)))
 }
 
-func (p *program) options(c config.Config, level slog.Level) agent.Options {
-	log := slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
+func (p *program) logger(level slog.Leveler) *slog.Logger {
+	return slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
+}
+
+func (p *program) options(c config.Config, log *slog.Logger) agent.Options {
 	at, _ := time.Parse(time.RFC3339, buildTime)
 	return agent.Options{Config: c, Log: log, Built: at}
 }

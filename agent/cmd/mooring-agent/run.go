@@ -1,24 +1,21 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"os"
 	"runtime/debug"
-	"sync"
 
 	"mooring/agent"
 	"mooring/agent/identity"
-	"mooring/agent/sdnotify"
 )
 
 var runCommand = command{
 	name:  "run",
 	short: "keep the device connected and its certificate fresh",
 	long: "Keeps the device connected and renews its certificate in time, until it\n" +
-		"is told to stop by SIGTERM. A refusal or an outage never ends it.",
+		"is told to stop by SIGTERM. A refusal or an outage never ends it. SIGHUP\n" +
+		"makes it read its configuration again.",
 	example: "mooring-agent run --state /var/lib/mooring",
 	setup: func(p *program, f *flag.FlagSet) func([]string) error {
 		place := addPlace(f)
@@ -52,22 +49,5 @@ func (p *program) run(place *place) error {
 		return stateError(c.State, err)
 	}
 	defer release()
-	l, err := agent.Listen(c.State)
-	if err != nil {
-		return fmt.Errorf("socket for other commands: %w", err)
-	}
-	o := p.options(c, c.Level())
-	o.Operations = true
-	a := agent.New(o)
-	manager := sdnotify.FromEnvironment()
-	ctx, stop := context.WithCancel(p.ctx)
-	defer stop()
-	served := make(chan error, 1)
-	go func() { served <- a.Serve(ctx, l) }()
-	var beside sync.WaitGroup
-	beside.Go(func() { a.Accompany(ctx, manager) })
-	err = a.Run(ctx)
-	stop() // it may never have started
-	beside.Wait()
-	return errors.Join(err, <-served)
+	return newService(p, place).run(c)
 }

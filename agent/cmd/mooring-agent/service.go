@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"reflect"
+	"sync"
+	"syscall"
+
+	"mooring/agent"
+	"mooring/agent/config"
+	"mooring/agent/sdnotify"
+)
+
+// service runs the agent, one configuration after the other: on SIGHUP the
+// files are read again, and if that changes anything, the agent ends and another
+// begins, in the same process and with the same lock. A configuration that is
+// wrong, or that the agent cannot start with, changes nothing.
+type service struct {
+	p       *program
+	place   *place
+	manager *sdnotify.Notifier
+	log     *slog.Logger
+	level   *slog.LevelVar
+	hangUp  chan os.Signal
+}
+
+func newService(p *program, place *place) *service {
+	s := &service{p: p, place: place, manager: sdnotify.FromEnvironment(), level: &slog.LevelVar{}, hangUp: make(chan os.Signal, 1)}
+	s.log = p.logger(s.level)
+	return s
+}
+
+// run runs the agent with c, and with what replaces it, until the program is
+// told to stop.
+func (s *service) run(c config.Config) error {
+	signal.Notify(s.hangUp, syscall.SIGHUP)
+	defer signal.Stop(s.hangUp)
+	defer func() { _ = s.manager.Stopping() }() // systemd sees the end itself
+	var proven *config.Config                   // the agent has started with it before
+	for {
+		next, err := s.serve(c)
+		switch {
+		case next != nil:
+			old := c
+			proven, c = &old, *next
+		case err != nil && proven != nil:
+			s.log.Error("the agent cannot start with the new configuration and goes back to the old one", "err", err)
+			c, proven = *proven, nil
+		default:
+			return err
+		}
+	}
+}
+
+// serve runs the agent with one configuration. It returns the next, or how it
+// ended.
+func (s *service) serve(c config.Config) (*config.Config, error) {
+	s.level.Set(c.Level())
+	l, err := agent.Listen(c.State)
+	if err != nil {
+		return nil, fmt.Errorf("socket for other commands: %w", err)
+	}
+	o := s.p.options(c, s.log)
+	o.Operations = true
+	a := agent.New(o)
+	ctx, stop := context.WithCancel(s.p.ctx)
+	defer stop()
+	var beside sync.WaitGroup
+	served := make(chan error, 1)
+	var next *config.Config
+	beside.Go(func() { served <- a.Serve(ctx, l) })
+	beside.Go(func() { a.Accompany(ctx, s.manager) })
+	beside.Go(func() {
+		if next = s.changed(ctx, c); next != nil {
+			stop()
+		}
+	})
+	err = a.Run(ctx)
+	stop() // it may never have started
+	beside.Wait()
+	return next, errors.Join(err, <-served)
+}
+
+// changed waits for SIGHUP and returns the configuration that it brings; nil at
+// the end of ctx.
+func (s *service) changed(ctx context.Context, now config.Config) *config.Config {
+	for {
+		select {
+		case <-s.hangUp:
+		case <-ctx.Done():
+			return nil
+		}
+		_ = s.manager.Reloading() // systemd times a reload out by itself
+		next, err := s.place.valid()
+		switch {
+		case err != nil:
+			s.log.Error("the configuration is wrong and the old one stays in force", "err", err)
+		case reflect.DeepEqual(next, now):
+			s.log.Info("the configuration has not changed")
+		default:
+			s.log.Info("the configuration has changed")
+			return &next
+		}
+		_ = s.manager.Ready() // as above
+	}
+}
