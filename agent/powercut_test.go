@@ -54,8 +54,7 @@ var ways = []func(*durabletest.FS, uint64) *durabletest.FS{
 func (d *rig) comeBack(otp string) error {
 	d.t.Helper()
 	d.start()
-	time.Sleep(time.Second)
-	if d.status().Generation == 0 {
+	if d.until("loaded", func(s agent.Status) bool { return s.Rung != "" }).Generation == 0 {
 		d.enrol(otp)
 	}
 	d.until("valid", valid)

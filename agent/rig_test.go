@@ -46,11 +46,15 @@ type rig struct {
 
 	agent *agent.Agent
 	stop  func() error
+	poll  time.Duration // between two looks at the status
+	// openKeys opens the key store of a disk.
+	openKeys func(*durabletest.FS) (key.Store, error)
 }
 
 func newRig(t testing.TB, s *servertest.Server, id string) *rig {
 	t.Helper()
-	d := &rig{t: t, server: s, id: id, disk: durabletest.New(), edit: func(*config.Config) {}, wall: time.Now}
+	d := &rig{t: t, server: s, id: id, disk: durabletest.New(), edit: func(*config.Config) {}, wall: time.Now, poll: time.Second,
+		openKeys: func(disk *durabletest.FS) (key.Store, error) { return filekey.Open(disk, state+"/keys") }}
 	if err := durable.MkdirAll(d.disk, state, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +83,7 @@ func (d *rig) start() {
 		Config: d.config(),
 		FS:     disk,
 		OpenKeys: func(context.Context, string) (key.Store, error) {
-			return filekey.Open(disk, state+"/keys")
+			return d.openKeys(disk)
 		},
 		DialContext: d.dial,
 		Clock:       clock.NewFrom(d.wall, time.Time{}),
@@ -130,7 +134,7 @@ func (d *rig) until(what string, ok func(agent.Status) bool) agent.Status {
 		if s := d.status(); ok(s) {
 			return s
 		}
-		time.Sleep(time.Second)
+		time.Sleep(d.poll)
 	}
 	text, _ := json.Marshal(d.status())
 	d.t.Fatalf("%s: never %s; status %s", d.id, what, text)
@@ -222,7 +226,7 @@ func TestLife(t *testing.T) {
 
 func (d *rig) keys() []key.Ref {
 	d.t.Helper()
-	store, err := filekey.Open(d.disk, state+"/keys")
+	store, err := d.openKeys(d.disk)
 	if err != nil {
 		d.t.Fatal(err)
 	}
