@@ -22,6 +22,7 @@ needs() {
 		tinyproxy                                       tinyproxy-bin
 		systemd-analyze                                 systemd
 		microsocks                                      microsocks
+		systemd-analyze                                 systemd
 		softhsm2-util                                   softhsm2
 		/usr/lib/softhsm/libsofthsm2.so                 softhsm2
 		pkcs11-tool                                     opensc
