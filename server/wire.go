@@ -133,7 +133,7 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 		Store: store, Alone: !s.tailing, OneWay: cfg.TLS.OneWay, Log: log,
 		Limits: mqttservice.Limits{Handshake: cfg.Limits.ConnectWithin, Handshakes: cfg.Limits.Handshakes, Connections: cfg.Limits.Connections},
 	})
-	s.realtime = notifyapi.New(notifyapi.Config{Auth: auth, Notices: s.notices, Objects: objects, Tokens: tokens, Log: log})
+	s.realtime = notifyapi.New(notifyapi.Config{Auth: auth, Notices: s.notices, Objects: objects, Tokens: tokens, Legacy: collections, Log: log})
 	s.chores = []chore{
 		{"renewal of certificate authorities", authority.RenewDue},
 		{"removal of files that nobody needs", func(ctx context.Context) error { return files.Sweep(ctx, s.needsFile) }},

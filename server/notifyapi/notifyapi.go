@@ -27,6 +27,7 @@ type Config struct {
 	Notices Notices
 	Objects Objects
 	Tokens  Tokens
+	Legacy  LegacyTemplates // nil: nobody speaks in lines
 	Limits  Limits
 	Log     *slog.Logger // nil discards
 }

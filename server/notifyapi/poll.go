@@ -23,22 +23,36 @@ func (a *API) poll(w http.ResponseWriter, r *http.Request, path string) {
 	if err != nil {
 		return // the client is gone
 	}
+	x := &exchange{api: a, r: r, path: path}
+	if a.speaksLines(r, body) {
+		p, _, err := x.authenticate(nil)
+		if err != nil {
+			a.deny(w, r, err)
+			return
+		}
+		x.lines(w, p.Tenant, body)
+		return
+	}
 	messages, err := parseMessages(body)
 	if err != nil {
 		a.refuse(w, r, err)
 		return
 	}
-	x := &exchange{api: a, r: r, path: path}
 	if _, _, err := x.authenticate(&messages[0]); err != nil && !httpauth.HasLoginCookie(r) {
-		if problem.KindOf(err) == problem.Unauthenticated {
-			httpauth.Challenge(w, r)
-		}
-		a.refuse(w, r, err)
+		a.deny(w, r, err)
 		return
 	}
 	_, x.reads = splitCometD(r)
 	out := x.pollAll(w, messages)
 	x.send(w, out)
+}
+
+// deny refuses who did not prove who they are.
+func (a *API) deny(w http.ResponseWriter, r *http.Request, err error) {
+	if problem.KindOf(err) == problem.Unauthenticated {
+		httpauth.Challenge(w, r)
+	}
+	a.refuse(w, r, err)
 }
 
 // send writes messages. Who sends no Accept gets nothing (rest.md §6.12), but for

@@ -60,7 +60,7 @@ func newRig(t *testing.T, limits notifyapi.Limits) *rig {
 	}
 	r.notices = notify.New(notify.Config{Store: store, IDs: store, Objects: objects{}, Encode: encode})
 	told.Store(r.notices)
-	r.api = notifyapi.New(notifyapi.Config{Auth: r.auth, Notices: r.notices, Objects: objects{}, Tokens: tokens{}, Limits: limits})
+	r.api = notifyapi.New(notifyapi.Config{Auth: r.auth, Notices: r.notices, Objects: objects{}, Tokens: tokens{}, Legacy: collections{}, Limits: limits})
 	server := httptest.NewServer(r.api)
 	r.url = server.URL
 	t.Cleanup(func() {

@@ -46,7 +46,8 @@ type session struct {
 	connected chan struct{} // closed when another connect takes over; nil: no connect waits
 	expiry    *time.Timer   // runs while no connect waits
 	ended     bool
-	left      bool // by the client's own wish
+	left      bool     // by the client's own wish
+	xids      []string // see speak
 }
 
 var _ notify.Listener = (*session)(nil)
