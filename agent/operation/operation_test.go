@@ -35,17 +35,22 @@ var orders = []struct{ name, fragment, body, line, effect string }{
 	{"download", "c8y_DownloadConfigFile", `{"type":"app","url":"https://t1.example.com/conf"}`, "524,dev1,https://t1.example.com/conf,app", "write-config app"},
 	{"log", "c8y_LogfileRequest", `{"logFile":"syslog","maximumLines":"10"}`, "522,dev1,syslog,,,,10", "read-log syslog"},
 	{"firmware", "c8y_Firmware", `{"name":"os","version":"1","url":"https://t1.example.com/image"}`, "515,dev1,os,1,https://t1.example.com/image", "install-firmware os"},
+	{"renew", "mooring_RenewCertificate", `{}`, "", "renew"},
+	{"interval", "c8y_MeasurementPollFrequencyOperation", `{"frequency":"60"}`, "", "interval"},
 	{"software", "c8y_SoftwareUpdate", `[{"name":"a","version":"1","url":"https://t1.example.com/image","action":"install"}]`, "528,dev1,a,1,https://t1.example.com/image,install", "update-software"},
 }
 
 func files(s *site) {
-	s.files["/conf"], s.files["/image"] = "new\n", strings.Repeat("0123456789", 300_000)
+	s.files["/conf"], s.files["/image"] = "new\n", strings.Repeat("0123456789", 120_000)
 }
 
 // Each operation is carried out once, whichever language the server speaks.
 func TestBothLanguages(t *testing.T) {
 	for _, lines := range []bool{false, true} {
 		for _, tt := range orders {
+			if lines && tt.line == "" {
+				continue // there is no line for it
+			}
 			t.Run(fmt.Sprintf("%s, lines %v", tt.name, lines), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					w := newWorld(t)
@@ -174,7 +179,7 @@ func TestInterruptedHelper(t *testing.T) {
 			n      int
 			order  int
 			status string
-		}{{2, 6, "SUCCESSFUL"}, {3, 6, "FAILED"}, {1, 1, "FAILED"}} {
+		}{{2, 3, "SUCCESSFUL"}, {3, 3, "FAILED"}, {1, 1, "FAILED"}} {
 			w.mu.Lock()
 			interrupted = tt.n
 			w.mu.Unlock()
@@ -259,8 +264,8 @@ func TestSoftwareList(t *testing.T) {
 
 func TestHello(t *testing.T) {
 	w := newWorld(t)
-	m := operation.New(operation.Config{Operations: w.ops, Others: []string{"acme_Brew"}})
-	want := []string{"114,acme_Brew,c8y_Restart,c8y_UploadConfigFile,c8y_DownloadConfigFile,c8y_LogfileRequest,c8y_Firmware,c8y_SoftwareUpdate,c8y_Command",
+	m := operation.New(operation.Config{Operations: w.ops, Identity: identity{w}, Others: []string{"acme_Brew"}})
+	want := []string{"114,acme_Brew,c8y_Restart,c8y_UploadConfigFile,c8y_DownloadConfigFile,c8y_LogfileRequest,c8y_Firmware,c8y_SoftwareUpdate,c8y_Command,mooring_RenewCertificate",
 		"118,syslog", "119,app", "143,apt"}
 	if got := m.Hello(); strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got %q", got)

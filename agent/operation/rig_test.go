@@ -85,7 +85,7 @@ func (w *world) start() {
 	w.t.Helper()
 	c := operation.Config{
 		Operations: w.ops, DeviceID: device, Server: server, Port: 443, FS: w.disk, Dir: "/operations",
-		Uplink: w, Helper: w, Identity: nil, BootID: func() string { w.mu.Lock(); defer w.mu.Unlock(); return fmt.Sprint("boot ", w.boot) },
+		Uplink: w, Helper: w, Identity: identity{w}, BootID: func() string { w.mu.Lock(); defer w.mu.Unlock(); return fmt.Sprint("boot ", w.boot) },
 		SetInterval: func(context.Context, time.Duration) error { w.effect("interval"); return nil },
 		DialContext: w.net.DialContext, Now: time.Now,
 	}
@@ -222,6 +222,24 @@ func (w *world) Token(context.Context) (secret.String, error) {
 }
 
 func (w *world) Forget(context.Context, secret.String) {}
+
+// identity is a certificate that is renewed at once.
+type identity struct{ w *world }
+
+func (i identity) Generation() uint32 {
+	i.w.mu.Lock()
+	defer i.w.mu.Unlock()
+	return uint32(i.w.effects["renew"])
+}
+
+func (i identity) Renew(ctx context.Context) error {
+	if i.w.disk.WasCut() {
+		<-ctx.Done()
+		return errDead
+	}
+	i.w.effect("renew")
+	return nil
+}
 
 func (w *world) effect(what string) {
 	w.mu.Lock()
