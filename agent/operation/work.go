@@ -104,7 +104,7 @@ func (m *Manager) carryOut(ctx context.Context, e *entry) {
 	if !m.tell(ctx, e, m.final(e)) {
 		return
 	}
-	m.log.Info("operation ended", "id", e.ID, "operation", e.Fragment, "failed", e.Result.Failed)
+	m.log.Info("operation ended", "id", m.journal.id(e), "operation", e.Fragment, "failed", e.Result.Failed)
 	if err := m.journal.remove(e); err != nil {
 		m.log.Warn("the journal cannot be written", "err", err)
 	}
@@ -192,7 +192,7 @@ func (m *Manager) tell(ctx context.Context, e *entry, line []byte) bool {
 		if e.Sent == 0 {
 			number, err := m.cfg.Uplink.Publish(m.topic(e.Target), line)
 			if err != nil {
-				m.log.Warn("not published", "id", e.ID, "err", err)
+				m.log.Warn("not published", "id", m.journal.id(e), "err", err)
 				sleep(ctx, publishRetry)
 				continue
 			}
@@ -209,7 +209,7 @@ func (m *Manager) tell(ctx context.Context, e *entry, line []byte) bool {
 		}
 		old = false
 		if ctx.Err() == nil {
-			m.log.Warn("not delivered", "id", e.ID, "err", err)
+			m.log.Warn("not delivered", "id", m.journal.id(e), "err", err)
 			m.note(e, func(e *entry) { e.Sent = 0 })
 			sleep(ctx, publishRetry)
 		}
