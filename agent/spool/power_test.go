@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"mooring/agent/spool"
@@ -82,6 +83,34 @@ func TestPowerCuts(t *testing.T) {
 		t.Errorf("%d messages of 9 kB are repeated, want one segment at most", repeated)
 	}
 	t.Logf("%d cut points, each in %d ways; at most %d messages repeated", total, len(ways), repeated)
+}
+
+// A power cut while nothing new comes repeats 256 messages at most, and the files
+// of what was reported are gone.
+func TestPowerCutWhileDraining(t *testing.T) { synctest.Test(t, testPowerCutWhileDraining) }
+
+func testPowerCutWhileDraining(t *testing.T) {
+	disk := durabletest.New()
+	s := open(t, disk, nil)
+	all := numbers(0, 4000)
+	for _, p := range all {
+		put(t, s, p)
+	}
+	for _, done := range []int{1000, 2001, 3500, 4000} {
+		for i := range done + 1 {
+			s.Done(uint64(i))
+		}
+		synctest.Wait()
+		after := open(t, disk.PowerLoss(nil), nil)
+		got := drain(t, after, false)
+		if again := len(got) - (len(all) - done); again < 0 || again > 256 {
+			t.Errorf("%d done: %d are repeated, want 256 at most", done, again)
+		}
+		same(t, "left", got, all[len(all)-len(got):])
+		if bytes := s.Stats().Bytes; bytes > int64(len(all)-done)*50+100<<10 {
+			t.Errorf("%d done: %d bytes are left", done, bytes)
+		}
+	}
 }
 
 // TestFaults lets one step on the disk fail, each in turn: that Put says so, the
