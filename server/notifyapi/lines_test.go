@@ -82,18 +82,18 @@ func TestLines(t *testing.T) {
 	if got := c.lines("ops", "83,"+id); got != "87,1,ops\n502,1,13\n87,1,more\n7,1,13" {
 		t.Errorf("in two collections: %q", got)
 	}
-	for body, want := range map[string]string{
-		"81," + id + ",/3":                  "50,1,403,Access is denied",
-		"81," + id + ",/x":                  "50,1,404,Unknown channel",
-		"81," + id:                          "50,1,403,Subscription missing",
-		"99":                                "43,1,Invalid message identifier",
-		"x\n84,unknown":                     "43,1,Invalid message identifier\n50,2,402,Unknown client\n86,,0,handshake",
-		"83,unknown":                        "50,1,402,Unknown client\n86,,0,handshake",
-		strings.Repeat("84,unknown\n", 257): "42,,Malformed Request",
-		"82," + id + ",/1\n84," + id:        "",
+	for _, tt := range []struct{ body, want string }{
+		{"81," + id + ",/3", "50,1,403,Access is denied"},
+		{"81," + id + ",/x", "50,1,404,Unknown channel"},
+		{"81," + id, "50,1,403,Subscription missing"},
+		{"99", "43,1,Invalid message identifier"},
+		{"x\n84,unknown", "43,1,Invalid message identifier\n50,2,402,Unknown client\n86,,0,handshake"},
+		{"83,unknown", "50,1,402,Unknown client\n86,,0,handshake"},
+		{strings.Repeat("84,unknown\n", 257), "42,,Malformed Request"},
+		{"82," + id + ",/1\n84," + id, ""},
 	} {
-		if got := c.lines("ops", body); got != want {
-			t.Errorf("%.30s: got %q, want %q", body, got, want)
+		if got := c.lines("ops", tt.body); got != tt.want {
+			t.Errorf("%.50s: got %q, want %q", tt.body, got, tt.want)
 		}
 	}
 	if got := c.lines("ops", "83,"+id); got != "50,1,402,Unknown client\n86,,0,handshake" {
