@@ -95,8 +95,10 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 	s.refusals = refusal.New(refusal.Config{Store: store, Log: log})
 	tokens := devicetoken.New(devicetoken.Config{Keys: store, Vault: s.vault, Options: s.accounts, Turns: store, Log: log})
 	s.notices = notify.New(notify.Config{Store: store, IDs: store, Encode: noticeEncoder(s.accounts, cfg), Log: log})
-	if broadcasts, able := store.(platform.Broadcasts); able && s.tailing {
-		s.notices.Poll, s.notices.Relay, s.notices.Fetch = noticePoll, broadcasts, fetchNotice(store)
+	var others *broadcasts // nil: there are none
+	if texts, able := store.(platform.Broadcasts); able && s.tailing {
+		others = &broadcasts{Broadcasts: texts, mqtt: func(text string) { s.mqtt.Hear(text) }}
+		s.notices.Poll, s.notices.Relay, s.notices.Fetch = noticePoll, others, fetchNotice(store)
 	}
 	needs := &presenceNeeds{}
 	s.presence = presence.New(presence.Config{Store: store, Names: needs, Alarms: needs, Alone: !s.tailing, Log: log})
@@ -123,11 +125,15 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 	s.rest = restapi.New(restapi.Config{Auth: auth, Accounts: s.accounts, DeviceUsers: store, Inventory: objects, Files: files, IDs: store, Telemetry: samples, Operations: s.operations,
 		Audit: audit.New(store, time.Now), Retention: s.retention, Legacy: collections, Trust: s.trust, Authority: authority, Tokens: tokens, Registrations: registrations,
 		Notifications: s.notices, NotificationTokens: tokens, Refusals: s.refusals, Described: append(estapi.Calls(), notifyapi.Calls()...), Version: systemVersion, Log: log})
-	s.mqtt = mqttapi.New(mqttapi.Config{
+	front := mqttapi.Config{
 		Auth: mqttAuth{s.devices, s.accounts, "mqtts"}, Devices: objects, Objects: objects, Presence: s.presence, Wills: store, Alone: !s.tailing, Telemetry: samples, Operations: s.operations,
 		Tokens: tokens, Registrations: mqttRegistrations{registrations, s.accounts}, Templates: collections, Legacy: mqttLegacy{s.rest, collections}, Refusals: s.refusals, Options: s.accounts, OneWay: cfg.TLS.OneWay, Version: systemVersion, Log: log,
 		Limits: mqttapi.Limits{Handshake: cfg.Limits.ConnectWithin, Handshakes: cfg.Limits.Handshakes, Connections: cfg.Limits.Connections},
-	})
+	}
+	if nodes, able := store.(platform.Nodes); able && others != nil {
+		front.Nodes, front.Tell = nodes, others.tellMQTT
+	}
+	s.mqtt = mqttapi.New(front)
 	s.service = mqttservice.New(mqttservice.Config{
 		Auth: mqttAuth{s.devices, s.accounts, "service"}, Refusals: s.refusals, Options: s.accounts, Alarms: newServiceAlarms(objects, samples, log),
 		Store: store, Alone: !s.tailing, OneWay: cfg.TLS.OneWay, Log: log,

@@ -76,9 +76,15 @@ func (s *Server) connect(c *conn, pk *packets.Packet) bool {
 		c.refuse(connUnavailable)
 		return false
 	}
+	if sess.principal.IsDevice() {
+		s.handed.forget(sess.asks()) // its password has arrived
+	}
+	sess.keepWill(ctx)
+	sess.establish()
 	if s.judgements.Load() != judgements {
 		// Trust has changed since, and who was told to leave was not there yet.
 		if d := s.decide(ctx, c, pk); d.reason != platform.Accepted {
+			sess.abandon()
 			s.refused(c, d)
 			return false
 		}
@@ -90,11 +96,6 @@ func (s *Server) connect(c *conn, pk *packets.Packet) bool {
 	pk.Connect.WillTopic, pk.Connect.WillPayload = "", nil
 	pk.Connect.UsernameFlag, pk.Connect.Username = false, nil
 	pk.Connect.PasswordFlag, pk.Connect.Password = false, nil
-	if sess.principal.IsDevice() {
-		s.handed.forget(sess.asks()) // its password has arrived
-	}
-	sess.keepWill(ctx)
-	sess.establish()
 	sess.tellOnline(true)
 	c.accept(pk.Connect.Keepalive)
 	s.stats.accepted.Add(1)

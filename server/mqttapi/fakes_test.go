@@ -364,6 +364,12 @@ func (f *fakePresence) Online(t platform.TenantID, device string, online bool) {
 	f.online = append(f.online, fmt.Sprint(t, " ", device, " ", online))
 }
 
+func (f *fakePresence) Elsewhere(t platform.TenantID, device string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.online = append(f.online, fmt.Sprint(t, " ", device, " elsewhere"))
+}
+
 func (f *fakePresence) Heard(_ platform.TenantID, id platform.ID, _ time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -98,6 +98,9 @@ type Presence interface {
 	// Online is told of each session that begins, and of each that ends without
 	// another of its device in its place.
 	Online(tenant platform.TenantID, device string, online bool)
+	// Elsewhere is told instead of an end when the device has a session on another
+	// server.
+	Elsewhere(tenant platform.TenantID, device string)
 }
 
 // Telemetry stores what devices measure; see platform.Telemetry for Submit, Stage
@@ -158,6 +161,10 @@ type Config struct {
 	Refusals Refusals
 	Options  Options // nil: no tenant has set any
 	Wills    Wills   // nil: wills die with the server
+	// Nodes and Tell are for several servers on one store; see Alone. Tell carries a
+	// text to Hear of all of them, this one included, in one order for all.
+	Nodes platform.Nodes
+	Tell  func(ctx context.Context, text string) error
 	// Alone says that no other server works on the store: stored wills that are not
 	// this server's are of sessions that are dead.
 	Alone      bool
@@ -249,3 +256,4 @@ type nobody struct{}
 func (nobody) Heard(platform.TenantID, platform.ID, time.Time) {}
 
 func (nobody) Online(platform.TenantID, string, bool) {}
+func (nobody) Elsewhere(platform.TenantID, string)    {}

@@ -134,6 +134,12 @@ func (s *Server) KickDevice(tenant platform.TenantID, device string, judge func(
 }
 
 func (s *Server) kick(sess *session, reason platform.Reason) {
+	sess.mu.Lock()
+	established := sess.established
+	sess.mu.Unlock()
+	if !established { // it is decided again before it is, and hears why
+		return
+	}
 	s.stats.kicked.Add(1)
 	s.log.Info("connection closed", "tenant", sess.place.tenant, "external_id", sess.place.device, "reason", reason)
 	sess.close()

@@ -41,6 +41,8 @@ type session struct {
 	begun    time.Time
 	object   atomic.Int64 // ID of the device's object; 0 until it is known
 	unproven atomic.Bool  // out.unproven is not empty
+	told     atomic.Bool  // the other servers know of it; see Hear
+	moved    atomic.Bool  // the device has a session on another server
 
 	mu          sync.Mutex // guards the fields below
 	established bool
@@ -80,6 +82,13 @@ func (s *session) establish() {
 	s.mu.Unlock()
 }
 
+// abandon takes establish back: the client is refused after all, and owes no will.
+func (s *session) abandon() {
+	s.mu.Lock()
+	s.established, s.will.payload = false, nil
+	s.mu.Unlock()
+}
+
 // close ends the connection. What was received is still carried out, by finish.
 func (s *session) close() {
 	s.closeOnce.Do(func() {
@@ -113,15 +122,21 @@ func (s *session) finish() {
 		s.server.log.Warn("session ended with unfinished work", "tenant", s.place.tenant, "external_id", s.place.device)
 	}
 	s.mu.Lock()
-	established := s.established
+	established, kept := s.established, s.will.kept
 	s.mu.Unlock()
 	if established {
 		s.server.stats.connections.Add(-1)
+	}
+	if established || kept {
 		s.runWill(ctx)
 	}
 	if established && s.server.sessions.current(s) {
 		// Who takes the place waits for done, so that its news come after these.
-		s.tellOnline(false)
+		if s.moved.Load() {
+			s.server.cfg.Presence.Elsewhere(s.place.tenant, s.place.device)
+		} else {
+			s.tellOnline(false)
+		}
 	}
 	s.server.agents.remove(s)
 	s.server.sessions.remove(s)

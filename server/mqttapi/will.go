@@ -32,6 +32,9 @@ func (s *session) dropWill() {
 	s.mu.Lock()
 	kept := s.will.kept
 	s.will = will{}
+	if s.will.kept = kept && !s.server.cfg.Alone; s.will.kept { // finish sees whose the row is
+		kept = false
+	}
 	s.mu.Unlock()
 	if kept {
 		s.server.cfg.Telemetry.Submit(platform.Batch{Tenant: s.place.tenant, Release: s.willKey()}, func(error) {})
@@ -48,7 +51,14 @@ func (s *session) runWill(ctx context.Context) {
 	s.mu.Lock()
 	w := s.will
 	s.mu.Unlock()
+	if w.kept && !s.stillMine(ctx) {
+		s.moved.Store(true)
+		return
+	}
 	if len(w.payload) == 0 {
+		if w.kept {
+			s.server.cfg.Telemetry.Submit(platform.Batch{Tenant: s.place.tenant, Release: s.willKey()}, func(error) {})
+		}
 		return
 	}
 	s.server.stats.wills.Add(1)

@@ -11,16 +11,12 @@ import (
 // Wills keeps the wills of live sessions beyond the life of the server; Stage of
 // Telemetry puts one there and Batch.Release takes it out.
 type Wills interface {
-	Wills(ctx context.Context, owner string, before time.Time) ([]platform.StagedPublish, error)
+	WillOwners(ctx context.Context) ([]string, error)
+	Wills(ctx context.Context, owner string) ([]platform.StagedPublish, error)
 	ClaimWill(ctx context.Context, p platform.StagedPublish, owner string, at time.Time) (bool, error)
-	TouchWills(ctx context.Context, owner string, at time.Time) error
 }
 
 const (
-	// touchEvery and orphanedAfter: on several servers each says now and then that
-	// it lives, and the wills of one that does not are carried out by others; ours.
-	touchEvery    = 30 * time.Second
-	orphanedAfter = 2 * time.Minute
 	// willsAtOnce is how many wills of a dead server are carried out at once, so
 	// that they share commits; ours.
 	willsAtOnce = 64
@@ -41,9 +37,14 @@ type keptWill struct {
 
 // keepWill makes the will durable before the client is told that it is connected.
 // A store that cannot write keeps no device out: the will then dies with the server.
+// On several servers every session has such a row, so that it is known which devices
+// a server had when it died.
 func (s *session) keepWill(ctx context.Context) {
-	if s.server.cfg.Wills == nil || len(s.will.payload) == 0 || s.place.bootstrap {
+	if s.server.cfg.Wills == nil || s.place.bootstrap || len(s.will.payload) == 0 && s.server.cfg.Alone {
 		return
+	}
+	if !s.server.cfg.Alone {
+		s.takeOverElsewhere(ctx)
 	}
 	payload, _ := json.Marshal(keptWill{Topic: s.will.topic, Payload: s.will.payload, User: s.principal.User, IsDevice: s.principal.IsDevice(),
 		Roles: s.principal.Roles, Method: s.principal.Method, Template: s.template, Address: s.conn.address}) // texts and bytes marshal
@@ -65,46 +66,30 @@ func (s *session) keepWill(ctx context.Context) {
 
 // CarryOutWills carries out the wills of sessions whose server is gone, because it
 // was killed. It is called before devices may connect; wills that cannot be stored
-// now stay for the next start.
+// now stay for the next start. Of several servers none knows yet who is gone: see
+// KeepWills.
 func (s *Server) CarryOutWills(ctx context.Context) error {
-	if s.cfg.Wills == nil {
+	if s.cfg.Wills == nil || !s.cfg.Alone {
 		return nil
 	}
-	before := time.Now().Add(time.Hour) // alone: whoever owns another is dead
-	if !s.cfg.Alone {
-		before = time.Now().Add(-orphanedAfter)
+	owners, err := s.cfg.Wills.WillOwners(ctx)
+	for _, owner := range owners {
+		if owner != s.owner && err == nil {
+			err = s.carryOutWillsOf(ctx, owner)
+		}
 	}
+	return err
+}
+
+// carryOutWillsOf carries out the wills of a server that is dead.
+func (s *Server) carryOutWillsOf(ctx context.Context, owner string) error {
 	for {
-		list, err := s.cfg.Wills.Wills(ctx, s.owner, before)
+		list, err := s.cfg.Wills.Wills(ctx, owner)
 		if err != nil || len(list) == 0 {
 			return err
 		}
 		if err := s.carryOutAll(ctx, list); err != nil {
 			return err
-		}
-	}
-}
-
-// KeepWills looks after the wills of other servers on the same store, until ctx
-// ends.
-func (s *Server) KeepWills(ctx context.Context) {
-	if s.cfg.Wills == nil || s.cfg.Alone {
-		return
-	}
-	every := time.NewTicker(touchEvery)
-	defer every.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-every.C:
-		}
-		err := s.cfg.Wills.TouchWills(ctx, s.owner, platform.Millis(time.Now()))
-		if err == nil {
-			err = s.CarryOutWills(ctx)
-		}
-		if err != nil && ctx.Err() == nil {
-			s.log.Error("wills of other servers were not looked after", "err", err)
 		}
 	}
 }
@@ -153,6 +138,13 @@ func (s *Server) carryOutOne(p platform.StagedPublish, complete func(error)) {
 		place: place{tenant: p.Tenant, device: p.Device}, principal: principal, template: w.Template, begun: time.Now(),
 		closing: make(chan struct{}), done: make(chan struct{}), window: make(chan struct{}, 1),
 		rate: s.limits.Rate, burst: s.limits.Burst, gone: true,
+	}
+	if !s.cfg.Alone && s.sessions.get(sess.place) == nil {
+		s.cfg.Presence.Online(p.Tenant, p.Device, false)
+	}
+	if len(w.Payload) == 0 { // it had none: the row told of the session
+		sess.applied(inbound{release: &p.StagedKey}, nil, complete)
+		return
 	}
 	s.stats.wills.Add(1)
 	sess.apply(inbound{topic: w.Topic, payload: w.Payload, release: &p.StagedKey}, complete)

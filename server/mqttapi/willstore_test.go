@@ -16,12 +16,23 @@ import (
 )
 
 // The fake store finds wills among what is staged.
-func (f *fakeTelemetry) Wills(_ context.Context, owner string, before time.Time) (list []platform.StagedPublish, _ error) {
+func (f *fakeTelemetry) Wills(_ context.Context, owner string) (list []platform.StagedPublish, _ error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, p := range f.staged {
-		if p.PacketID == platform.WillPacketID && p.Topic != owner && p.At.Before(before) {
+		if p.PacketID == platform.WillPacketID && p.Topic == owner {
 			list = append(list, p)
+		}
+	}
+	return list, f.err
+}
+
+func (f *fakeTelemetry) WillOwners(context.Context) (list []string, _ error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.staged {
+		if p.PacketID == platform.WillPacketID && !slices.Contains(list, p.Topic) {
+			list = append(list, p.Topic)
 		}
 	}
 	return list, f.err
@@ -37,18 +48,6 @@ func (f *fakeTelemetry) ClaimWill(_ context.Context, p platform.StagedPublish, o
 	have.Topic, have.At = owner, at
 	f.staged[p.StagedKey] = have
 	return true, nil
-}
-
-func (f *fakeTelemetry) TouchWills(_ context.Context, owner string, at time.Time) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for k, p := range f.staged {
-		if p.Topic == owner {
-			p.At = at
-			f.staged[k] = p
-		}
-	}
-	return nil
 }
 
 // kept counts the wills in the store.
@@ -131,87 +130,52 @@ func TestWillIsKept(t *testing.T) {
 }
 
 // TestWillsOfTheDead: a server carries out the wills of one that died, once, in the
-// name of their devices; on a shared store only when they were long untouched.
+// name of their devices.
 func TestWillsOfTheDead(t *testing.T) {
-	for _, alone := range []bool{true, false} {
-		synctest.Test(t, func(t *testing.T) {
-			store := newFakeTelemetry()
-			dead := willRig(t, store, alone)
-			c := dead.connect(t, withWill("dev1", "400,x,gone\n211,1"))
-			dead.connect(t, withWill("dev2", "s/us is no line"))
-			token := withWill("dev3", "x")
-			token.will.topic = "s/uat"
-			dead.connect(t, token)
-			store.mu.Lock()
-			odd := platform.StagedKey{Tenant: tenant, Device: "odd"}
-			store.staged[odd] = platform.StagedPublish{StagedKey: odd, Topic: "x", Payload: []byte("{")}
-			frozen := map[platform.StagedKey]platform.StagedPublish{}
-			for k, p := range store.staged {
-				frozen[k] = p
-			}
-			store.mu.Unlock()
-
-			other := newFakeTelemetry()
-			other.staged = frozen
-			next := willRig(t, other, alone)
-			if err := next.CarryOutWills(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			if !alone {
-				if got := other.kept(); got != 3 { // the odd one is ages old
-					t.Errorf("%d wills kept while their server may live", got)
-				}
-				time.Sleep(2*time.Minute + time.Second)
-				if err := next.CarryOutWills(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-			}
-			synctest.Wait()
-			if got := other.kept(); got != 0 {
-				t.Errorf("%d wills left", got)
-			}
-			got := other.lines()
-			slices.Sort(got)
-			if len(got) != 2 || !strings.HasPrefix(got[0], "event") || !strings.HasPrefix(got[1], "measurement") {
-				t.Errorf("stored %q", got)
-			}
-			if o, ok := next.inventory.get("dev1"); !ok || o.owner != "device_dev1" {
-				t.Errorf("device %+v", o)
-			}
-			next.presence.mu.Lock()
-			if got := next.presence.online; len(got) != 0 {
-				t.Errorf("told of the dead: %q", got)
-			}
-			next.presence.mu.Unlock()
-			if err := next.CarryOutWills(t.Context()); err != nil || len(other.lines()) != 2 {
-				t.Errorf("again: %q, %v", other.lines(), err)
-			}
-			c.send(simple(mqtt.Pingreq))
-			c.read()
-		})
-	}
-}
-
-// TestKeepWills: a server that lives says so, and looks after others.
-func TestKeepWills(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newFakeTelemetry()
-		a, b := willRig(t, store, false), willRig(t, store, false)
-		ctx, stop := context.WithCancel(t.Context())
-		defer stop()
-		live, die := context.WithCancel(ctx)
-		go a.KeepWills(live)
-		go b.KeepWills(ctx)
-		a.connect(t, withWill("dev1", "400,x,gone"))
-		time.Sleep(time.Hour)
-		if got := store.lines(); len(got) != 0 {
-			t.Fatalf("stored %q while the server lives", got)
+		dead := willRig(t, store, true)
+		c := dead.connect(t, withWill("dev1", "400,x,gone\n211,1"))
+		dead.connect(t, withWill("dev2", "s/us is no line"))
+		token := withWill("dev3", "x")
+		token.will.topic = "s/uat"
+		dead.connect(t, token)
+		store.mu.Lock()
+		odd := platform.StagedKey{Tenant: tenant, Device: "odd"}
+		store.staged[odd] = platform.StagedPublish{StagedKey: odd, Topic: "x", Payload: []byte("{")}
+		frozen := map[platform.StagedKey]platform.StagedPublish{}
+		for k, p := range store.staged {
+			frozen[k] = p
 		}
-		die()
-		time.Sleep(3 * time.Minute)
+		store.mu.Unlock()
+
+		other := newFakeTelemetry()
+		other.staged = frozen
+		next := willRig(t, other, true)
+		if err := next.CarryOutWills(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 		synctest.Wait()
-		if got := store.lines(); len(got) != 1 {
-			t.Errorf("stored %q after the server died", got)
+		if got := other.kept(); got != 0 {
+			t.Errorf("%d wills left", got)
 		}
+		got := other.lines()
+		slices.Sort(got)
+		if len(got) != 2 || !strings.HasPrefix(got[0], "event") || !strings.HasPrefix(got[1], "measurement") {
+			t.Errorf("stored %q", got)
+		}
+		if o, ok := next.inventory.get("dev1"); !ok || o.owner != "device_dev1" {
+			t.Errorf("device %+v", o)
+		}
+		next.presence.mu.Lock()
+		if got := next.presence.online; len(got) != 0 {
+			t.Errorf("told of the dead: %q", got)
+		}
+		next.presence.mu.Unlock()
+		if err := next.CarryOutWills(t.Context()); err != nil || len(other.lines()) != 2 {
+			t.Errorf("again: %q, %v", other.lines(), err)
+		}
+		c.send(simple(mqtt.Pingreq))
+		c.read()
 	})
 }

@@ -76,7 +76,7 @@ type Service struct {
 	hurried, stirred atomic.Bool
 
 	mu      sync.Mutex       // guards the fields below
-	online  map[session]bool // connects and disconnects that are news
+	online  map[session]news // of devices
 	waiting map[session]struct{}
 	counts  Stats
 }
@@ -128,7 +128,7 @@ func New(c Config) *Service {
 	if c.WriteEvery <= 0 {
 		c.WriteEvery = 30 * time.Second
 	}
-	s := &Service{cfg: c, log: c.Log, seed: maphash.MakeSeed(), online: map[session]bool{}, waiting: map[session]struct{}{},
+	s := &Service{cfg: c, log: c.Log, seed: maphash.MakeSeed(), online: map[session]news{}, waiting: map[session]struct{}{},
 		soon: make(chan struct{}, 1), later: make(chan struct{}, 1)}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -187,11 +187,34 @@ func (s *Service) Heard(tenant platform.TenantID, id platform.ID, at time.Time) 
 // Online notes that a device, by the name it connects under, has a session on this
 // server now, or has none any more. It neither blocks nor fails.
 func (s *Service) Online(tenant platform.TenantID, device string, online bool) {
+	n := offline
+	if online {
+		n = connected
+	}
+	s.note(session{tenant, device}, n)
+}
+
+// Elsewhere notes that a device has its session on another server now: what this
+// one knew of it counts no more. It neither blocks nor fails.
+func (s *Service) Elsewhere(tenant platform.TenantID, device string) {
+	s.note(session{tenant, device}, elsewhere)
+}
+
+func (s *Service) note(at session, n news) {
 	s.mu.Lock()
-	s.online[session{tenant, device}] = online
+	s.online[at] = n
 	s.mu.Unlock()
 	s.stir(true)
 }
+
+// news of a device's session.
+type news byte
+
+const (
+	offline news = iota
+	connected
+	elsewhere
+)
 
 // Look asks the store for a device again: its object changed in a way that matters,
 // or may have. It neither blocks nor fails.

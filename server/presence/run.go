@@ -95,32 +95,32 @@ const waitingAtOnce = 200
 // have none yet are looked for again with everything else.
 func (s *Service) resolve(ctx context.Context, again bool) {
 	s.mu.Lock()
-	news := s.online
-	s.online = map[session]bool{}
+	list := s.online
+	s.online = map[session]news{}
 	if again {
 		looked := 0
 		for w := range s.waiting { // any of them: the order of maps is random
 			if looked++; looked > waitingAtOnce {
 				break
 			}
-			if _, newer := news[w]; !newer {
-				news[w] = true
+			if _, newer := list[w]; !newer {
+				list[w] = connected
 			}
 		}
 	}
 	s.mu.Unlock()
-	for at, online := range news {
+	for at, n := range list {
 		id, err := s.cfg.Names.Device(ctx, at.tenant, at.device)
 		s.mu.Lock()
 		switch {
-		case err == nil || !online:
+		case err == nil || n != connected:
 			delete(s.waiting, at)
 		case problem.KindOf(err) == problem.NotFound:
 			s.waiting[at] = struct{}{}
 			s.stir(false)
 		default: // the store does not answer
 			if _, newer := s.online[at]; !newer {
-				s.online[at] = online
+				s.online[at] = n
 			}
 			s.stir(true)
 		}
@@ -129,6 +129,11 @@ func (s *Service) resolve(ctx context.Context, again bool) {
 			continue
 		}
 		s.at(key{at.tenant, id}, true, time.Now(), func(e *entry, _ bool) bool {
+			if n == elsewhere {
+				e.online, e.changed = nil, false
+				return false
+			}
+			online := n == connected
 			e.online, e.changed = &online, true
 			return true
 		})

@@ -56,3 +56,43 @@ func TestBroadcastAlone(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestNodesThatLive: a node is seen to live while it holds, and no longer.
+func TestNodesThatLive(t *testing.T) {
+	nodes := twoNodes(t, sqlstore.Options{})
+	a, b, elsewhere := nodes[0], nodes[1], twoNodes(t, sqlstore.Options{})[0]
+	live := func(s *sqlstore.Store, want ...string) {
+		t.Helper()
+		got, err := s.LiveNodes(t.Context(), []string{"one", "two"})
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("live %q, want %q, %v", got, want, err)
+		}
+	}
+	live(b)
+	ctx, stop := context.WithCancel(t.Context())
+	held, ended := make(chan struct{}), make(chan error, 1)
+	go func() { ended <- a.HoldNode(ctx, "one", func() { close(held) }) }()
+	<-held
+	live(a, "one")
+	live(b, "one")
+	live(elsewhere)
+	stop()
+	if err := <-ended; err == nil {
+		t.Error("the end of holding is no error")
+	}
+	again, cancel := context.WithCancel(t.Context())
+	held = make(chan struct{})
+	go func() { ended <- b.HoldNode(again, "one", func() { close(held) }) }()
+	<-held // PostgreSQL gives it to one at a time: the first is gone
+	live(a, "one")
+	cancel()
+	<-ended
+	s, err := sqlstore.OpenSQLite(t.Context(), t.TempDir(), sqlstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.HoldNode(t.Context(), "one", func() {}); problem.KindOf(err) != problem.NotFound {
+		t.Errorf("alone: %v", err)
+	}
+}

@@ -9,10 +9,16 @@ import (
 
 var _ platform.Wills = (*Store)(nil)
 
-// Wills implements platform.Wills. The table holds what is on its way and no more,
-// so that a look through it is cheap; it is taken at the start, and on several
-// servers now and then.
-func (s *Store) Wills(ctx context.Context, owner string, before time.Time) ([]platform.StagedPublish, error) {
+// WillOwners implements platform.Wills. The table holds what is on its way and no
+// more, so that a look through it is cheap.
+func (s *Store) WillOwners(ctx context.Context) ([]string, error) {
+	return read1(ctx, s.telemetryR, func(tx *session) ([]string, error) {
+		return all(tx, (*row).text, "SELECT DISTINCT topic FROM staged WHERE packet = $1 ORDER BY topic", platform.WillPacketID)
+	})
+}
+
+// Wills implements platform.Wills.
+func (s *Store) Wills(ctx context.Context, owner string) ([]platform.StagedPublish, error) {
 	tenants, err := s.Tenants(ctx)
 	if err != nil {
 		return nil, err
@@ -23,8 +29,8 @@ func (s *Store) Wills(ctx context.Context, owner string, before time.Time) ([]pl
 			return all(tx, func(r *row) platform.StagedPublish {
 				return platform.StagedPublish{StagedKey: platform.StagedKey{Tenant: tenant.ID, Device: r.text(), PacketID: platform.WillPacketID},
 					Topic: r.text(), Payload: r.bytes(), At: r.time()}
-			}, "SELECT device, topic, payload, at FROM staged WHERE tenant = $1 AND packet = $2 AND topic <> $3 AND at < $4 ORDER BY device LIMIT $5",
-				t, platform.WillPacketID, owner, before, platform.MaxWills-len(list))
+			}, "SELECT device, topic, payload, at FROM staged WHERE tenant = $1 AND packet = $2 AND topic = $3 ORDER BY device LIMIT $4",
+				t, platform.WillPacketID, owner, platform.MaxWills-len(list))
 		})
 		if list = append(list, more...); err != nil || len(list) == platform.MaxWills {
 			return list, err
@@ -42,11 +48,4 @@ func (s *Store) ClaimWill(ctx context.Context, p platform.StagedPublish, owner s
 		return err
 	})
 	return n == 1, err
-}
-
-// TouchWills implements platform.Wills.
-func (s *Store) TouchWills(ctx context.Context, owner string, at time.Time) error {
-	return s.telemetry.do(ctx, func(tx *session) error {
-		return tx.run("UPDATE staged SET at = $3 WHERE packet = $1 AND topic = $2", platform.WillPacketID, owner, at)
-	})
 }
