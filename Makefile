@@ -14,7 +14,7 @@ LDFLAGS   := -s -w -X main.version=$(VERSION) -X main.buildTime=$(shell git log 
 # processor time of a handshake goes; on amd64, where 32 is usual, functions are
 # aligned to 16 bytes (0.1 MB).
 export AGENT_FLAGS := -tags=nethttpomithttp2 -gcflags=all=-l -gcflags=runtime= -gcflags=crypto/internal/fips140/...= -gcflags=vendor/golang.org/x/crypto/...=
-export AGENT_LDFLAGS_amd64 := -funcalign=16
+export AGENT_LDFLAGS_amd64 := -funcalign=1
 BUILD     := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false
 TESTFLAGS ?=
 FUZZTIME  ?= 10s

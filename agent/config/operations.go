@@ -80,12 +80,13 @@ type Firmware struct {
 	Timeout Duration `toml:"timeout"`
 }
 
-// Shell allows c8y_Command for these commands: a name, which is what the server
-// sends, and a program with its arguments: "disk=/bin/df -h". No shell is
-// involved. Empty switches it off.
+// Shell allows c8y_Command for a list of commands.
 type Shell struct {
-	Commands []Named  `toml:"commands"`
-	Timeout  Duration `toml:"timeout"`
+	// Commands are each a name, which is what the server sends, and a program with
+	// its arguments: "disk=/bin/df -h". No shell is involved. Empty switches it off.
+	Commands []Named `toml:"commands"`
+	// Timeout is what one command may take.
+	Timeout Duration `toml:"timeout"`
 }
 
 // Download bounds what firmware, software and configurations are fetched from.
