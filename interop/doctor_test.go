@@ -23,7 +23,7 @@ type diagnosis struct {
 // status that belongs to it.
 func (d *device) doctor(t testing.TB, status int, code string, args ...string) diagnosis {
 	t.Helper()
-	o := d.run(t, append([]string{"doctor", "--json", "--timeout", "25s"}, args...)...)
+	o := d.run(t, append([]string{"doctor", "--json", "--timeout", "20s"}, args...)...)
 	var r diagnosis
 	if err := json.Unmarshal([]byte(o.stdout), &r); err != nil || r.Version != 1 {
 		t.Fatalf("%v: %s", err, o)
