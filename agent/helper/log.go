@@ -4,10 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"sort"
 	"strings"
 	"syscall"
 	"time"
@@ -20,8 +20,10 @@ const (
 	defaultLines = 1000
 	// maxLine cuts a line of a log, in bytes.
 	maxLine = 32 << 10
-	// maxLogFiles bounds what a pattern may match; the newest count.
+	// maxLogFiles is how many of a pattern's files are read, the newest; more than
+	// maxMatches are a mistake in the pattern.
 	maxLogFiles = 100
+	maxMatches  = 1000
 )
 
 // readLog brings the newest lines of a log that fit a request.
@@ -76,6 +78,9 @@ func logFiles(pattern string, from time.Time) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(matches) > maxMatches {
+		return nil, fmt.Errorf("%s matches more than %d files", pattern, maxMatches)
+	}
 	type dated struct {
 		path string
 		at   time.Time
@@ -91,7 +96,11 @@ func logFiles(pattern string, from time.Time) ([]string, error) {
 	if len(matches) == 0 {
 		return nil, errors.New("there is no log " + pattern)
 	}
-	sort.Slice(list, func(i, j int) bool { return list[i].at.Before(list[j].at) })
+	for i := range list { // few, and package sort is large
+		for k := i; k > 0 && list[k].at.Before(list[k-1].at); k-- {
+			list[k], list[k-1] = list[k-1], list[k]
+		}
+	}
 	list = list[max(0, len(list)-maxLogFiles):]
 	paths := make([]string, len(list))
 	for i, d := range list {

@@ -95,6 +95,38 @@ func TestReadLogBounds(t *testing.T) {
 	}
 }
 
+// The newest 100 of up to 1,000 files are read; extensions of compressed ones
+// alone leave a file out.
+func TestReadLogFiles(t *testing.T) {
+	r := logRig(t, 1<<20)
+	logs := filepath.Join(r.dir, "many")
+	if err := os.Mkdir(logs, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r.stop()
+	r.o.Operations.Log.Files = []config.Named{{Name: "many", Value: logs + "/*"}}
+	r.start()
+	made := 0
+	for _, tt := range []struct {
+		files, lines int
+		text         string
+	}{{99, 99, ""}, {100, 100, ""}, {101, 100, ""}, {1000, 100, ""}, {1001, 0, "more than 1000 files"}} {
+		for ; made < tt.files; made++ {
+			path := filepath.Join(logs, fmt.Sprint("log", made))
+			write(t, path, fmt.Sprintln("line", made), 0o600)
+			at := time.Unix(int64(made), 0)
+			if err := os.Chtimes(path, at, at); err != nil {
+				t.Fatal(err)
+			}
+		}
+		result, data := r.do(helper.Request{Verb: helper.ReadLog, Name: "many"})
+		want(t, fmt.Sprint(tt.files), result, tt.text)
+		if got := strings.Count(data, "line"); got != tt.lines || tt.text == "" && !strings.HasSuffix(data, fmt.Sprintln("line", made-1)) {
+			t.Errorf("%d files: %d lines", tt.files, got)
+		}
+	}
+}
+
 func TestSyslogTimes(t *testing.T) {
 	time.Local = time.UTC
 	r := logRig(t, 1<<20)
