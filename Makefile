@@ -47,7 +47,7 @@ build: go-version ## bin/mooring-server, bin/mooring-agent and, with a C compile
 
 test: go-version ## every test, real parts included; installs missing Debian packages when it may
 	@tools/test-packages.sh
-	REQUIRE_HSM=1 $(GO) test -timeout 10m $(TESTFLAGS) ./...
+	REQUIRE_HSM=1 $(GO) test -timeout 20m $(TESTFLAGS) ./...
 
 check: go-version ## format, vet, staticcheck, architecture, modules and generated files; no network
 	@tools/check.sh

@@ -14,6 +14,7 @@ import (
 // clock check and re-connections as they are by default, a renewal, and an
 // outage of half a day.
 func TestMonth(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := servertest.Start(t, servertest.Options{Easy: true})
 		d := newRig(t, s, "dev1")

@@ -18,6 +18,7 @@ import (
 // TestPowerCuts cuts the power at every step that enrolling and renewing make
 // on the disk, and starts the agent again on what a disk would hold.
 func TestPowerCuts(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := servertest.Start(t, servertest.Options{Easy: true})
 		clean := newRig(t, s, "clean")
@@ -83,6 +84,7 @@ func (d *rig) live(otp string) {
 // expired and that comes back by its second one-time password: whatever is lost,
 // it is not a password without a certificate.
 func TestPowerCutsWhileRecovering(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := servertest.Start(t, servertest.Options{Easy: true})
 		d := newRig(t, s, "dev1")

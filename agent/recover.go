@@ -132,7 +132,9 @@ func (a *Agent) standing() string {
 		return string(smartrest.AppendLine(nil, "400", recoveredEvent,
 			"The certificate had expired; the device has a new one, by "+a.state.Auth.String()))
 	}
-	a.fell = a.state.Current.Number != 0
+	if a.fell = a.state.Current.Number != 0; !a.fell {
+		return "" // a new device
+	}
 	a.log.Warn("the device is without certificate in force", "rung", rung.String(), "before", before.String(), "hint", a.rungHint(a.state))
 	return ""
 }

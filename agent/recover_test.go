@@ -37,6 +37,7 @@ func onRung(rung string) func(agent.Status) bool {
 // TestRecovery leaves devices switched off until their certificates have
 // expired, and lets each come back by another way.
 func TestRecovery(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := servertest.Start(t, servertest.Options{Seed: 3}) // answers get lost
 		f := newFactory(t)

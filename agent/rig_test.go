@@ -239,6 +239,7 @@ func (d *rig) keys() []key.Ref {
 
 // Two years: every renewal in its window, no gap, a restart after each.
 func TestTwoYears(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := servertest.Start(t, servertest.Options{})
 		d := newRig(t, s, "dev1")

@@ -39,6 +39,7 @@ const (
 // loses answers, is away for hours and for days, and dates its authority anew
 // each October. At the end everybody is connected who is awake.
 func TestSimulatedYears(t *testing.T) {
+	t.Parallel()
 	n := simDevices
 	if text := os.Getenv("SIM_DEVICES"); text != "" { // for trying it out
 		n, _ = strconv.Atoi(text)

@@ -65,6 +65,7 @@ func TestServersWindow(t *testing.T) {
 // leaf alone has nothing to do; one whose chain names the authority gets the
 // new dates into its chain. Both keep leaf and key.
 func TestAuthorityIsRedated(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := servertest.Start(t, servertest.Options{Easy: true})
 		time.Sleep(time.Until(time.Date(2001, time.September, 1, 0, 0, 0, 0, time.UTC)))

@@ -117,3 +117,16 @@ func TestSecondOTP(t *testing.T) {
 		t.Error("a file that others can read is used")
 	}
 }
+
+func FuzzMaintenanceWindow(f *testing.F) {
+	for _, seed := range []string{"Mon-Fri 02:00-04:00", "daily 23:30-01:00", "Sat,Sun 00:00-24:00", "Fri-Mon 01:00-01:00", " ", "Mon -"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		r := config.Renewal{Maintenance: []string{text}}
+		list, err := r.Windows()
+		if err == nil && (list[0] == lifecycle.MaintenanceWindow{} || !list[0].Valid()) {
+			t.Errorf("%q: got %+v", text, list[0])
+		}
+	})
+}

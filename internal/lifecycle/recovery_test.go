@@ -122,6 +122,7 @@ func TestWaysAreForbidden(t *testing.T) {
 	d.phase(lc.Recovering)
 	d.rung(lc.NewOTP)
 	d.want(ev(lc.RenewAsked, 0)) // a person cannot ask by what is forbidden either
+	d.want(ev(lc.ChainFound, 1)) // a newer chain does not help
 	d.want(ev(lc.OTPGiven, 0), lc.Action{Kind: lc.CreateKey, Generation: 2, Key: 2})
 }
 
