@@ -221,7 +221,7 @@ func TestTelemetry(t *testing.T) {
 		alarms := func(status string) int {
 			return s.Count("/alarm/alarms?type=mooring_CertificateExpiry&status=" + status + "&pageSize=1&withTotalElements=true")
 		}
-		left := d.status().NotAfter.Sub(time.Now())
+		left := time.Until(*d.status().NotAfter)
 		time.Sleep(24 * time.Hour)
 		if alarms("ACTIVE") != 0 {
 			t.Error("an alarm too soon")
