@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -152,8 +153,22 @@ func (p *process) fleet(n int) (*fleet, error) {
 	return newFleet(&fleetCA{key, cert}, n)
 }
 
-// benchMemory holds connections open and measures resident memory of each.
-func benchMemory(ctx context.Context, s settings) (_ []figure, err error) {
+// manyIdle is how many more idle devices there are in the second figure of memory,
+// for each of the first (design §6: 2,000 and 10,000).
+const manyIdle = 5
+
+// benchMemory holds connections open and measures resident memory of each, of a
+// few and of many.
+func benchMemory(ctx context.Context, s settings) ([]figure, error) {
+	few, err := memoryOf(ctx, s, s.devices)
+	if err != nil {
+		return nil, err
+	}
+	many, err := memoryOf(ctx, s, s.devices*manyIdle)
+	return append(few, many...), err
+}
+
+func memoryOf(ctx context.Context, s settings, devices int) (_ []figure, err error) {
 	dir, err := os.MkdirTemp("", "mooring-bench-")
 	if err != nil {
 		return nil, err
@@ -164,11 +179,11 @@ func benchMemory(ctx context.Context, s settings) (_ []figure, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, bare.stop()) }()
-	bareFleet, err := bare.fleet(s.devices)
+	bareFleet, err := bare.fleet(devices)
 	if err != nil {
 		return nil, err
 	}
-	floor, err := bareFleet.idleKiB(ctx, bare, bare.addr("addr"))
+	floor, err := bareFleet.idleKiB(ctx, bare, bare.addr("addr"), "")
 	if err != nil {
 		return nil, err
 	}
@@ -183,24 +198,29 @@ func benchMemory(ctx context.Context, s settings) (_ []figure, err error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := newFleet(ca, s.devices)
+	f, err := newFleet(ca, devices)
 	if err != nil {
 		return nil, err
 	}
 	if err := newREST(server).trust(ctx, ca.cert.Raw); err != nil {
 		return nil, err
 	}
-	each, err := f.idleKiB(ctx, server, server.addr("mqtts"))
+	profile := ""
+	if s.profiles != "" {
+		profile = filepath.Join(s.profiles, fmt.Sprintf("memory-%d.heap.pb.gz", devices))
+	}
+	each, err := f.idleKiB(ctx, server, server.addr("mqtts"), profile)
 	if err != nil {
 		return nil, err
 	}
-	return []figure{{what: fmt.Sprintf("resident memory of an idle mutual-TLS MQTT device, %d of them, GOGC=100; bare TLS %.0f KiB", s.devices, floor),
+	return []figure{{what: fmt.Sprintf("resident memory of an idle mutual-TLS MQTT device, %d of them, GOGC=100; bare TLS %.0f KiB", devices, floor),
 		got: fmt.Sprintf("%.0f KiB", each), ratio: fmt.Sprintf("%.2f", each/floor), bound: "≤ 57 KiB", ok: each <= 57}}, nil
 }
 
 // idleKiB connects every device, waits until memory has settled and returns
-// what each connection costs.
-func (f *fleet) idleKiB(ctx context.Context, p *process, addr string) (float64, error) {
+// what each connection costs. profile is the file for a profile of the heap, if one
+// is wanted.
+func (f *fleet) idleKiB(ctx context.Context, p *process, addr, profile string) (float64, error) {
 	before, err := p.memory("Rss")
 	if err != nil {
 		return 0, err
@@ -220,5 +240,8 @@ func (f *fleet) idleKiB(ctx context.Context, p *process, addr string) (float64, 
 	}
 	time.Sleep(15 * time.Second) // a settled heap, as notes/baselines.md measured the peers
 	after, err := p.memory("Rss")
+	if err == nil && profile != "" {
+		err = p.profile(ctx, "heap", profile)
+	}
 	return (after - before) / float64(len(f.devices)), err
 }
