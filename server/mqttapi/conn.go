@@ -129,6 +129,16 @@ func (c *conn) accept(keepAlive uint16) {
 	c.keepAlive.Store(int64(limit))
 	c.accepted.Store(true)
 	c.leaveGate()
+	c.forgetCertificates()
+}
+
+// forgetCertificates lets go of the peer's certificates, a quarter of what a silent
+// connection holds: the session has the verdict, and the ticket has been sent. The
+// list is the one that package tls has; nothing else of it is reachable.
+func (c *conn) forgetCertificates() {
+	if c.tls != nil {
+		clear(c.tls.ConnectionState().PeerCertificates)
+	}
 }
 
 func (c *conn) leaveGate() { c.leave.Do(func() { c.server.gate.Leave(c.address) }) }

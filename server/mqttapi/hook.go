@@ -62,6 +62,16 @@ func (*hook) OnConnectAuthenticate(cl *mochi.Client, _ packets.Packet) bool {
 // acknowledgement of a message it never sent.
 var nothing = packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Puback}}
 
+// connect decides on a CONNECT.
+func (h *hook) connect(c *conn, pk packets.Packet) (_ packets.Packet, err error) {
+	h.server.deep.do(func() {
+		if !h.server.connect(c, &pk) {
+			err = packets.ErrRejectPacket
+		}
+	})
+	return pk, err
+}
+
 // OnPacketRead sees each packet before mochi does. It returns ErrRejectPacket to
 // end the connection (mochi ignores any other error), the packet itself to let
 // mochi act, or nothing.
@@ -72,10 +82,10 @@ func (h *hook) OnPacketRead(cl *mochi.Client, pk packets.Packet) (packets.Packet
 	}
 	sess := c.session.Load()
 	if sess == nil {
-		if pk.FixedHeader.Type != packets.Connect || !h.server.connect(c, &pk) {
+		if pk.FixedHeader.Type != packets.Connect {
 			return pk, packets.ErrRejectPacket
 		}
-		return pk, nil
+		return h.connect(c, pk)
 	}
 	if sess.unproven.Load() && pk.FixedHeader.Type != packets.Disconnect {
 		sess.proven()

@@ -106,7 +106,10 @@ func (s *Server) begin(c *conn) {
 // serve lives as long as the connection and what it leaves behind.
 func (s *Server) serve(c *conn) {
 	defer s.wg.Done()
-	err := s.handshake(c)
+	var err error
+	if c.tls != nil {
+		s.deep.do(func() { err = s.handshake(c) })
+	}
 	if err == nil {
 		err = s.establish(c)
 	}
@@ -142,9 +145,6 @@ var errPanic = errors.New("packet not understood")
 
 // handshake runs TLS within the deadline that newConn has set.
 func (s *Server) handshake(c *conn) error {
-	if c.tls == nil {
-		return nil
-	}
 	err := c.tls.Handshake()
 	if reason, detail, ok := platform.HandshakeFault(err); ok {
 		s.log.Info("handshake refused", "door", c.door, "address", c.address, "reason", reason, "detail", detail)

@@ -193,6 +193,7 @@ type Server struct {
 	gate     *gate.Gate
 	poller   *sockets.Poller
 	flusher  flusher
+	deep     deep
 
 	base   context.Context // of all calls to services; ends when Shutdown gives up
 	cancel context.CancelFunc
@@ -239,6 +240,7 @@ func New(cfg Config) *Server {
 	s.poller = sockets.New(s.limits.Write)
 	s.gate = gate.New(s.limits.Handshakes, s.limits.HandshakesPerAddress)
 	s.base, s.cancel = context.WithCancel(context.Background())
+	s.deep = newDeep(s.base.Done())
 	s.broker = newBroker(s)
 	return s
 }
