@@ -100,6 +100,14 @@ func (s *Server) connect(c *conn) (*session, error) {
 // begin takes over the state of the client's session and makes durable what has to
 // be: that there is one, and the will.
 func (s *session) begin(ctx context.Context) (present bool, err error) {
+	if !s.server.cfg.Alone {
+		if err := s.sub.fetchState(ctx); err != nil {
+			return false, err
+		}
+		if s.sub.user != s.principal.User && s.sub.kept && !mayReplace(s, s.sub) {
+			return false, errNotTheirs
+		}
+	}
 	present = s.sub.begin(s, time.Now())
 	if !s.stored && s.will == nil && !s.sub.kept {
 		return present, nil
@@ -112,7 +120,10 @@ func (s *session) begin(ctx context.Context) (present bool, err error) {
 	return present, err
 }
 
-var errRefused = errors.New("refused")
+var (
+	errRefused   = errors.New("refused")
+	errNotTheirs = errors.New("another user has this client ID")
+)
 
 // acceptance is the CONNACK: what MQTT 5 lets a server say of what it has not, or
 // not as much of as was asked for.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"mooring/internal/problem"
 	"mooring/server/platform"
 )
 
@@ -111,6 +112,16 @@ func (f *fakeStore) MessageSessions(_ context.Context, tenant platform.TenantID,
 	}
 	slices.SortFunc(list, func(a, b platform.MessageSession) int { return strings.Compare(a.Client, b.Client) })
 	return list[:min(limit, len(list))], nil
+}
+
+func (f *fakeStore) MessageSession(_ context.Context, k platform.MessageKey) (platform.MessageSession, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := f.sessions[k]
+	if s == nil {
+		return platform.MessageSession{}, problem.NotFound
+	}
+	return platform.MessageSession{Tenant: k.Tenant, Client: k.Client, State: bytes.Clone(s.state)}, nil
 }
 
 func (f *fakeStore) SubmitMessage(m platform.SubmitMessage, done func([]string, error)) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"mooring/internal/problem"
 	"mooring/server/platform"
 )
 
@@ -94,18 +95,70 @@ func (s *Server) loadSession(m platform.MessageSession) *keptSession {
 	b.session = k.ghost
 	s.clients.mu.Unlock()
 	k.sub = b
-	b.kept, b.user, b.device, b.isolated, b.sent = true, k.state.User, k.state.Device, k.state.Isolated, k.state.Sent
-	if b.setExpiry(k.state.Expiry); k.state.Expiry == 0 {
-		return k
+	b.restore(&k.state)
+	return k
+}
+
+// restore takes over what is stored, but for the will and the times.
+func (b *subscriber) restore(state *keptState) {
+	b.kept, b.user, b.device, b.sent = true, state.User, state.Device, state.Sent
+	if b.setExpiry(state.Expiry); state.Expiry == 0 {
+		return
 	}
-	b.stored = true
-	for filter, sub := range k.state.Filters {
+	b.mu.Lock()
+	b.isolated, b.stored = state.Isolated, true
+	b.mu.Unlock()
+	for filter, sub := range state.Filters {
 		if code, _ := checkFilter(filter); code == codeSuccess {
 			b.filters[filter] = sub
 			b.space.tree.add(filter, b, sub)
 		}
 	}
-	return k
+}
+
+// fetchState looks, where other servers work on the store, for the session that the
+// client has there: it may have been connected to another of them, or to this one
+// before it was started again.
+func (b *subscriber) fetchState(ctx context.Context) error {
+	row, err := b.server.cfg.Store.MessageSession(ctx, b.key())
+	if err != nil {
+		if problem.KindOf(err) == problem.NotFound {
+			err = nil
+		}
+		return err
+	}
+	var state keptState
+	if err := json.Unmarshal(row.State, &state); err != nil {
+		return err
+	}
+	if state.Node == b.server.node && b.kept {
+		return nil // it is what is in memory
+	}
+	received, err := b.server.loadReceived(ctx, b)
+	if err != nil {
+		return err
+	}
+	b.kept = false // nothing of it is to be removed from the store
+	b.forget()
+	b.restore(&state)
+	b.unsure = true
+	b.mu.Lock()
+	b.received = received
+	b.mu.Unlock()
+	if !state.Due.IsZero() && !time.Now().Before(state.Due) {
+		b.forget() // its time is over
+	}
+	return nil
+}
+
+// isOurs reports whether the session is still this server's. If nobody knows, it is
+// not: another one ends it, or the client.
+func (b *subscriber) isOurs() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), b.server.limits.Write)
+	defer cancel()
+	row, err := b.server.cfg.Store.MessageSession(ctx, b.key())
+	var state keptState
+	return err == nil && json.Unmarshal(row.State, &state) == nil && state.Node == b.server.node
 }
 
 // revive goes on with a session of the last run. It reports whether its state

@@ -19,6 +19,7 @@ package mqttservice
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"log/slog"
 	"sync"
@@ -90,6 +91,7 @@ type Server struct {
 	stats   counters
 	queued  atomic.Int64 // bytes that wait to be written, of all clients
 	clients registry
+	node    string // names this process in the store
 
 	judgements atomic.Uint64 // counts Kick and KickIf, before they look for sessions
 
@@ -104,7 +106,7 @@ type Server struct {
 func New(cfg Config) *Server {
 	s := &Server{
 		cfg: cfg, limits: cfg.Limits.withDefaults(), log: cfg.Log,
-		listeners: map[*listener]struct{}{}, conns: map[*conn]struct{}{},
+		listeners: map[*listener]struct{}{}, conns: map[*conn]struct{}{}, node: rand.Text(),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

@@ -36,6 +36,9 @@ type rig struct {
 	fakes
 }
 
+// sharedStore among the options says that other servers work on the store.
+var sharedStore = platform.OptionKey{Category: "test", Key: "shared store"}
+
 // restricted makes the service as narrow as the vendor's.
 func restricted(_ *mqttservice.Config, f *fakes) {
 	f.options[platform.OptionServiceRestricted] = "true"
@@ -125,7 +128,7 @@ func newRig(t testing.TB, change func(*mqttservice.Config, *fakes)) *rig {
 	if cfg.Store == nil {
 		cfg.Store = newFakeStore()
 	}
-	cfg.Alone = true
+	cfg.Alone = r.options[sharedStore] == ""
 	r.store, _ = cfg.Store.(*fakeStore)
 	r.Server = mqttservice.New(cfg)
 	if err := r.Load(t.Context()); err != nil {

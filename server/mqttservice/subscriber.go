@@ -56,6 +56,7 @@ type keptState struct {
 	Filters  map[string]subscription `json:"filters,omitempty"`
 	Sent     int64                   `json:"sent,omitempty"`
 	Unsure   bool                    `json:"unsure,omitempty"`
+	Node     string                  `json:"node,omitempty"` // whose the session is
 	Will     *keptWill               `json:"will,omitempty"`
 	// WillDue and Due are set while the client is away.
 	WillDue time.Time `json:"willDue,omitzero"`
@@ -136,7 +137,7 @@ func (b *subscriber) isConnected() bool { return b.live.Load() != nil }
 // the times of one that has ended.
 func (b *subscriber) save(w *will, done func(error)) {
 	b.mu.Lock()
-	state := keptState{User: b.user, Device: b.device, Isolated: b.isolated, Expiry: b.expiry, Sent: b.sent, Unsure: b.unsure}
+	state := keptState{User: b.user, Device: b.device, Isolated: b.isolated, Expiry: b.expiry, Sent: b.sent, Unsure: b.unsure, Node: b.server.node}
 	b.mu.Unlock()
 	if state.Expiry > 0 {
 		state.Filters = b.filters
@@ -237,6 +238,11 @@ func (b *subscriber) wait() {
 // overdue does what is due. Only who has the session calls it. It reports whether
 // the state still waits for its client.
 func (b *subscriber) overdue(now time.Time) (waits bool) {
+	if !b.server.cfg.Alone && !b.isOurs() {
+		b.will, b.kept = nil, false // what another server has stays in the store
+		b.forget()
+		return false
+	}
 	ends := !now.Before(b.due)
 	if b.will != nil && (ends || !now.Before(b.willDue)) {
 		w := b.will

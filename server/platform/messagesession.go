@@ -83,6 +83,8 @@ type MessageSessions interface {
 	// MessageSessions lists the sessions of a tenant after a client, in the order of
 	// clients.
 	MessageSessions(ctx context.Context, tenant TenantID, after string, limit int) ([]MessageSession, error)
+	// MessageSession reads one; problem.NotFound if there is none.
+	MessageSession(ctx context.Context, k MessageKey) (MessageSession, error)
 	// SubmitMessage carries out a publish; full are the clients whose sessions had no
 	// room for it.
 	SubmitMessage(m SubmitMessage, done func(full []string, err error))

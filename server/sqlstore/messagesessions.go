@@ -53,6 +53,15 @@ func (s *Store) MessageSessions(ctx context.Context, tenant platform.TenantID, a
 	})
 }
 
+// MessageSession implements platform.MessageSessions.
+func (s *Store) MessageSession(ctx context.Context, k platform.MessageKey) (platform.MessageSession, error) {
+	return readTenant(ctx, s, s.telemetryR, k.Tenant, func(tx *session, t tenantKey) (platform.MessageSession, error) {
+		return one(tx, "session", func(r *row) platform.MessageSession {
+			return platform.MessageSession{Tenant: k.Tenant, Client: k.Client, State: r.bytes()}
+		}, "SELECT state FROM message_sessions WHERE tenant = $1 AND client = $2", t, k.Client)
+	})
+}
+
 // SubmitMessage implements platform.MessageSessions. Two nodes take the locks of
 // several sessions in the same order.
 func (s *Store) SubmitMessage(m platform.SubmitMessage, done func([]string, error)) {

@@ -3,6 +3,7 @@ package platformtest
 import (
 	"time"
 
+	"mooring/internal/problem"
 	"mooring/server/platform"
 )
 
@@ -66,6 +67,9 @@ var messageSessionChecks = []check{
 		f.saveSession(acme, "b", "2")
 		list := got[[]platform.MessageSession](f)(f.MessageSessions(f.Context(), acme, "", 9))
 		equal(f, "sessions", list, []platform.MessageSession{{Tenant: acme, Client: "a", State: []byte("1")}, {Tenant: acme, Client: "b", State: []byte("2")}})
+		equal(f, "one", got[platform.MessageSession](f)(f.MessageSession(f.Context(), messageKey("b"))), list[1])
+		_, err := f.MessageSession(f.Context(), messageKey("c"))
+		equal(f, "none", problem.KindOf(err), problem.NotFound)
 		equal(f, "page", len(got[[]platform.MessageSession](f)(f.MessageSessions(f.Context(), acme, "", 1))), 1)
 		equal(f, "after", len(got[[]platform.MessageSession](f)(f.MessageSessions(f.Context(), acme, "a", 9))), 1)
 		f.submitMessage(messageFor("x", "a"))
