@@ -189,6 +189,17 @@ func TestMalformed(t *testing.T) {
 		{"topic longer than the packet", []byte{0x30, 4, 0, 9, 'a', 0}, 0x81},
 		{"unknown property", []byte{0x30, 6, 0, 1, 'a', 2, 0xff, 1}, 0x81},
 		{"AUTH", []byte{0xf0, 2, 0, 0}, 0x82},
+		{"PUBLISH of packet ID 0", []byte{0x32, 6, 0, 1, 'a', 0, 0, 0}, 0x82},
+		{"PUBLISH of QoS 3", []byte{0x36, 6, 0, 1, 'a', 0, 1, 0}, 0x81},
+		{"a property twice", []byte{0x30, 8, 0, 1, 'a', 4, 1, 1, 1, 1}, 0x82},
+		{"payload format 2", []byte{0x30, 6, 0, 1, 'a', 2, 1, 2}, 0x82},
+		{"flags of a PUBREL", []byte{0x60, 2, 0, 1}, 0x81},
+		{"PINGREQ with a body", []byte{0xc0, 1, 0}, 0x81},
+		{"UNSUBSCRIBE without filter", []byte{0xa2, 3, 0, 1, 0}, 0x82},
+		{"reserved bits of a subscription", []byte{0x82, 7, 0, 1, 0, 0, 1, 'a', 0x40}, 0x81},
+		{"retain handling 3", []byte{0x82, 7, 0, 1, 0, 0, 1, 'a', 0x30}, 0x81},
+		{"subscription identifier 0", []byte{0x82, 9, 0, 1, 2, 0x0b, 0, 0, 1, 'a', 0}, 0x82},
+		{"shared without own messages", []byte{0x82, 16, 0, 1, 0, 0, 10, '$', 's', 'h', 'a', 'r', 'e', '/', 'g', '/', 'a', 4}, 0x82},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
