@@ -20,6 +20,7 @@ var hints = map[string]string{
 	"device-not-registered":              "register the device at the server, or switch on auto-registration of its trusted certificate",
 	"device-user-disabled":               "the device's user is disabled at the server",
 	"device-uses-password":               "the device is known with a password; register it again for certificates",
+	"device-id-taken":                    "another device has made this name its child: have its object deleted, or given another owner",
 	"server certificate":                 "set ca to the trust anchors of the server, and compare the clocks of device and server",
 	"proxy":                              "check proxy.url and proxy.credentials in the configuration, or HTTPS_PROXY; the proxy must allow CONNECT to the server's ports",
 	"clock":                              "set the clock of the device; nothing is renewed and nothing counts as expired before",

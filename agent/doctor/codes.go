@@ -158,6 +158,7 @@ var Codes = []Entry{
 	{"M139", inServer, Error, true, "the server could not decide", "try again; if it lasts, the operator finds the cause in the server's log"},
 	{"M140", inServer, Error, false, "the server refused the device's user or password", "register the device again and run mooring-agent enrol --again"},
 	{"M141", inServer, Error, false, "the server accepted another certificate than this one", "something in between presents its own; connect without it"},
+	{"M142", inServer, Error, false, "the name of the device is that of another device's child", "have the child's object deleted or given another owner, or take another device ID"},
 
 	{"M150", inMQTT, Error, false, "the server does not speak MQTT 3.1.1 here", "check mqtts_port: the agent needs the port of Core MQTT, 8883"},
 	{"M151", inMQTT, Error, false, "the server does not take the client ID", "the device ID must not hold a colon"},
@@ -197,4 +198,5 @@ var reasons = map[string]Code{
 	"weak-key": "M131", "bad-common-name": "M132", "client-id-differs-from-common-name": "M133", "device-not-registered": "M134",
 	"device-user-disabled": "M135", "device-uses-password": "M136", "bad-credentials": "M140", "otp-refused": "M140", "csr-refused": "M131",
 	"protocol-not-supported": "M150", "bad-client-id": "M151", "two-way-tls-off": "M137", "too-many-messages": "M138", "internal-error": "M139",
+	"device-id-taken": "M142",
 }

@@ -88,6 +88,19 @@ func TestComplaints(t *testing.T) {
 				r.o.Daemon = daemon{agent.Status{Connected: true, TLS: "TLS 1.3", Generation: 1}}
 				return r
 			}},
+		{from: "thin-edge.io#1029 with a child: not authorized, a device with that external ID already existed", want: "M142",
+			set: func(t *testing.T) *rig {
+				r := newRig(t, easy(t))
+				a := newAuthority(t)
+				r.trust(a.cert, true)
+				r.server.RegisterCSV("ID;AUTH_TYPE;CREDENTIALS\nparent;BASIC;Secret-password-1\n")
+				var object struct{ ID string }
+				r.server.Call(http.MethodPost, "/inventory/managedObjects", map[string]string{"name": device, "owner": "device_parent"}, &object)
+				r.server.Call(http.MethodPost, "/identity/globalIds/"+object.ID+"/externalIds", map[string]string{"type": "c8y_Serial", "externalId": device}, nil)
+				r.certificates()
+				r.hold(a.leafOf(a.cert))
+				return r
+			}},
 		{from: "thin-edge.io#1572: cannot reconnect after the device was deleted in the tenant", want: "M134",
 			set: func(t *testing.T) *rig {
 				r := newRig(t, easy(t))
