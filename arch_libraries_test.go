@@ -23,6 +23,7 @@ var libraries = map[string][]string{
 	"github.com/prometheus/client_golang": {"server"},
 	"github.com/rogpeppe/go-internal":     {testsOnly},
 	"modernc.org/sqlite":                  {"server/sqlstore"},
+	"software.sslmate.com/src/go-pkcs12":  {"hsm/filekey"},
 	"rsc.io/qr":                           {"agent/cmd/mooring-agent"},
 	"database/sql":                        {"server/sqlstore"}, // of the standard library, for the same reason
 }

@@ -13,6 +13,7 @@ package hsm
 import (
 	"context"
 	"crypto"
+	"crypto/x509"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -90,6 +91,14 @@ func cutPassphrase(uri string) (bare, file string, err error) {
 // an encrypted one: see filekey.ParseKey.
 func ParseKey(text, passphrase []byte) (crypto.Signer, error) {
 	return filekey.ParseKey(text, passphrase)
+}
+
+// MaybePKCS12 is filekey.MaybePKCS12.
+func MaybePKCS12(b []byte) bool { return filekey.MaybePKCS12(b) }
+
+// ParsePKCS12 is filekey.ParsePKCS12.
+func ParsePKCS12(ctx context.Context, b, passphrase []byte) (crypto.Signer, []*x509.Certificate, error) {
+	return filekey.ParsePKCS12(ctx, b, passphrase)
 }
 
 // OpenSealer opens the sealer that uri names, under the same rules.

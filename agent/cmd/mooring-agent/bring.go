@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"flag"
 	"fmt"
@@ -22,15 +23,16 @@ var importCommand = command{
 	short: "use a certificate and key that the device brings with it",
 	long: "Makes a certificate that exists already the device's identity: from the\n" +
 		"factory, or of your own issuer, which the server must trust. The file holds\n" +
-		"the chain in PEM, leaf first. Its key is found in the key store, or taken\n" +
-		"into it from --key-file. The CN of the leaf is the device ID.",
+		"the chain in PEM, in any order, or is PKCS#12 and holds the key, too. Else\n" +
+		"the key is found in the key store, or taken into it from --key-file. The CN\n" +
+		"of the leaf is the device ID.",
 	example: "mooring-agent import --server t1000.example.com --cert chain.pem --key-file device.key",
 	setup: func(p *program, f *flag.FlagSet) func([]string) error {
 		b := bring{program: p, place: addPlace(f)}
 		b.aim.add(f)
-		f.StringVar(&b.chainFile, "cert", "", "PEM `file` with the chain, leaf first")
-		f.StringVar(&b.keyFile, "key-file", "", "PEM `file` with the key (default: it is in the key store)")
-		f.StringVar(&b.passphrase, "passphrase-file", "", "`file` whose first line opens the key file; - is standard input")
+		f.StringVar(&b.chainFile, "cert", "", "PEM `file` with the chain, or PKCS#12 file with chain and key")
+		f.StringVar(&b.keyFile, "key-file", "", "PEM or PKCS#12 `file` with the key (default: it is in the key store)")
+		f.StringVar(&b.passphrase, "passphrase-file", "", "`file` whose first line opens the file with the key; - is standard input")
 		return func(args []string) error {
 			if len(args) > 0 || b.chainFile == "" {
 				return usagef("import takes --cert FILE and no arguments")
@@ -47,6 +49,7 @@ type bring struct {
 	aim     aim
 
 	chainFile, keyFile, passphrase string
+	signer                         crypto.Signer // nil: the chain's file holds no key
 
 	config config.Config
 	keys   key.Store
@@ -116,16 +119,9 @@ func (b *bring) with(do func(ctx context.Context) error) error {
 }
 
 func (b *bring) take() error {
-	text, err := readFile(b.chainFile)
+	chain, err := b.readChain()
 	if err != nil {
 		return err
-	}
-	chain, err := pki.ParsePEMChain(text)
-	if err == nil {
-		err = inOrder(chain)
-	}
-	if err != nil {
-		return agent.WithHint(fmt.Errorf("%s: %w", b.chainFile, err), "the file holds the device's certificate first, then that of its issuer, and so on")
 	}
 	cn, err := pki.CommonName(chain.Leaf().RawSubject)
 	if err != nil {
@@ -141,20 +137,38 @@ func (b *bring) take() error {
 	return nil
 }
 
-// inOrder refuses a chain whose certificates do not sign each other.
-func inOrder(chain pki.Chain) error {
-	for i := range chain[1:] {
-		if err := chain[i].CheckSignatureFrom(chain[i+1]); err != nil {
-			return fmt.Errorf("certificate %d (%s) did not sign certificate %d (%s): %w", i+2, chain[i+1].Subject, i+1, chain[i].Subject, err)
-		}
+// readChain reads the chain, and the key if it is in the same file.
+func (b *bring) readChain() (pki.Chain, error) {
+	text, err := readFile(b.chainFile)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	var found bundle
+	var public crypto.PublicKey
+	if hsm.MaybePKCS12(text) {
+		if found, err = b.program.readBundle(b.chainFile, b.passphrase, text); err != nil {
+			return nil, err
+		}
+		if found.signer != nil {
+			public, b.signer = found.signer.Public(), found.signer
+		}
+	} else if found.certs, err = pki.ParsePEMChain(text); err != nil {
+		return nil, agent.WithHint(fmt.Errorf("%s: %w", b.chainFile, err), "the file holds the device's certificate and those of its issuers")
+	}
+	chain, rest, err := pki.OrderChain(found.certs, public)
+	if err != nil {
+		return nil, agent.WithHint(fmt.Errorf("%s: %w", b.chainFile, err), "the file holds the device's certificate and those of its issuers, and nothing else")
+	}
+	for _, c := range rest {
+		fmt.Fprintf(b.program.stderr, "mooring-agent: warning: %s: the certificate of %s has no part in the chain and is left out\n", b.chainFile, c.Subject)
+	}
+	return chain, nil
 }
 
 // adopt makes the chain current. A key that was in the store before stays there.
 func (b *bring) adopt(ctx context.Context, chain pki.Chain) error {
 	number := b.found.Highest + 1
-	if b.keyFile == "" {
+	if b.keyFile == "" && b.signer == nil {
 		ref, _, err := agent.FindKey(ctx, b.keys, chain)
 		if err != nil {
 			return agent.WithHint(err, "name its file with --key-file, or its key store with --key")
@@ -170,7 +184,11 @@ func (b *bring) adopt(ctx context.Context, chain pki.Chain) error {
 
 func (b *bring) importKey(ctx context.Context, number uint32, chain pki.Chain) (key.Ref, error) {
 	k := &keystore{program: b.program, passphrase: b.passphrase, keys: b.keys}
-	into, signer, err := k.parse(b.keyFile)
+	into, err := k.importer()
+	signer := b.signer
+	if b.keyFile != "" {
+		into, signer, err = k.parse(b.keyFile)
+	}
 	if err != nil {
 		return "", err
 	}

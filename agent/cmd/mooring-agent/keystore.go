@@ -7,8 +7,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"os"
 	"time"
 
 	"mooring/agent"
@@ -25,14 +23,16 @@ const keystoreLimit = 10 * time.Minute
 
 var keystoreCommand = command{
 	name:  "keystore",
-	args:  "list|selftest|create|import|destroy|sweep",
+	args:  "list|selftest|create|import|certs|destroy|sweep",
 	short: "look at the key store, try and change it",
 	long: "Works on the key store of the device, or on that of --key.\n\n" +
 		"  keystore list          the keys, and what the device uses them for\n" +
 		"  keystore selftest      makes a key, signs with it, measures, removes it\n" +
 		"  keystore create        makes a key of --algorithm and prints its name\n" +
-		"  keystore import FILE   takes a key from a PEM file into a file: store;\n" +
+		"  keystore import FILE   takes a key from a PEM or PKCS#12 file into a file: store;\n" +
 		"                         encrypted ones with --passphrase-file\n" +
+		"  keystore certs FILE    prints the certificates of a PKCS#12 key store or trust\n" +
+		"                         store in PEM, as --ca and import want them\n" +
 		"  keystore destroy NAME  removes a key for good\n" +
 		"  keystore sweep         shows the keys that an agent made and this one does not\n" +
 		"                         use, as those of a lost state directory; --force\n" +
@@ -50,7 +50,7 @@ var keystoreCommand = command{
 		f.BoolVar(&k.asJSON, "json", false, "print one JSON object")
 		return func(args []string) error {
 			if len(args) == 0 {
-				return usagef("say what to do with the key store: list, selftest, create, import FILE or destroy NAME")
+				return usagef("say what to do with the key store: list, selftest, create, import FILE, certs FILE or destroy NAME")
 			}
 			if err := f.Parse(args[1:]); err != nil { // flags may follow the verb
 				return usageError{err}
@@ -76,14 +76,17 @@ type keystore struct {
 
 func (k *keystore) run(verb string, args []string) error {
 	verbs := map[string]func(ctx context.Context, args []string) error{
-		"list": k.list, "selftest": k.selftest, "create": k.create, "import": k.take, "destroy": k.destroy, "sweep": k.sweep,
+		"list": k.list, "selftest": k.selftest, "create": k.create, "import": k.take, "certs": k.certs, "destroy": k.destroy, "sweep": k.sweep,
 	}
 	do := verbs[verb]
 	if do == nil {
-		return usagef("keystore does not know %q; it knows list, selftest, create, import FILE, destroy NAME and sweep", verb)
+		return usagef("keystore does not know %q; it knows list, selftest, create, import FILE, certs FILE, destroy NAME and sweep", verb)
 	}
-	if wanted := map[string]int{"import": 1, "destroy": 1}[verb]; len(args) != wanted {
+	if wanted := map[string]int{"import": 1, "certs": 1, "destroy": 1}[verb]; len(args) != wanted {
 		return usagef("keystore %s takes %d arguments", verb, wanted)
+	}
+	if verb == "certs" { // needs no key store
+		return do(k.program.ctx, args)
 	}
 	c, err := k.place.load()
 	if err != nil {
@@ -198,56 +201,6 @@ func (k *keystore) printName(ref key.Ref, signer crypto.Signer) error {
 	}
 	fmt.Fprintln(k.program.stdout, row.Name)
 	return nil
-}
-
-// take imports a key.
-func (k *keystore) take(ctx context.Context, args []string) error {
-	into, signer, err := k.parse(args[0])
-	if err != nil {
-		return err
-	}
-	ref, err := into.Import(ctx, signer, k.label)
-	if err != nil {
-		return err
-	}
-	return k.printName(ref, signer)
-}
-
-// parse reads the key of a PEM file, for a key store that takes it.
-func (k *keystore) parse(name string) (key.Importer, crypto.Signer, error) {
-	into, ok := k.keys.(key.Importer)
-	if !ok {
-		return nil, nil, agent.WithHint(errors.New("this key store makes its keys itself and takes none"), "import into a file: store, or enrol, which makes a new key")
-	}
-	text, err := readFile(name)
-	if err != nil {
-		return nil, nil, err
-	}
-	var passphrase []byte
-	if k.passphrase != "" {
-		secret, err := readLine("passphrase", k.program.stdin, k.passphrase)
-		if err != nil {
-			return nil, nil, err
-		}
-		passphrase = []byte(secret.Reveal())
-	}
-	signer, err := hsm.ParseKey(text, passphrase)
-	if err != nil {
-		return nil, nil, agent.WithHint(fmt.Errorf("%s: %w", name, err), "a passphrase is read from --passphrase-file; PKCS#12 is taken apart by: openssl pkcs12 -in FILE -nocerts -out key.pem")
-	}
-	return into, signer, nil
-}
-
-// maxKeyFile bounds a file to import.
-const maxKeyFile = 256 << 10
-
-func readFile(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("%w", err)
-	}
-	defer func() { _ = f.Close() }()
-	return io.ReadAll(io.LimitReader(f, maxKeyFile+1))
 }
 
 func (k *keystore) destroy(ctx context.Context, args []string) error {
