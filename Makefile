@@ -55,7 +55,7 @@ check: go-version ## format, vet, staticcheck, architecture, modules and generat
 fuzz: go-version ## every fuzz target for FUZZTIME (10s) each
 	@tools/fuzz.sh '$(FUZZTIME)'
 
-bench: build ## what it costs, about five minutes: Go benchmarks, then the figures of BENCHMARKS.md (BENCHFLAGS)
+bench: build ## what it costs, about seven minutes: Go benchmarks, then the figures of BENCHMARKS.md (BENCHFLAGS)
 	$(GO) test -run '^$$' -bench . -benchtime 300ms $(BENCHPACKAGES)
 	$(GO) run ./bench -server bin/mooring-server -agent bin/mooring-agent $(BENCHFLAGS)
 
