@@ -92,8 +92,10 @@ func TestSentBeforeAdoption(t *testing.T) {
 	if _, err := io.ReadFull(c, got[:2]); err != nil {
 		t.Fatal(err)
 	}
-	if !c.Adopt() || !c.Adopt() {
-		t.Fatal("not adopted")
+	for range 2 { // the second time changes nothing
+		if !c.Adopt() {
+			t.Fatal("not adopted")
+		}
 	}
 	if err := peer.CloseWrite(); err != nil {
 		t.Fatal(err)
