@@ -82,6 +82,7 @@ type Agent struct {
 	clock *clock.Clock
 
 	keys       key.Store
+	measured   measured
 	ids        *identity.Store
 	dialer     *dial.Dialer
 	spool      *spool.Spool
@@ -153,6 +154,8 @@ func (a *Agent) open(ctx context.Context) (identity.Found, error) {
 	if a.keys, err = a.o.OpenKeys(ctx, a.cfg.KeyURI()); err != nil {
 		return identity.Found{}, err
 	}
+	a.measured = a.readMeasured()
+	a.measured.apply(a.keys)
 	if a.ids, err = identity.Open(a.o.FS, a.cfg.State, a.keys); err != nil {
 		return identity.Found{}, err
 	}
@@ -204,24 +207,26 @@ func (a *Agent) build() error {
 		return err
 	}
 	a.dialer = dial.New(dial.Config{Server: a.cfg.Server, Addresses: a.cfg.Addresses, Proxy: proxy, Direct: a.o.DialContext, Now: a.clock.Now})
-	a.endpoint = renew.Endpoint{Address: a.cfg.Address(a.cfg.MTLSPort), TrustAnchors: anchors, Now: a.clock.Now, DialContext: a.dialer.DialContext}
+	a.endpoint = renew.Endpoint{Address: a.cfg.Address(a.cfg.MTLSPort), TrustAnchors: anchors, Now: a.clock.Now, DialContext: a.dialer.DialContext,
+		HandshakeLimit: a.measured.handshake()}
 	a.est = a.estClient()
 	a.operations = a.newOperations()
 	a.up = uplink.New(uplink.Config{
-		DeviceID:     a.cfg.DeviceID,
-		MQTTS:        a.cfg.Address(a.cfg.MQTTSPort),
-		MTLS:         a.endpoint.Address,
-		TrustAnchors: anchors,
-		Now:          a.clock.Now,
-		Observe:      a.observe,
-		DialContext:  a.dialer.DialContext,
-		KeepAlive:    time.Duration(a.cfg.KeepAlive),
-		Hello:        a.hello(),
-		Will:         []string{a.service("down")},
-		Spool:        a.spool,
-		Heartbeat:    time.Duration(a.cfg.RequiredInterval) / 2,
-		Report:       a.connection,
-		Log:          a.log,
+		DeviceID:       a.cfg.DeviceID,
+		MQTTS:          a.cfg.Address(a.cfg.MQTTSPort),
+		MTLS:           a.endpoint.Address,
+		TrustAnchors:   anchors,
+		Now:            a.clock.Now,
+		Observe:        a.observe,
+		DialContext:    a.dialer.DialContext,
+		HandshakeLimit: a.measured.handshake(),
+		KeepAlive:      time.Duration(a.cfg.KeepAlive),
+		Hello:          a.hello(),
+		Will:           []string{a.service("down")},
+		Spool:          a.spool,
+		Heartbeat:      time.Duration(a.cfg.RequiredInterval) / 2,
+		Report:         a.connection,
+		Log:            a.log,
 	})
 	return nil
 }

@@ -112,7 +112,7 @@ func (u *Uplink) whoami(ctx context.Context, c *Credential) ([32]byte, error) {
 // ask gets one JSON answer over a fresh TLS connection with c. It never
 // resumes: the answer is about this very handshake.
 func (u *Uplink) ask(ctx context.Context, c *Credential, path string, into any) error {
-	ctx, cancel := context.WithTimeout(ctx, handshakeLimit)
+	ctx, cancel := context.WithTimeout(ctx, u.cfg.HandshakeLimit)
 	defer cancel()
 	transport := &http.Transport{
 		DialContext:       u.cfg.DialContext,

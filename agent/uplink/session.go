@@ -92,7 +92,7 @@ func (u *Uplink) options(s *session) *mqtt.ClientOptions {
 		SetOrderMatters(true).
 		SetKeepAlive(u.cfg.KeepAlive).
 		SetPingTimeout(min(u.cfg.KeepAlive, answerLimit)).
-		SetConnectTimeout(handshakeLimit + answerLimit).
+		SetConnectTimeout(u.cfg.HandshakeLimit + answerLimit).
 		SetWriteTimeout(answerLimit).
 		SetConnectionLostHandler(func(_ mqtt.Client, err error) { s.lost <- err }).
 		SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) { u.received(s, m) })
@@ -101,7 +101,7 @@ func (u *Uplink) options(s *session) *mqtt.ClientOptions {
 // openTLS dials and shakes hands. The first connection of a generation never
 // resumes, because its cache is empty.
 func (u *Uplink) openTLS(ctx context.Context, s *session) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, handshakeLimit)
+	ctx, cancel := context.WithTimeout(ctx, u.cfg.HandshakeLimit)
 	defer cancel()
 	raw, err := u.cfg.DialContext(ctx, "tcp", u.cfg.MQTTS)
 	if err != nil {

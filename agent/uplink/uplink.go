@@ -27,7 +27,7 @@ const (
 	// stablePeriod is how long a connection must last for the next wait to be
 	// short again.
 	stablePeriod = time.Minute
-	// handshakeLimit leaves room for keys in slow hardware.
+	// handshakeLimit leaves room for keys in slow hardware, unless it was measured.
 	handshakeLimit = 60 * time.Second
 	// answerLimit bounds the wait for the server's answer to one packet.
 	answerLimit = 30 * time.Second
@@ -52,6 +52,9 @@ type Config struct {
 	Observe func(time.Time)
 	// DialContext opens connections; nil dials TCP.
 	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+
+	// HandshakeLimit bounds a TLS handshake from the dialling on; zero means 60 s.
+	HandshakeLimit time.Duration
 
 	KeepAlive time.Duration // of MQTT; zero means 60 s
 	// Hello is what the device says first on each connection, SmartREST lines.
@@ -145,6 +148,9 @@ func New(cfg Config) *Uplink {
 	}
 	if cfg.KeepAlive <= 0 {
 		cfg.KeepAlive = time.Minute
+	}
+	if cfg.HandshakeLimit <= 0 {
+		cfg.HandshakeLimit = handshakeLimit
 	}
 	if cfg.Report == nil {
 		cfg.Report = func(Event) {}

@@ -15,6 +15,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"time"
 )
 
 var (
@@ -122,6 +123,13 @@ type Store interface {
 type Chooser interface {
 	// Algorithms lists them, best first.
 	Algorithms(ctx context.Context) ([]Algorithm, error)
+}
+
+// Limiter is a Store whose signatures have a time limit: one without answer is
+// given up, and what makes it is started anew.
+type Limiter interface {
+	// SetSignLimit replaces the limit of the store, before it is used.
+	SetSignLimit(time.Duration)
 }
 
 // Importer is a Store that also takes keys that were made elsewhere. Chips do

@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"mooring/hsm/key"
 	"mooring/hsm/pkcs11key/wire"
@@ -36,6 +37,7 @@ type Store struct {
 var (
 	_ key.Store   = (*Store)(nil)
 	_ key.Chooser = (*Store)(nil)
+	_ key.Limiter = (*Store)(nil)
 )
 
 // Open opens the store of l. It does not speak to the token yet.
@@ -150,6 +152,9 @@ func (s *Store) Token(ctx context.Context) (wire.Token, error) {
 	defer func() { <-s.supervisor.turn }()
 	return s.supervisor.token, nil
 }
+
+// SetSignLimit implements key.Limiter.
+func (s *Store) SetSignLimit(d time.Duration) { s.supervisor.limits.sign = d }
 
 // Close implements key.Store. It ends the helper.
 func (s *Store) Close() error {

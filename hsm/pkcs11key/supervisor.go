@@ -13,9 +13,9 @@ import (
 
 // limits of one request. A slow token signs in a second, and cards make RSA
 // keys in up to a minute.
-type limits struct{ command, create time.Duration }
+type limits struct{ sign, command, create time.Duration }
 
-var usualLimits = limits{command: 10 * time.Second, create: 2 * time.Minute}
+var usualLimits = limits{sign: 10 * time.Second, command: 10 * time.Second, create: 2 * time.Minute}
 
 // restarts says how long to wait before a helper is started that follows one
 // which failed.
@@ -61,8 +61,11 @@ func newSupervisor(l Location) *supervisor {
 
 // limit of a request.
 func (s *supervisor) limit(r wire.Request) time.Duration {
-	if r.Op == wire.OpCreate || r.Op == wire.OpSealer {
+	switch r.Op {
+	case wire.OpCreate, wire.OpSealer:
 		return s.limits.create
+	case wire.OpSign:
+		return s.limits.sign
 	}
 	return s.limits.command
 }

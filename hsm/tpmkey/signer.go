@@ -50,7 +50,7 @@ func (s *Signer) Sign(_ io.Reader, digest []byte, opts crypto.SignerOpts) ([]byt
 	// A signature has no context: TLS passes none. The limit of a command and the
 	// number of tries bound it.
 	var signature *tpm2.TPMTSignature
-	err = s.store.device.do(context.Background(), commandLimit, func(tpm transport.TPM) error {
+	err = s.store.device.do(context.Background(), s.store.signLimit, func(tpm transport.TPM) error {
 		signature, err = s.sign(tpm, digest, scheme)
 		return err
 	})

@@ -1,6 +1,8 @@
 package tpmkey
 
 import (
+	"crypto"
+	"crypto/ecdsa"
 	"errors"
 	"testing"
 	"testing/synctest"
@@ -42,6 +44,21 @@ func TestSilence(t *testing.T) {
 		}
 		if waited := time.Since(start); waited != 2*commandLimit || opened != 2 {
 			t.Errorf("waited %v, opened %d times", waited, opened)
+		}
+	})
+}
+
+// A store may be told how long its TPM takes.
+func TestSignLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		end := make(chan struct{})
+		defer close(end)
+		s := &Store{pin: []byte{1}, device: newDevice("x", func() (transport.TPMCloser, error) { return &silent{end}, nil })}
+		s.SetSignLimit(45 * time.Second)
+		start := time.Now()
+		_, err := (&Signer{store: s, public: &ecdsa.PublicKey{}}).Sign(nil, make([]byte, 32), crypto.SHA256)
+		if waited := time.Since(start); err == nil || waited != 90*time.Second {
+			t.Errorf("waited %v: %v", waited, err)
 		}
 	})
 }

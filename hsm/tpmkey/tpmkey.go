@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"time"
 
 	"github.com/google/go-tpm/tpm2"
 	"github.com/google/go-tpm/tpm2/transport"
@@ -43,10 +44,15 @@ type Store struct {
 	device *device
 	pcrs   []uint
 
+	signLimit time.Duration // of each command on the way to a signature
+
 	pin []byte // Name of the storage root key, guarded by device.turn; nil: not read
 }
 
-var _ key.Store = (*Store)(nil)
+var (
+	_ key.Store   = (*Store)(nil)
+	_ key.Limiter = (*Store)(nil)
+)
 
 // Open opens the store of l, whose directory it makes if it does not exist. It
 // does not speak to the TPM yet.
@@ -62,7 +68,7 @@ func open(fsys durable.FS, l Location, d *device) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{fsys: fsys, dir: dir, device: d, pcrs: l.PCRs}, nil
+	return &Store{fsys: fsys, dir: dir, device: d, pcrs: l.PCRs, signLimit: commandLimit}, nil
 }
 
 // Create implements key.Store. The label becomes part of the Ref as far as its
@@ -201,6 +207,9 @@ func (s *Store) List(ctx context.Context) ([]key.Ref, error) { return s.dir.List
 
 // Destroy implements key.Store: without its file the TPM cannot use the key.
 func (s *Store) Destroy(ctx context.Context, ref key.Ref) error { return s.dir.Destroy(ctx, ref) }
+
+// SetSignLimit implements key.Limiter.
+func (s *Store) SetSignLimit(d time.Duration) { s.signLimit = d }
 
 // Close implements key.Store. It unloads what is loaded; the device is shared,
 // so another store loads its key again.

@@ -27,7 +27,8 @@ var keystoreCommand = command{
 	short: "look at the key store, try and change it",
 	long: "Works on the key store of the device, or on that of --key.\n\n" +
 		"  keystore list          the keys, and what the device uses them for\n" +
-		"  keystore selftest      makes a key, signs with it, measures, removes it\n" +
+		"  keystore selftest      makes a key, signs with it, measures, removes it; what the\n" +
+		"                         agent allows for a signature and a handshake comes of it\n" +
 		"  keystore create        makes a key of --algorithm and prints its name\n" +
 		"  keystore import FILE   takes a key from a PEM or PKCS#12 file into a file: store;\n" +
 		"                         encrypted ones with --passphrase-file\n" +
@@ -159,11 +160,10 @@ func (r *keyRow) describe(signer crypto.Signer) {
 // uses says which keys the device's identity is made of. The names of keys mean
 // nothing in another store than the device's.
 func (k *keystore) uses(ctx context.Context) (map[key.Ref]string, error) {
-	own, err := k.place.load()
-	if err != nil || own.KeyURI() != k.config.KeyURI() || identity.CheckDir(durable.OS, own.State) != nil {
+	if !k.own() {
 		return nil, nil
 	}
-	ids, err := identity.Open(durable.OS, own.State, k.keys)
+	ids, err := identity.Open(durable.OS, k.config.State, k.keys)
 	if err != nil {
 		return nil, err
 	}
@@ -179,6 +179,12 @@ func (k *keystore) uses(ctx context.Context) (map[key.Ref]string, error) {
 		uses[found.Current.KeyRef] = "current"
 	}
 	return uses, nil
+}
+
+// own reports whether the key store is that of the device.
+func (k *keystore) own() bool {
+	own, err := k.place.load()
+	return err == nil && own.KeyURI() == k.config.KeyURI() && identity.CheckDir(durable.OS, own.State) == nil
 }
 
 func (k *keystore) create(ctx context.Context, _ []string) error {

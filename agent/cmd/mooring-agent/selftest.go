@@ -12,7 +12,9 @@ import (
 	"slices"
 	"time"
 
+	"mooring/agent"
 	"mooring/hsm/key"
+	"mooring/internal/durable"
 	"mooring/internal/pki"
 )
 
@@ -21,10 +23,12 @@ type selftestReport struct {
 	OK    bool          `json:"ok"`
 	Kinds []*kindReport `json:"kinds"`
 	// SignTimeout and HandshakeTimeout are what to allow for one signature and
-	// for a TLS handshake with it, from the slowest kind that works: ten times
-	// its 99th percentile, at least a second, and 10 s of network on top.
+	// for a TLS handshake with it, from the slowest kind that works: see
+	// agent.SignLimit and agent.HandshakeLimit.
 	SignTimeout      float64 `json:"sign_timeout_ms,omitempty"`
 	HandshakeTimeout float64 `json:"handshake_timeout_ms,omitempty"`
+	// Noted says that the device's agent uses them from its next start on.
+	Noted bool `json:"noted"`
 }
 
 // kindReport is about one kind of key.
@@ -45,11 +49,7 @@ type kindReport struct {
 // selftestLabel shows whose key it is, should the program be killed.
 const selftestLabel = "selftest"
 
-const (
-	maxSignatures = 10_000
-	minSignLimit  = time.Second
-	networkLimit  = 10 * time.Second
-)
+const maxSignatures = 10_000
 
 var allAlgorithms = []key.Algorithm{key.ECDSAP256, key.ECDSAP384, key.RSA2048, key.RSA3072, key.RSA4096}
 
@@ -64,6 +64,9 @@ func (k *keystore) selftest(ctx context.Context, _ []string) error {
 	kinds := []key.Algorithm{first}
 	if k.all {
 		kinds = allAlgorithms
+	}
+	if limiter, ok := k.keys.(key.Limiter); ok {
+		limiter.SetSignLimit(agent.MaxSignLimit) // else it could measure nothing slow
 	}
 	var report selftestReport
 	var failed error
@@ -83,16 +86,24 @@ func (k *keystore) selftest(ctx context.Context, _ []string) error {
 		}
 		report.Kinds = append(report.Kinds, r)
 	}
-	report.derive()
+	sign := report.derive()
+	var unnoted error
+	if report.OK && sign > 0 && k.own() {
+		unnoted = agent.SaveSignLimit(durable.OS, k.config, sign)
+		report.Noted = unnoted == nil
+	}
 	k.printReport(report)
 	if !report.OK {
 		return fmt.Errorf("the key store does not do what the device needs: %w", failed)
 	}
+	if unnoted != nil {
+		return fmt.Errorf("the timeouts cannot be noted: %w", unnoted)
+	}
 	return nil
 }
 
-// derive sets the timeouts.
-func (s *selftestReport) derive() {
+// derive sets the timeouts and returns that of a signature, zero if no kind works.
+func (s *selftestReport) derive() time.Duration {
 	slowest := 0.0
 	for _, r := range s.Kinds {
 		if r.OK {
@@ -100,10 +111,11 @@ func (s *selftestReport) derive() {
 		}
 	}
 	if slowest == 0 {
-		return
+		return 0
 	}
-	s.SignTimeout = max(10*slowest, ms(minSignLimit))
-	s.HandshakeTimeout = s.SignTimeout + ms(networkLimit)
+	sign := agent.SignLimit(time.Duration(slowest * float64(time.Millisecond)))
+	s.SignTimeout, s.HandshakeTimeout = ms(sign), ms(agent.HandshakeLimit(sign))
+	return sign
 }
 
 // try makes a key of one kind, uses it and removes it, whatever happens between.
@@ -193,6 +205,10 @@ func (k *keystore) printReport(s selftestReport) {
 			r.Algorithm, r.Create, r.Open, r.P50, r.P99, r.Signatures, pss)
 	}
 	if s.SignTimeout > 0 {
-		fmt.Fprintf(out, "timeouts   signature %.0f ms, TLS handshake %.0f ms\n", s.SignTimeout, s.HandshakeTimeout)
+		noted := ""
+		if s.Noted {
+			noted = "; noted for the agent's next start"
+		}
+		fmt.Fprintf(out, "timeouts   signature %.0f ms, TLS handshake %.0f ms%s\n", s.SignTimeout, s.HandshakeTimeout, noted)
 	}
 }
