@@ -265,7 +265,7 @@ func TestReceiveMaximumOfServer(t *testing.T) {
 	})
 }
 
-// TestRestricted: the option makes the service as narrow as the vendor's; a session
+// TestRestricted: the service is as narrow as the vendor's; a session
 // asked for by its expiry is not kept either.
 func TestRestricted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -41,10 +41,10 @@ var sharedStore = platform.OptionKey{Category: "test", Key: "shared store"}
 
 // restricted makes the service as narrow as the vendor's.
 func restricted(_ *mqttservice.Config, f *fakes) {
-	f.options[platform.OptionServiceRestricted] = "true"
+	delete(f.options, platform.OptionServiceRestricted)
 }
 
-// fakes stand for all that the front end asks. Users are "admin", an application,
+// fakes stand for all that the front end asks, and the service offers all it can. Users are "admin", an application,
 // and whoever is called device_<ID> or anything else; the password is "right".
 type fakes struct {
 	mu       *sync.Mutex
@@ -119,7 +119,7 @@ func (f fakes) raised() []string {
 func newRig(t testing.TB, change func(*mqttservice.Config, *fakes)) *rig {
 	t.Helper()
 	r := &rig{network: servertest.NewNetwork(), fakes: fakes{mu: new(sync.Mutex), refusals: new([]platform.Refusal), alarms: new([]string),
-		options: map[platform.OptionKey]string{}, verdicts: map[string]platform.Verdict{}}}
+		options: map[platform.OptionKey]string{platform.OptionServiceRestricted: "false"}, verdicts: map[string]platform.Verdict{}}}
 	cfg := mqttservice.Config{}
 	if change != nil {
 		change(&cfg, &r.fakes)

@@ -104,7 +104,7 @@ func (s *session) configure(ctx context.Context) {
 		s.burst = n
 	}
 	s.isolated = !isApplication(s.principal) && option(platform.OptionServiceIsolation) != "false"
-	s.restricted = option(platform.OptionServiceRestricted) == "true"
+	s.restricted = option(platform.OptionServiceRestricted) != "false"
 }
 
 // maxRate bounds what a tenant may set.

@@ -208,9 +208,10 @@ var (
 	// the MQTT Service; whatever else it is, they do not (mqtt.md §1.9).
 	OptionServiceIsolation = OptionKey{"mqtt-service", "device.isolation"}
 
-	// OptionServiceRestricted is "true" if the MQTT Service is as narrow as the
-	// vendor's (mqtt.md §1.9): no session that outlives its connection, nothing
-	// retained, QoS 0 and 1, one filter in a SUBSCRIBE.
+	// OptionServiceRestricted is "false" if the MQTT Service offers all of MQTT.
+	// Whatever else it is, the service is as narrow as the vendor's (mqtt.md §1.9): no
+	// session that outlives its connection, nothing retained, QoS 0 and 1, one filter
+	// in a SUBSCRIBE.
 	OptionServiceRestricted = OptionKey{"mqtt-service", "restricted"}
 
 	// OptionApproval is "manual" if an operator accepts each first enrolment.
