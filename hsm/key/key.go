@@ -132,6 +132,34 @@ type Limiter interface {
 	SetSignLimit(time.Duration)
 }
 
+// Attestation is what a TPM says of a key, for a verifier that knows the makers of
+// TPMs. Structures are in the TPM's own encoding (TPM 2.0 Part 2).
+//
+// Certified, signed by the attestation key, says that the key is in the TPM that
+// has the attestation key. That this TPM is the one of the EK certificate shows
+// when Activate opens what the verifier has sealed to both (TPM2_MakeCredential).
+type Attestation struct {
+	EKCertificate []byte `json:"ek_certificate,omitempty"` // X.509, DER; none: the TPM has none
+	EKPublic      []byte `json:"ek_public"`                // TPMT_PUBLIC
+	AKPublic      []byte `json:"ak_public"`                // TPMT_PUBLIC
+	KeyPublic     []byte `json:"key_public"`               // TPMT_PUBLIC
+	Certified     []byte `json:"certified"`                // TPMS_ATTEST of TPM2_Certify
+	Signature     []byte `json:"signature"`                // TPMT_SIGNATURE, ECDSA with SHA-256
+}
+
+// MaxNonce bounds what a verifier has signed along.
+const MaxNonce = 32
+
+// Attester is a Store that proves where its keys are.
+type Attester interface {
+	// Attest has a key certified, and nonce along with it.
+	Attest(ctx context.Context, ref Ref, nonce []byte) (*Attestation, error)
+	// Activate opens what a verifier has sealed to the endorsement key and the
+	// attestation key, which nothing but their TPM can: an ID object and an
+	// encrypted seed in the TPM's encoding, without the length in front.
+	Activate(ctx context.Context, credential, secret []byte) ([]byte, error)
+}
+
 // Importer is a Store that also takes keys that were made elsewhere. Chips do
 // not: a key that was outside is no secret of theirs.
 type Importer interface {

@@ -15,7 +15,7 @@ _mooring_agent() {
 	"renew "*) flags="--config --state --timeout" ;;
 	"pub "*) flags="--config --queue --state --timeout" ;;
 	"doctor "*) flags="--codes --config --json --state --timeout" ;;
-	"keystore "*) flags="--algorithm --all --config --force --json --key --label --n --passphrase-file --state" ;;
+	"keystore "*) flags="--algorithm --all --config --force --json --key --label --n --nonce --passphrase-file --state" ;;
 	"config "*) flags="--config --state" ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words $flags" -- "${COMP_WORDS[COMP_CWORD]}")

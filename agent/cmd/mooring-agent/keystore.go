@@ -23,7 +23,7 @@ const keystoreLimit = 10 * time.Minute
 
 var keystoreCommand = command{
 	name:  "keystore",
-	args:  "list|selftest|create|import|certs|destroy|sweep",
+	args:  "list|selftest|create|import|certs|attest|activate|destroy|sweep",
 	short: "look at the key store, try and change it",
 	long: "Works on the key store of the device, or on that of --key.\n\n" +
 		"  keystore list          the keys, and what the device uses them for\n" +
@@ -34,6 +34,10 @@ var keystoreCommand = command{
 		"                         encrypted ones with --passphrase-file\n" +
 		"  keystore certs FILE    prints the certificates of a PKCS#12 key store or trust\n" +
 		"                         store in PEM, as --ca and import want them\n" +
+		"  keystore attest NAME   has a TPM certify that it holds the key, with --nonce, and\n" +
+		"                         prints the proof with EK certificate and public keys in JSON\n" +
+		"  keystore activate FILE opens what a verifier has sealed to that TPM\n" +
+		"                         (TPM2_MakeCredential), from JSON with credential and secret\n" +
 		"  keystore destroy NAME  removes a key for good\n" +
 		"  keystore sweep         shows the keys that an agent made and this one does not\n" +
 		"                         use, as those of a lost state directory; --force\n" +
@@ -45,13 +49,14 @@ var keystoreCommand = command{
 		f.StringVar(&k.algorithm, "algorithm", "", "`kind` of key to make: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096")
 		f.StringVar(&k.label, "label", "", "`text` that the key's name begins with")
 		f.StringVar(&k.passphrase, "passphrase-file", "", "`file` whose first line opens the key to import; - is standard input")
+		f.StringVar(&k.nonce, "nonce", "", "at most 32 bytes in `hex` that a verifier has signed along with attest")
 		f.IntVar(&k.signatures, "n", 50, "how `many` signatures a self-test makes, 1 to 10000")
 		f.BoolVar(&k.all, "all", false, "let a self-test try every kind of key; RSA takes minutes on some chips")
 		f.BoolVar(&k.force, "force", false, "destroy a key although the device uses it; let sweep remove what it finds")
 		f.BoolVar(&k.asJSON, "json", false, "print one JSON object")
 		return func(args []string) error {
 			if len(args) == 0 {
-				return usagef("say what to do with the key store: list, selftest, create, import FILE, certs FILE or destroy NAME")
+				return usagef("say what to do with the key store: list, selftest, create, import FILE, certs FILE, attest NAME, activate FILE or destroy NAME")
 			}
 			if err := f.Parse(args[1:]); err != nil { // flags may follow the verb
 				return usageError{err}
@@ -68,6 +73,7 @@ type keystore struct {
 	uri                string
 	passphrase         string // file
 	algorithm, label   string
+	nonce              string // hex
 	signatures         int
 	all, force, asJSON bool
 
@@ -77,13 +83,13 @@ type keystore struct {
 
 func (k *keystore) run(verb string, args []string) error {
 	verbs := map[string]func(ctx context.Context, args []string) error{
-		"list": k.list, "selftest": k.selftest, "create": k.create, "import": k.take, "certs": k.certs, "destroy": k.destroy, "sweep": k.sweep,
+		"list": k.list, "selftest": k.selftest, "create": k.create, "import": k.take, "certs": k.certs, "attest": k.attest, "activate": k.activate, "destroy": k.destroy, "sweep": k.sweep,
 	}
 	do := verbs[verb]
 	if do == nil {
-		return usagef("keystore does not know %q; it knows list, selftest, create, import FILE, certs FILE, destroy NAME and sweep", verb)
+		return usagef("keystore does not know %q; it knows list, selftest, create, import FILE, certs FILE, attest NAME, activate FILE, destroy NAME and sweep", verb)
 	}
-	if wanted := map[string]int{"import": 1, "certs": 1, "destroy": 1}[verb]; len(args) != wanted {
+	if wanted := map[string]int{"import": 1, "certs": 1, "attest": 1, "activate": 1, "destroy": 1}[verb]; len(args) != wanted {
 		return usagef("keystore %s takes %d arguments", verb, wanted)
 	}
 	if verb == "certs" { // needs no key store

@@ -26,6 +26,7 @@ func TestMain(m *testing.M) {
 //	status N mooring-agent ARGS…    it ends with exit status N
 //	swtpm NAME                      starts a TPM, whose socket is $TPM_NAME
 //	destroyonly URI                 destroys the one key of a store
+//	attestonly URI                  has the one key of a store certified
 func TestScripts(t *testing.T) {
 	if _, err := exec.LookPath("swtpm"); err != nil && os.Getenv("REQUIRE_HSM") == "1" {
 		t.Fatalf("swtpm is needed: %v", err)
@@ -41,7 +42,10 @@ func TestScripts(t *testing.T) {
 			"swtpm": func(ts *testscript.TestScript, _ bool, args []string) {
 				ts.Setenv("TPM_"+strings.ToUpper(args[0]), swtpmtest.Start(t).Socket)
 			},
-			"destroyonly": destroyOnly,
+			"destroyonly": func(ts *testscript.TestScript, _ bool, args []string) { withOnly(ts, args[0], "destroy") },
+			"attestonly": func(ts *testscript.TestScript, _ bool, args []string) {
+				withOnly(ts, args[0], "attest", "--nonce", "00ff")
+			},
 		},
 	})
 }
@@ -65,13 +69,14 @@ func status(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-func destroyOnly(ts *testscript.TestScript, _ bool, args []string) {
-	keys, err := hsm.Open(context.Background(), args[0])
+// withOnly does something with the one key of a store.
+func withOnly(ts *testscript.TestScript, uri string, verb ...string) {
+	keys, err := hsm.Open(context.Background(), uri)
 	ts.Check(err)
 	refs, err := keys.List(context.Background())
 	ts.Check(err)
 	if len(refs) != 1 {
 		ts.Fatalf("%d keys", len(refs))
 	}
-	ts.Check(ts.Exec("mooring-agent", "keystore", "destroy", "--key", args[0], string(refs[0])))
+	ts.Check(ts.Exec("mooring-agent", append(append([]string{"keystore"}, verb...), "--key", uri, string(refs[0]))...))
 }
