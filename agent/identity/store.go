@@ -255,10 +255,10 @@ func (s *Store) numbers() ([]uint32, error) {
 	var list []uint32
 	for _, e := range entries {
 		if n, ok := parseNumber(e.Name()); ok && e.IsDir() {
-			list = append(list, n)
+			at, _ := slices.BinarySearch(list, n)
+			list = slices.Insert(list, at, n)
 		}
 	}
-	slices.Sort(list)
 	return list, nil
 }
 
