@@ -114,10 +114,21 @@ func shortReference(w *Writer, base, owner, list string, r platform.Relative) {
 
 // Reference writes a child under its parent with the whole child (rest.md §6.2).
 func Reference(w *Writer, base string, parent platform.ID, kind platform.ChildKind, child platform.ManagedObject, relatives Relatives) {
+	reference(w, base, parent, string(kind), child, relatives)
+}
+
+// ParentReference writes a parent in the list of a child's parents, with the
+// whole parent.
+func ParentReference(w *Writer, base string, child platform.ID, kind platform.ChildKind, parent platform.ManagedObject, relatives Relatives) {
+	reference(w, base, child, ParentsOf[kind], parent, relatives)
+}
+
+// reference writes a member of one of owner's lists.
+func reference(w *Writer, base string, owner platform.ID, list string, o platform.ManagedObject, relatives Relatives) {
 	w.Open('{')
 	w.Key("managedObject")
-	ManagedObject(w, base, child, relatives)
-	w.Link("self", base, PathManagedObjects, parent.String(), "/", string(kind), "/", child.ID.String())
+	ManagedObject(w, base, o, relatives)
+	w.Link("self", base, PathManagedObjects, owner.String(), "/", list, "/", o.ID.String())
 	w.Close('}')
 }
 

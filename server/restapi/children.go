@@ -26,6 +26,13 @@ func (a *API) childRoutes() []route {
 			route{method: "DELETE", path: one, access: user, serve: func(c *call) error { return removeChild(c, kind) },
 				doc: doc{Does: "Remove one of the " + words[kind], Also: "422"}},
 		)
+		parents := "/inventory/managedObjects/{id}/" + c8yjson.ParentsOf[kind]
+		routes = append(routes,
+			route{method: "GET", path: parents, access: user, serve: func(c *call) error { return listParents(c, kind) },
+				doc: doc{Does: "List the objects that have it among their " + words[kind], Query: "query, q, " + objectView + ", paging", Gives: "managedObjectReferenceCollection", Also: "422"}},
+			route{method: "GET", path: parents + "/{parent}", access: user, serve: func(c *call) error { return readParent(c, kind) },
+				doc: doc{Does: "Read one of the objects that have it among their " + words[kind], Gives: "managedObjectReference", Also: "422"}},
+		)
 	}
 	return routes
 }
