@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"runtime"
@@ -43,7 +44,8 @@ type hostile struct {
 // the reason is kept where somebody can find it.
 func TestHostileCertificates(t *testing.T) {
 	m := newMaker(t)
-	s := servertest.Start(t, servertest.Options{Easy: true, Configure: func(c *config.Config) { c.Listeners.Admin, c.Listeners.Service = "127.0.0.1:9090", "127.0.0.1:9883" }})
+	refused := make(handshakes, 100)
+	s := servertest.Start(t, servertest.Options{Easy: true, Log: slog.New(refused), Configure: func(c *config.Config) { c.Listeners.Admin, c.Listeners.Service = "127.0.0.1:9090", "127.0.0.1:9883" }})
 	m.root.upload(s)
 	anchor{cert: m.ca}.upload(s)
 	const own = platform.TenantID(servertest.Tenant)
@@ -82,12 +84,22 @@ func TestHostileCertificates(t *testing.T) {
 		{name: "path length", identity: m.tooLong("too-long"), want: platform.ReasonChainInvalid, filed: own},
 	} {
 		t.Run(h.name, func(t *testing.T) {
-			h.mqtts(t, s, servertest.MQTTS)
-			if h.inTLS {
-				h.mqtts(t, s, servertest.Host+":9883")
+			attempts := []func(){
+				func() { h.mqtts(t, s, servertest.MQTTS) },
+				func() { h.mtls(t, s, "/mooring/whoami", nil) },
+				func() {
+					h.mtls(t, s, "/.well-known/est/simplereenroll", deviceCSR(t, newDeviceKey(t), "anybody"))
+				},
 			}
-			h.mtls(t, s, "/mooring/whoami", nil)
-			h.mtls(t, s, "/.well-known/est/simplereenroll", deviceCSR(t, newDeviceKey(t), "anybody"))
+			if h.inTLS {
+				attempts = append(attempts, func() { h.mqtts(t, s, servertest.Host+":9883") })
+			}
+			for _, attempt := range attempts {
+				attempt()
+				if h.inTLS {
+					refused.wait(t)
+				}
+			}
 			h.recorded(t, s)
 		})
 	}

@@ -117,8 +117,8 @@ func (s *Server) handshakeRefusals(door string) func(net.Conn, http.ConnState) {
 		if err != nil {
 			address = c.RemoteAddr().String()
 		}
-		s.log.Info("handshake refused", "door", door, "address", address, "reason", reason, "detail", detail)
 		s.services.refusals.Record(platform.Refusal{Tenant: platform.Management, At: time.Now(), Door: door, Address: address, Reason: reason, Detail: detail})
+		s.log.Info("handshake refused", "door", door, "address", address, "reason", reason, "detail", detail)
 	}
 }
 

@@ -147,8 +147,8 @@ var errPanic = errors.New("packet not understood")
 func (s *Server) handshake(c *conn) error {
 	err := c.tls.Handshake()
 	if reason, detail, ok := platform.HandshakeFault(err); ok {
-		s.log.Info("handshake refused", "door", c.door, "address", c.address, "reason", reason, "detail", detail)
 		s.cfg.Refusals.Record(platform.Refusal{Tenant: platform.Management, At: time.Now(), Door: c.door, Address: c.address, Reason: reason, Detail: detail})
+		s.log.Info("handshake refused", "door", c.door, "address", c.address, "reason", reason, "detail", detail)
 	}
 	return err
 }
