@@ -182,7 +182,7 @@ func TestRelatives(t *testing.T) {
 		{mid, "?withChildrenCount=true", "childAssets", "[] 1"},
 		{low, "?withChildrenCount=true", "childAssets", "[] <nil>"},
 		{low, "?withGroups=true", "assetParents", "[mid] <nil>"},
-		{low, "?withParents=true", "assetParents", "[top mid] <nil>"},
+		{low, "?withParents=true", "assetParents", "[mid top] <nil>"},
 		{low, "", "assetParents", "[] <nil>"},
 	} {
 		if got := list(tt.id, tt.query, tt.member); got != tt.want {
