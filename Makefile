@@ -12,11 +12,9 @@ LDFLAGS   := -s -w -X main.version=$(VERSION) -X main.buildTime=$(shell git log 
 # The agent must fit small flash. It speaks HTTP/1.1 alone, which spares it half
 # a megabyte; calls are inlined in the cryptography only (0.6 MB), where the
 # processor time of a handshake goes: in its arithmetic, not in the code of RSA
-# and ECDSA around it (40 KB). The collector is the smaller one (50 KB); a heap
-# of a few megabytes gains nothing from the new one. On amd64, where 32 is usual,
-# functions are aligned to 1 byte (0.1 MB).
+# and ECDSA around it (40 KB). On amd64, where 32 is usual, functions are aligned
+# to 1 byte (0.1 MB).
 export AGENT_FLAGS := -tags=nethttpomithttp2 -gcflags=all=-l -gcflags=runtime= -gcflags=crypto/internal/fips140/...= -gcflags=vendor/golang.org/x/crypto/...= -gcflags=crypto/internal/fips140/rsa=-l -gcflags=crypto/internal/fips140/ecdsa=-l
-export AGENT_EXPERIMENT := nogreenteagc
 export AGENT_LDFLAGS_amd64 := -funcalign=1
 BUILD     := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false
 TESTFLAGS ?=
@@ -43,7 +41,7 @@ demo-down: go-version ## stop what `make demo KEEP=1` left running
 build: go-version ## bin/mooring-server, bin/mooring-agent and, with a C compiler, bin/mooring-pkcs11
 	@mkdir -p bin
 	$(BUILD) -ldflags '$(LDFLAGS)' -o bin/mooring-server ./server/cmd/mooring-server
-	GOEXPERIMENT=$(AGENT_EXPERIMENT) $(BUILD) $(AGENT_FLAGS) -ldflags '$(LDFLAGS) $(AGENT_LDFLAGS_$(shell $(GO) env GOARCH))' -o bin/mooring-agent ./agent/cmd/mooring-agent
+	$(BUILD) $(AGENT_FLAGS) -ldflags '$(LDFLAGS) $(AGENT_LDFLAGS_$(shell $(GO) env GOARCH))' -o bin/mooring-agent ./agent/cmd/mooring-agent
 	@if command -v "$${CC:-gcc}" >/dev/null; then \
 		set -x; CGO_ENABLED=1 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)' -o bin/mooring-pkcs11 ./hsm/cmd/mooring-pkcs11; \
 	else echo 'no C compiler: bin/mooring-pkcs11, which uses PKCS#11 tokens, is not built'; fi

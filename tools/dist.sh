@@ -12,11 +12,11 @@ while read -r name programs settings; do
 	for program in ${programs//,/ }; do
 		out=$dir/${program}_${VERSION}_linux_$name
 		echo "$out"
-		flags= ldflags=$LDFLAGS experiment=
-		[[ $program == mooring-agent ]] && flags=$AGENT_FLAGS experiment=$AGENT_EXPERIMENT
+		flags= ldflags=$LDFLAGS
+		[[ $program == mooring-agent ]] && flags=$AGENT_FLAGS
 		[[ $program == mooring-agent && $settings == *GOARCH=amd64* ]] && ldflags+=" $AGENT_LDFLAGS_amd64"
 		# shellcheck disable=SC2086 # settings and flags are words on purpose
-		env CGO_ENABLED=0 GOOS=linux GOEXPERIMENT="$experiment" $settings \
+		env CGO_ENABLED=0 GOOS=linux $settings \
 			go build -trimpath -buildvcs=false $flags -ldflags "$ldflags" -o "$out" "./${program#mooring-}/cmd/$program"
 	done
 done <cross/targets
