@@ -157,6 +157,7 @@ func TestBulkOfFailed(t *testing.T) {
 		check(t, r.Report(t.Context(), admin, 3, operation.Report{Fragment: "c8y_Restart", Status: platform.OperationFailed}))
 		second, err := r.CreateBulk(t.Context(), admin, platform.BulkOperation{Parent: first.ID, Start: time.Now(), Prototype: restart})
 		check(t, err)
+		time.Sleep(time.Second) // SQLite waits for a lock by sleeping, which synctest.Wait takes for rest
 		if got := r.devices(second.ID); len(got) != 1 || got[0] != 3 {
 			t.Errorf("got %v, want the one that failed", got)
 		}
