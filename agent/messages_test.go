@@ -53,11 +53,7 @@ func (d *rig) kill(way int) {
 func TestHourWithoutServer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := servertest.Start(t, servertest.Options{Easy: true})
-		d := newRig(t, s, "dev1")
-		s.Register("dev1", "the-right-password")
-		d.start()
-		d.enrol("the-right-password")
-		d.until("valid", valid)
+		d := enrolledRig(t, s)
 		s.Stop()
 		const n = 10_000
 		begin, made := time.Now(), make([]time.Time, n)
@@ -119,11 +115,7 @@ func TestHourWithoutServer(t *testing.T) {
 func TestPublishIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := servertest.Start(t, servertest.Options{Easy: true})
-		d := newRig(t, s, "dev1")
-		s.Register("dev1", "the-right-password")
-		d.start()
-		d.enrol("the-right-password")
-		d.until("valid", valid)
+		d := enrolledRig(t, s)
 		s.Stop()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
@@ -197,11 +189,7 @@ func TestServiceStatus(t *testing.T) {
 func TestTelemetry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := servertest.Start(t, servertest.Options{Easy: true})
-		d := newRig(t, s, "dev1")
-		s.Register("dev1", "the-right-password")
-		d.start()
-		d.enrol("the-right-password")
-		d.until("valid", valid)
+		d := enrolledRig(t, s)
 		for _, bad := range []time.Duration{-1, 1, 10*time.Second - 1, 24*time.Hour + 1} {
 			if err := d.agent.SetMeasurementInterval(t.Context(), bad); !errors.Is(err, problem.Invalid) {
 				t.Errorf("interval %v: got %v", bad, err)

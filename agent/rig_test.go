@@ -64,6 +64,17 @@ func newRig(t testing.TB, s *servertest.Server, id string) *rig {
 	return d
 }
 
+// enrolledRig is the agent of dev1, enrolled and connected.
+func enrolledRig(t testing.TB, s *servertest.Server) *rig {
+	t.Helper()
+	d := newRig(t, s, "dev1")
+	s.Register("dev1", "the-right-password")
+	d.start()
+	d.enrol("the-right-password")
+	d.until("valid", valid)
+	return d
+}
+
 func (d *rig) config() config.Config {
 	c := config.Default()
 	c.State, c.Server, c.DeviceID, c.CA = state, servertest.Host, d.id, state+"/root.pem"

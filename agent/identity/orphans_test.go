@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"mooring/hsm/key"
-	"mooring/hsm/pkcs11key"
 	"mooring/hsm/pkcs11key/p11test"
 	"mooring/internal/durable/durabletest"
 )
@@ -17,15 +16,7 @@ import (
 func TestTokenFaultsLeaveNoOrphans(t *testing.T) {
 	f := p11test.StartFaults(t)
 	f.AddToken(t, "device")
-	l, err := pkcs11key.ParseURI(f.URI("device", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys, err := pkcs11key.Open(l)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = keys.Close() }()
+	keys := openToken(t, f.URI("device", ""))
 	ca, disk := newIssuer(t), durabletest.New()
 	s, _, err := openWith(disk, func() (key.Store, error) { return keys, nil })
 	if err != nil {

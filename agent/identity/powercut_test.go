@@ -85,15 +85,7 @@ func TestPowerCutsWithTPM(t *testing.T) {
 func TestPowerCutsWithPKCS11(t *testing.T) {
 	token := p11test.Start(t)
 	token.AddToken(t, "device")
-	l, err := pkcs11key.ParseURI(token.URI("device", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys, err := pkcs11key.Open(l)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = keys.Close() }()
+	keys := openToken(t, token.URI("device", ""))
 	powerCuts(t, func(fsys durable.FS) (*identity.Store, key.Store, error) {
 		return openWith(fsys, func() (key.Store, error) { return keys, nil })
 	}, 3)
@@ -235,4 +227,19 @@ func strs(refs []key.Ref) []string {
 		out[i] = string(r)
 	}
 	return out
+}
+
+// openToken opens the keys of a token until the test ends.
+func openToken(t *testing.T, uri string) key.Store {
+	t.Helper()
+	l, err := pkcs11key.ParseURI(uri)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := pkcs11key.Open(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = keys.Close() })
+	return keys
 }

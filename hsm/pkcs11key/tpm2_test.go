@@ -26,7 +26,7 @@ func startTPM(t *testing.T) (tpm *swtpmtest.TPM, uri string) {
 		if os.Getenv("REQUIRE_HSM") == "1" {
 			t.Fatal("libtpm2-pkcs11-1 and opensc are needed")
 		}
-		t.Skip("libtpm2-pkcs11-1 or opensc is not installed")
+		t.Skip("libtpm2-pkcs11-1 or opensc is not installed") // on a laptop; make test installs both and requires them
 	}
 	helper := p11test.Helper(t)
 	tpm = swtpmtest.Start(t)

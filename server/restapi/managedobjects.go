@@ -60,6 +60,14 @@ func listObjects(c *call) error {
 	if err != nil {
 		return err
 	}
+	return objectsBy(c, f, p, c8yjson.MediaManagedObjects, "managedObjects", func(w *c8yjson.Writer, o platform.ManagedObject, r c8yjson.Relatives) {
+		c8yjson.ManagedObject(w, c.base(), o, r)
+	})
+}
+
+// objectsBy answers with a page of the objects that f finds, each written by write
+// with what it is related to.
+func objectsBy(c *call, f platform.ObjectFilter, p c8yjson.Paging, media, name string, write func(*c8yjson.Writer, platform.ManagedObject, c8yjson.Relatives)) error {
 	list, err := c.api.Inventory.Objects(c.ctx(), c.tenant(), f, p.Page)
 	if err != nil {
 		return err
@@ -68,9 +76,7 @@ func listObjects(c *call) error {
 	if err != nil {
 		return err
 	}
-	collection(c, c8yjson.MediaManagedObjects, "managedObjects", p, list, func(w *c8yjson.Writer, o platform.ManagedObject) {
-		c8yjson.ManagedObject(w, c.base(), o, all[o.ID])
-	})
+	collection(c, media, name, p, list, func(w *c8yjson.Writer, o platform.ManagedObject) { write(w, o, all[o.ID]) })
 	return nil
 }
 

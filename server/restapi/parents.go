@@ -32,18 +32,9 @@ func listParents(c *call, kind platform.ChildKind) error {
 	if err := c.onlyOwn(&f, inventoryReaders); err != nil {
 		return err
 	}
-	list, err := c.api.Inventory.Objects(c.ctx(), c.tenant(), f, p.Page)
-	if err != nil {
-		return err
-	}
-	all, err := c.relativesOf(list.Items)
-	if err != nil {
-		return err
-	}
-	collection(c, c8yjson.MediaManagedObjectReferences, "references", p, list, func(w *c8yjson.Writer, o platform.ManagedObject) {
-		c8yjson.ParentReference(w, c.base(), id, kind, o, all[o.ID])
+	return objectsBy(c, f, p, c8yjson.MediaManagedObjectReferences, "references", func(w *c8yjson.Writer, o platform.ManagedObject, r c8yjson.Relatives) {
+		c8yjson.ParentReference(w, c.base(), id, kind, o, r)
 	})
-	return nil
 }
 
 // readParent serves one of them.
