@@ -27,7 +27,7 @@ KEEP      ?=
 
 export KEEP
 
-.PHONY: help demo demo-down build test check fuzz bench dist clean go-version
+.PHONY: help demo demo-down build test test-arm check fuzz bench bench-arm dist clean go-version
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +59,15 @@ fuzz: go-version ## every fuzz target for FUZZTIME (10s) each
 bench: build ## what it costs, about seven minutes: Go benchmarks, then the figures of BENCHMARKS.md (BENCHFLAGS)
 	$(GO) test -run '^$$' -bench . -benchtime 300ms $(BENCHPACKAGES)
 	$(GO) run ./bench -server bin/mooring-server -agent bin/mooring-agent $(BENCHFLAGS)
+
+bench-arm: build ## the agent's memory and CPU time on an emulated ARMv7 machine (installs QEMU and a kernel when it may)
+	@cross/armv7-kernel.sh
+	GOOS=linux GOARCH=arm GOARM=7 $(BUILD) $(AGENT_FLAGS) -ldflags '$(LDFLAGS)' -o bin/mooring-agent-armv7 ./agent/cmd/mooring-agent
+	$(GO) run ./bench -only arm -server bin/mooring-server -agent-armv7 bin/mooring-agent-armv7
+
+test-arm: go-version ## the agent on an emulated ARMv7 machine, against a real server; not part of make test
+	@cross/armv7-kernel.sh
+	REQUIRE_ARMV7=1 $(GO) test $(TESTFLAGS) -count=1 -run TestARMv7 ./interop
 
 dist: go-version ## static programs for every target in cross/targets, with checksums, in dist/
 	@VERSION='$(VERSION)' LDFLAGS='$(LDFLAGS)' tools/dist.sh dist

@@ -60,7 +60,7 @@ var mayImport = map[layer][]layer{
 	frontEnd:      {internalLayer, keyLayer, platformLeaf, service, shared, frontEnd},
 	serverWhole:   {internalLayer, keyLayer, platformLeaf, service, store, shared, frontEnd, serverWhole},
 	rig:           {internalLayer, keyLayer, keyBackend, platformLeaf, service, store, shared, frontEnd, serverWhole, rig},
-	outside:       {internalLayer},
+	outside:       {internalLayer, outside},
 }
 
 // layerOf places the package at p, relative to the module root. group is what

@@ -31,7 +31,8 @@ func main() {
 // settings are what the flags say.
 type settings struct {
 	server, agent string
-	devices       int // connections held at once for the memory figure
+	agentARM      string // the agent's program for ARMv7
+	devices       int    // connections held at once for the memory figure
 	enrolments    int
 	connects      int
 	publishes     int
@@ -62,6 +63,9 @@ var sections = []section{
 	{"agent", benchAgent},
 }
 
+// more are the sections that run only when they are named: they need an emulator.
+var more = []section{{"arm", benchARM}}
+
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
 	fs.SetOutput(stderr)
@@ -70,6 +74,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	only := fs.String("only", "", "sections to run, comma separated; default all")
 	fs.StringVar(&s.server, "server", "bin/mooring-server", "the server's program")
 	fs.StringVar(&s.agent, "agent", "bin/mooring-agent", "the agent's program")
+	fs.StringVar(&s.agentARM, "agent-armv7", "bin/mooring-agent-armv7", "the agent's program for ARMv7, for the section arm, which runs only when -only names it")
 	fs.IntVar(&s.devices, "devices", 2000, "connections held open for the figures of memory and fan-in")
 	fs.IntVar(&s.enrolments, "enrolments", 15_000, "enrolments")
 	fs.IntVar(&s.connects, "connects", 6000, "MQTT connects")
@@ -93,10 +98,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stdout, "| what | measured | ratio | bound | |\n| --- | --- | --- | --- | --- |\n")
 	}
 	status := 0
-	for _, sec := range sections {
-		if *only != "" && !slices.Contains(strings.Split(*only, ","), sec.name) {
-			continue
-		}
+	chosen := sections
+	if *only != "" {
+		chosen = slices.DeleteFunc(append(slices.Clone(sections), more...), func(sec section) bool { return !slices.Contains(strings.Split(*only, ","), sec.name) })
+	}
+	for _, sec := range chosen {
 		figures, err := sec.run(ctx, s)
 		if err != nil {
 			fmt.Fprintf(stderr, "bench: %s: %v\n", sec.name, err)
