@@ -160,7 +160,7 @@ func (t *tree) ownImports(f func(from *sourcePackage, file *sourceFile, to strin
 // codecs do no I/O and read no clock. They are exactly these packages, not
 // what lies below them: internal/est/estclient is a client.
 var codecs = []string{
-	"internal/pki", "internal/cms", "internal/est", "internal/jwt", "internal/smartrest", "internal/query", "internal/deviceid",
+	"internal/pki", "internal/attestation", "internal/cms", "internal/est", "internal/jwt", "internal/smartrest", "internal/query", "internal/deviceid",
 	"internal/coap", "internal/lwm2m", "internal/lifecycle", "internal/minisign", "internal/problem", "firmware-sim/device",
 }
 
