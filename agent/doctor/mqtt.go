@@ -111,7 +111,7 @@ func refusedAfterwards(conn *tls.Conn, version uint16) error {
 	return err
 }
 
-// connack is the answer to CONNECT (MQTT 3.1.1 §3.2.2.3).
+// connackCodes are for the refusals of a CONNACK (MQTT 3.1.1 §3.2.2.3).
 var connackCodes = map[byte]Code{1: "M150", 2: "M151", 3: "M152", 4: "M140", 5: "M120"}
 
 // connect opens a session, asks for a token and watches.

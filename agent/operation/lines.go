@@ -52,7 +52,12 @@ func (m *Manager) takeLines(payload []byte) {
 	}
 	for _, l := range parsed {
 		fragment := smartrest.OrderFragment(l.TemplateID)
-		if l.Err != nil || fragment == "" || len(m.lines.held) == maxHeld {
+		if l.Err != nil || fragment == "" {
+			continue
+		}
+		if len(m.lines.held) == maxHeld {
+			m.log.Warn("the operation stays pending", "operation", fragment, "err", errNoRoom)
+			m.stayedPending()
 			continue
 		}
 		body, err := json.Marshal(bodyOf(l))

@@ -48,7 +48,7 @@ func (s *Spool) commitOnce() bool {
 		p.err = err
 		close(p.done)
 	}
-	if err != nil {
+	if err != nil && len(batch) == 0 { // else who put hears of it
 		s.log.Error("the spool cannot be written", "err", err)
 	}
 	s.notify()

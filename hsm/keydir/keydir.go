@@ -74,8 +74,8 @@ func Open(fsys durable.FS, path, suffix string) (*Dir, error) {
 // String is the path.
 func (d *Dir) String() string { return d.path }
 
-// Path is where the file of ref is; problem of kind key.ErrNotFound for what
-// cannot be a Ref of this directory.
+// Path is where the file of ref is. The error is key.ErrNotFound for what cannot
+// be a Ref of this directory.
 func (d *Dir) Path(ref key.Ref) (string, error) {
 	if !validRef(ref) {
 		return "", fmt.Errorf("key %.40q: %w", ref, key.ErrNotFound)
