@@ -288,8 +288,10 @@ func (c *Config) Level() slog.Level {
 // String prints the configuration as TOML. A key URI may hold a PIN, so what
 // follows a question mark is left out.
 func (c Config) String() string {
-	if head, _, found := strings.Cut(c.Key, "?"); found {
-		c.Key = head + "?[redacted]"
+	for _, uri := range []*string{&c.Key, &c.Recovery.BootstrapKey} {
+		if head, _, found := strings.Cut(*uri, "?"); found {
+			*uri = head + "?[redacted]"
+		}
 	}
 	return fmt.Sprintf("# state directory: %s\n%s", c.State, writeTOML(c))
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,13 @@ func TestValidate(t *testing.T) {
 		{"64 operations", func(c *config.Config) { c.SupportedOperations = strings.Split(strings.Repeat("x ", 63)+"x", " ") }, ""},
 		{"65 operations", func(c *config.Config) { c.SupportedOperations = strings.Split(strings.Repeat("x ", 64)+"x", " ") }, "supported_operations"},
 		{"level", func(c *config.Config) { c.LogLevel = "loud" }, "log_level"},
+		{"port of the loopback", func(c *config.Config) { c.Local.MQTT = "127.0.0.1:65535" }, ""},
+		{"port 65536", func(c *config.Config) { c.Local.MQTT = "127.0.0.1:65536" }, "local.mqtt"},
+		{"port 0", func(c *config.Config) { c.Local.Proxy = "[::1]:0" }, "local.proxy"},
+		{"name of a port", func(c *config.Config) { c.Local.Proxy = "127.0.0.1:http" }, "local.proxy"},
+		{"another device's port", func(c *config.Config) { c.Local.Proxy = "192.0.2.1:80" }, "local.proxy"},
+		{"64 rules", func(c *config.Config) { c.Local.Allow = slices.Repeat([]string{"* status"}, 64) }, ""},
+		{"65 rules", func(c *config.Config) { c.Local.Allow = slices.Repeat([]string{"* status"}, 65) }, "local: must be at most 64"},
 		{"key", func(c *config.Config) { c.Key = "/var/keys" }, "key: must be a URI"},
 	}
 	for _, tt := range tests {
@@ -156,6 +164,7 @@ func TestSave(t *testing.T) {
 func TestStringHidesPIN(t *testing.T) {
 	c := good()
 	c.Key = "pkcs11:token=x?pin-value=1234"
+	c.Recovery.BootstrapKey = "pkcs11:token=y?pin-value=1234"
 	if text := c.String(); strings.Contains(text, "1234") || !strings.Contains(text, "[redacted]") {
 		t.Errorf("got %s", text)
 	}

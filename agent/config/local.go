@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
-	"strings"
+	"strconv"
 
 	"mooring/agent/localapi"
 )
@@ -81,5 +81,6 @@ func (c *Config) validateLocal() error {
 func isLoopback(address string) bool {
 	host, port, err := net.SplitHostPort(address)
 	ip := net.ParseIP(host)
-	return err == nil && port != "" && !strings.Contains(port, " ") && ip != nil && ip.IsLoopback()
+	n, bad := strconv.ParseUint(port, 10, 16)
+	return err == nil && bad == nil && n > 0 && ip != nil && ip.IsLoopback()
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"os"
 	"strings"
 
 	"mooring/agent/dial"
@@ -112,7 +113,10 @@ func (c *Config) DialProxy(fsys durable.FS, getenv func(string) string) (*dial.P
 // notOthers refuses a file that others can read or change.
 func notOthers(fsys durable.FS, path string) error {
 	info, err := fsys.Lstat(path)
-	if err == nil && info.Mode()&fs.ModeSymlink == 0 && info.Mode().Perm()&0o007 != 0 {
+	if err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		info, err = os.Stat(path) // durable.FS follows no links
+	}
+	if err == nil && info.Mode().Perm()&0o007 != 0 {
 		err = fmt.Errorf("%s has mode %04o: others can use it", path, info.Mode().Perm())
 	}
 	return err

@@ -53,7 +53,10 @@ func TestValidateNetwork(t *testing.T) {
 
 func TestDialProxy(t *testing.T) {
 	dir := t.TempDir()
-	file := filepath.Join(dir, "credentials")
+	file, link := filepath.Join(dir, "credentials"), filepath.Join(dir, "link")
+	if err := os.Symlink(file, link); err != nil {
+		t.Fatal(err)
+	}
 	env := func(k string) string { return map[string]string{"ALL_PROXY": "socks5://env"}[k] }
 	tests := []struct {
 		name string
@@ -72,6 +75,8 @@ func TestDialProxy(t *testing.T) {
 		{"no colon", config.Proxy{URL: "http://p", Credentials: file}, "s3cr3t", 0o600, "USER:PASSWORD"},
 		{"empty", config.Proxy{URL: "http://p", Credentials: file}, "", 0o600, "USER:PASSWORD"},
 		{"too long", config.Proxy{URL: "http://p", Credentials: file}, strings.Repeat("x", 256<<10+1), 0o600, "longer"},
+		{"link to what others can read", config.Proxy{URL: "http://p", Credentials: link}, "u:s3cr3t\n", 0o604, "mode 0604"},
+		{"link", config.Proxy{URL: "http://p", Credentials: link}, "u:s3cr3t\n", 0o600, "http://p:80"},
 		{"no file", config.Proxy{URL: "http://p", Credentials: dir + "/absent"}, "", 0, "absent"},
 	}
 	for _, tt := range tests {

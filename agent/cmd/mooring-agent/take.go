@@ -23,13 +23,18 @@ const maxKeyFile = 256 << 10
 // passphrase hashed some thousand times, which takes less than a second.
 const pkcs12Limit = time.Minute
 
+// readFile reads a file that is named on the command line.
 func readFile(name string) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, fmt.Errorf("%w", err)
+		return nil, err
 	}
 	defer func() { _ = f.Close() }() // nothing was written
-	return io.ReadAll(io.LimitReader(f, maxKeyFile+1))
+	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
+	if err == nil && len(text) > maxKeyFile {
+		err = fmt.Errorf("%s is longer than %d bytes", name, maxKeyFile)
+	}
+	return text, err
 }
 
 // bundle is what a file to import holds.
