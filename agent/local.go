@@ -16,6 +16,7 @@ import (
 
 	"mooring/agent/localapi"
 	"mooring/agent/localmqtt"
+	"mooring/internal/problem"
 	"mooring/internal/secret"
 )
 
@@ -164,5 +165,8 @@ func (d localDevice) Sign(ctx context.Context, digest []byte, opts crypto.Signer
 		return nil, err
 	}
 	v, _ := d.look()
+	if v.current == nil { // its key store is away
+		return nil, problem.New(problem.Unavailable, "the device's key cannot be used now", nil)
+	}
 	return v.current.Signer.Sign(rand.Reader, digest, opts)
 }

@@ -48,7 +48,11 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = p.pass(w, r)
 	}
-	p.log.Info("local call", "verb", string(VerbProxy), "method", r.Method, "outcome", outcome(err))
+	who := []any{"uid", "any"} // of the loopback
+	if caller, unknown := CallerOf(localhttp.Conn(r.Context())); unknown == nil {
+		who = []any{"uid", caller.UID, "gid", caller.GID, "pid", caller.PID}
+	}
+	p.log.Info("local call", append(who, "verb", string(VerbProxy), "method", r.Method, "outcome", outcome(err))...)
 	if err != nil && !errors.Is(err, context.Canceled) {
 		writeError(w, err)
 	}

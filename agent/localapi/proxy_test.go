@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 
@@ -70,7 +71,7 @@ func TestProxy(t *testing.T) {
 	if len(d.forgotten) != 1 || d.forgotten[0] != "token-1" {
 		t.Errorf("forgotten: %q", d.forgotten)
 	}
-	if log := r.log.String(); strings.Contains(log, "token-") {
+	if log := r.log.String(); strings.Contains(log, "token-") || !strings.Contains(log, fmt.Sprintf("uid=%d gid=%d pid=%d", os.Getuid(), os.Getgid(), os.Getpid())) {
 		t.Errorf("log: %s", log)
 	}
 }

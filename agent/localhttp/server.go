@@ -12,9 +12,12 @@ package localhttp
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -77,9 +80,32 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 func accept(ctx context.Context, l net.Listener, seats chan<- struct{}) (net.Conn, error) {
 	select {
 	case seats <- struct{}{}:
-		return l.Accept()
+		return Accept(ctx, l)
 	case <-ctx.Done():
 		return nil, ctx.Err()
+	}
+}
+
+// acceptRetry is between two tries of a system that is short of something.
+const acceptRetry = time.Second
+
+// shortages pass: they are no fault of the listener.
+var shortages = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM}
+
+// Accept waits for the next caller of l, also while the system has no file
+// descriptor or no memory for it: a listener that gave up then would be missing
+// long after. It fails when ctx ends, and where l is at fault.
+func Accept(ctx context.Context, l net.Listener) (net.Conn, error) {
+	for {
+		nc, err := l.Accept()
+		if !slices.ContainsFunc(shortages, func(s error) bool { return errors.Is(err, s) }) {
+			return nc, err
+		}
+		select {
+		case <-time.After(acceptRetry):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 }
 

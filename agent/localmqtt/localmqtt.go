@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"mooring/agent/localapi"
+	"mooring/agent/localhttp"
 )
 
 const (
@@ -27,6 +28,9 @@ const (
 	// maxClients bounds connections; a further one is told that the server is
 	// unavailable.
 	maxClients = 64
+	// maxTurnedAway bounds those that are told so at once; others find the
+	// connection closed.
+	maxTurnedAway = 16
 	// maxSubscriptions bounds those of one client.
 	maxSubscriptions = 32
 	// window is how many messages a client may leave unacknowledged.
@@ -48,11 +52,14 @@ type Broker struct {
 	clients map[*client]struct{}
 	byID    map[string]*client
 	all     sync.WaitGroup
+
+	turned chan struct{} // one for each connection that is turned away
 }
 
 // New returns the broker of a device. The topics are those of the policy.
 func New(d localapi.Device, p localapi.Policy, log *slog.Logger) *Broker {
-	return &Broker{device: d, policy: p, log: log, clients: make(map[*client]struct{}), byID: make(map[string]*client)}
+	return &Broker{device: d, policy: p, log: log, clients: make(map[*client]struct{}), byID: make(map[string]*client),
+		turned: make(chan struct{}, maxTurnedAway)}
 }
 
 // Serve answers on l until ctx ends. On a UNIX socket the rules say who may
@@ -68,7 +75,7 @@ func (b *Broker) Serve(ctx context.Context, l net.Listener) error {
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
 	for {
-		nc, err := l.Accept()
+		nc, err := localhttp.Accept(ctx, l)
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil
@@ -87,7 +94,12 @@ func (b *Broker) attend(ctx context.Context, nc net.Conn) {
 	defer func() { _ = nc.Close() }()
 	c := newClient(b, nc, cancel)
 	if !b.seat(c) {
-		c.turnAway()
+		select {
+		case b.turned <- struct{}{}:
+			c.turnAway()
+			<-b.turned
+		default:
+		}
 		return
 	}
 	defer b.leave(c)
