@@ -83,6 +83,7 @@ type Agent struct {
 
 	keys       key.Store
 	measured   measured
+	mended     map[string]int // steps of key.Recovery; guarded by mu
 	ids        *identity.Store
 	dialer     *dial.Dialer
 	spool      *spool.Spool
@@ -156,6 +157,7 @@ func (a *Agent) open(ctx context.Context) (identity.Found, error) {
 	}
 	a.measured = a.readMeasured()
 	a.measured.apply(a.keys)
+	a.watchKeys(a.keys)
 	if a.ids, err = identity.Open(a.o.FS, a.cfg.State, a.keys); err != nil {
 		return identity.Found{}, err
 	}

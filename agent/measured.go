@@ -68,11 +68,28 @@ func hashURI(c config.Config) string {
 // readMeasured reads what was noted about the key store in use. A file that
 // makes no sense is as none: the usual limits do.
 func (a *Agent) readMeasured() measured {
-	var m measured
-	path := filepath.Join(a.cfg.State, measuredFile)
-	text, err := a.o.FS.ReadFile(path)
+	m, err := readMeasured(a.o.FS, a.cfg)
+	if err != nil {
+		a.log.Warn("the measured limits of the key store are not usable; keystore selftest writes them anew", "path", filepath.Join(a.cfg.State, measuredFile), "err", err)
+	}
+	return m
+}
+
+// LimitKeys gives the device's key store the limit that a self-test has measured,
+// as an agent does when it starts, and returns it; zero if none is known.
+func LimitKeys(fsys durable.FS, c config.Config, keys key.Store) time.Duration {
+	m, err := readMeasured(fsys, c)
+	if err != nil {
+		return 0 // the agent says so in its log
+	}
+	m.apply(keys)
+	return m.sign()
+}
+
+func readMeasured(fsys durable.FS, c config.Config) (m measured, err error) {
+	text, err := fsys.ReadFile(filepath.Join(c.State, measuredFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return m
+		return m, nil
 	}
 	if err == nil {
 		err = json.Unmarshal(text, &m)
@@ -81,13 +98,12 @@ func (a *Agent) readMeasured() measured {
 		err = fmt.Errorf("sign_limit_ms is not %d to %d", MinSignLimit.Milliseconds(), MaxSignLimit.Milliseconds())
 	}
 	if err != nil {
-		a.log.Warn("the measured limits of the key store are not usable; keystore selftest writes them anew", "path", path, "err", err)
-		return measured{}
+		return measured{}, err
 	}
-	if m.Key != hashURI(a.cfg) {
-		return measured{} // of another key store
+	if m.Key != hashURI(c) {
+		return measured{}, nil // of another key store
 	}
-	return m
+	return m, nil
 }
 
 func (m measured) sign() time.Duration { return time.Duration(m.Sign) * time.Millisecond }

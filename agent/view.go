@@ -36,8 +36,12 @@ type Status struct {
 	Server  string     `json:"server"`
 	RenewAt *time.Time `json:"renew_at,omitempty"`
 	// Spool is what waits to be sent; nil if no agent runs.
-	Spool     *spool.Stats `json:"spool,omitempty"`
-	LastError *LastError   `json:"last_error,omitempty"`
+	Spool *spool.Stats `json:"spool,omitempty"`
+	// KeyRecoveries counts, since the agent's start, what its key store did to get
+	// at its keys again: session, login, module, helper. Nil if nothing.
+	KeyRecoveries map[string]int `json:"key_recoveries,omitempty"`
+
+	LastError *LastError `json:"last_error,omitempty"`
 }
 
 // LastError is what went wrong last, unless it went well since.
@@ -145,7 +149,7 @@ func (a *Agent) status(v view) Status {
 	if v.loaded {
 		s.Rung, s.Hint = v.state.OnRung().String(), a.rungHint(v.state)
 	}
-	s.Spool = a.spoolStats()
+	s.Spool, s.KeyRecoveries = a.spoolStats(), a.recoveries()
 	if s.Connected {
 		s.TLS = a.up.TLSVersion()
 	}

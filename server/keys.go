@@ -3,11 +3,21 @@ package server
 import (
 	"context"
 	"fmt"
+	"log/slog"
 
 	"mooring/hsm"
 	"mooring/hsm/key"
 	"mooring/server/config"
 )
+
+// tellRecoveries has the log tell what a key store does to get at its keys again.
+func tellRecoveries(log *slog.Logger, use string, store any) {
+	if mends, able := store.(key.Recoverer); able {
+		mends.OnRecovery(func(r key.Recovery) {
+			log.Warn("a key store is got at again", "use", use, "step", r.Step, "cause", r.Cause, "took", r.Took, "err", r.Err)
+		})
+	}
+}
 
 // authorityStore opens the key store of tenant certificate authorities, nil if
 // none is configured. A helper of it ends with the process.

@@ -81,6 +81,8 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 	if err != nil {
 		return nil, err
 	}
+	tellRecoveries(log, "keys.encryption", sealer)
+	tellRecoveries(log, "keys.authority", authorityKeys)
 	profile, err := ca.NewProfile(ca.ProfileConfig{CRLBase: cfg.CRLBase()})
 	if err != nil {
 		return nil, err

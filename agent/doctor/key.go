@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"mooring/agent"
 	"mooring/agent/identity"
 	"mooring/hsm/key"
 	"mooring/internal/pki"
@@ -56,6 +57,7 @@ func (e *exam) hold(ctx context.Context) (h held) {
 		h.code = "M040"
 		return h
 	}
+	agent.LimitKeys(e.o.FS, e.cfg, h.keys)
 	ids, err := identity.Open(e.o.FS, e.cfg.State, h.keys)
 	if err != nil {
 		h.code, h.err = "M010", err

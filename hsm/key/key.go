@@ -132,6 +132,21 @@ type Limiter interface {
 	SetSignLimit(time.Duration)
 }
 
+// Recovery is one step that a store took to get at its keys again after a fault.
+type Recovery struct {
+	// Step says what was replaced: "session", "login", "module" or "helper".
+	Step  string
+	Cause error // the fault
+	Took  time.Duration
+	Err   error // nil: the step was done. Whether it helped shows the next use.
+}
+
+// Recoverer is a Store or Sealer that mends itself and tells of it.
+type Recoverer interface {
+	// OnRecovery has f called after each step. It must not use the store.
+	OnRecovery(f func(Recovery))
+}
+
 // Attestation is what a TPM says of a key, for a verifier that knows the makers of
 // TPMs. Structures are in the TPM's own encoding (TPM 2.0 Part 2).
 //

@@ -44,30 +44,35 @@ func (e *Error) Unwrap() error { return e.err }
 // HintText says what to do.
 func (e *Error) HintText() string { return e.Hint }
 
-// class says what the supervisor does about a fault.
+// class says what a fault is about, and so on which rung the supervisor begins.
 type class int
 
 const (
 	final   class = iota // nothing: the answer stands
-	stale                // sessions, handles or login are lost: open anew, then a new helper
+	session              // a session or a handle in it
+	login                // the login
+	unclear              // whatever: modules say so for all kinds of reasons
+	device               // token, slot or module
+	broken               // the helper
 	badPIN               // remember the PIN and do not try it again
 	missing              // the token is not there: nothing to do but ask later
 )
 
 // classes of the codes that are not final.
 var classes = map[uint]class{
-	wire.HostMemory: stale, wire.SlotIDInvalid: stale, wire.GeneralError: stale, wire.FunctionFailed: stale, wire.DeviceError: stale,
-	wire.DeviceMemory: stale, wire.DeviceRemoved: stale, wire.KeyHandleInvalid: stale, wire.ObjectHandleInvalid: stale,
-	wire.OperationActive: stale, wire.OperationNotInitialized: stale, wire.SessionClosed: stale, wire.SessionCount: stale,
-	wire.SessionHandleInvalid: stale, wire.TokenNotPresent: stale, wire.TokenNotRecognized: stale, wire.UserNotLoggedIn: stale,
-	wire.CryptokiNotInitialized: stale,
-	wire.PINIncorrect:           badPIN, wire.PINInvalid: badPIN, wire.PINLenRange: badPIN, wire.PINExpired: badPIN,
+	wire.KeyHandleInvalid: session, wire.ObjectHandleInvalid: session, wire.OperationActive: session, wire.OperationNotInitialized: session,
+	wire.SessionClosed: session, wire.SessionCount: session, wire.SessionHandleInvalid: session,
+	wire.UserNotLoggedIn: login,
+	wire.HostMemory:      unclear, wire.GeneralError: unclear, wire.FunctionFailed: unclear,
+	wire.SlotIDInvalid: device, wire.DeviceError: device, wire.DeviceMemory: device, wire.DeviceRemoved: device, wire.TokenNotPresent: device,
+	wire.TokenNotRecognized: device, wire.CryptokiNotInitialized: device,
+	wire.PINIncorrect: badPIN, wire.PINInvalid: badPIN, wire.PINLenRange: badPIN, wire.PINExpired: badPIN,
 }
 
 func classOf(f *wire.Fault) class {
 	switch f.Kind {
 	case wire.KindBroken:
-		return stale
+		return broken
 	case wire.KindNoToken:
 		return missing
 	}
@@ -124,7 +129,7 @@ func (l Location) explain(err error) error {
 			return &Error{Kind: s.kind, Text: l.describe() + ": " + s.text, Hint: s.hint, err: causeOf(fault)}
 		}
 	}
-	if classOf(fault) == stale {
+	if _, mends := ladder[classOf(fault)]; mends {
 		return &Error{Kind: Gone, Text: l.describe() + " does not work now", err: fault}
 	}
 	return &Error{Kind: Refused, Text: l.describe() + " refused", err: fault}

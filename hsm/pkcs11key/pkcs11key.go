@@ -38,6 +38,9 @@ var (
 	_ key.Store   = (*Store)(nil)
 	_ key.Chooser = (*Store)(nil)
 	_ key.Limiter = (*Store)(nil)
+
+	_ key.Recoverer = (*Store)(nil)
+	_ key.Recoverer = (*Sealer)(nil)
 )
 
 // Open opens the store of l. It does not speak to the token yet.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"mooring/hsm/key"
 	"mooring/hsm/pkcs11key/wire"
 	"mooring/internal/backoff"
 )
@@ -26,12 +27,7 @@ var restarts = backoff.Policy{Min: 100 * time.Millisecond, Max: 30 * time.Second
 const maxWait = 3 * time.Second
 
 // supervisor keeps a helper running and its token open: one request at a time.
-//
-// A request that fails climbs a ladder, of which each rung includes those
-// below: open everything anew in the helper (C_Finalize, C_Initialize, new
-// sessions, login, keys found again), then a new helper. It is sent again after
-// each. Only a fault that says that something was lost climbs; and a PIN that
-// was found wrong is never sent again.
+// What it does about a request that fails is in ladder.go.
 type supervisor struct {
 	location Location
 	limits   limits
@@ -40,7 +36,9 @@ type supervisor struct {
 	// Guarded by turn.
 	process  *process // nil: none runs
 	opened   bool     // the token is open in it
+	fresh    bool     // it was opened for the request that is under way
 	token    wire.Token
+	watch    func(key.Recovery)
 	failures int // helpers in a row that came to nothing
 	notUntil time.Time
 	wrong    *wrongPIN // nil: none is known
@@ -83,44 +81,10 @@ func (s *supervisor) do(ctx context.Context, r wire.Request, before ...wire.Requ
 		return wire.Response{}, ctx.Err()
 	}
 	defer func() { <-s.turn }()
+	s.fresh = false
 	answer, err := s.climb(ctx, r, before)
 	return answer, s.location.explain(err)
 }
-
-// climb goes up the ladder. That before finds nothing is no failure, nor that
-// an earlier try destroyed what this one should.
-func (s *supervisor) climb(ctx context.Context, r wire.Request, before []wire.Request) (wire.Response, error) {
-	reopened := false
-	for tries := 1; ; tries++ {
-		answer, err := s.try(ctx, r, before)
-		if err == nil {
-			s.failures = 0
-			return answer, nil
-		}
-		if ctx.Err() != nil {
-			return answer, ctx.Err()
-		}
-		var fault *wire.Fault
-		if errors.As(err, &fault) && fault.Kind == wire.KindNotFound && r.Op == wire.OpDestroy && tries > 1 {
-			return answer, nil
-		}
-		lost := errors.Is(err, errSilent) || errors.Is(err, errEnded)
-		if fault != nil && classOf(fault) == stale {
-			lost = true
-			if s.opened = false; !reopened {
-				reopened = true
-				continue
-			}
-			s.drop()
-		}
-		if !lost || tries >= maxTries {
-			return answer, err
-		}
-	}
-}
-
-// maxTries: one, one with everything opened anew, one with a new helper.
-const maxTries = 3
 
 // try sends a request once, to a helper with an open token.
 func (s *supervisor) try(ctx context.Context, r wire.Request, before []wire.Request) (wire.Response, error) {
@@ -204,36 +168,46 @@ func (s *supervisor) wait(ctx context.Context) error {
 	}
 }
 
-// open opens the token, unless its PIN is known to be wrong.
+// open opens the token.
 func (s *supervisor) open(ctx context.Context) error {
 	target := s.location.Token
 	var err error
 	if target.Module, err = s.location.findModule(); err != nil {
 		return err
 	}
-	pin, err := readPIN(s.location.PINSource)
+	s.opened = false
+	answer, err := s.withPIN(ctx, wire.Request{Op: wire.OpOpen, Target: &target})
 	if err != nil {
 		return err
 	}
-	digest := sha256.Sum256(pin)
-	if s.wrong != nil && s.wrong.digest == digest {
-		return s.wrong.why
-	}
-	answer, err := s.call(ctx, wire.Request{Op: wire.OpOpen, Target: &target, PIN: pin})
-	var fault *wire.Fault
-	if errors.As(err, &fault) && classOf(fault) == badPIN {
-		s.wrong = &wrongPIN{digest: digest, why: s.location.explain(err)}
-		return s.wrong.why
-	}
-	if err != nil {
-		return err
-	}
-	s.wrong = nil
 	if answer.Token == nil {
 		return &wire.Fault{Kind: wire.KindBroken, Text: "the helper opened nothing"}
 	}
-	s.token, s.opened = *answer.Token, true
+	s.token, s.opened, s.fresh = *answer.Token, true, true
 	return nil
+}
+
+// withPIN sends a request with the PIN, unless that is known to be wrong.
+func (s *supervisor) withPIN(ctx context.Context, r wire.Request) (wire.Response, error) {
+	pin, err := readPIN(s.location.PINSource)
+	if err != nil {
+		return wire.Response{}, err
+	}
+	digest := sha256.Sum256(pin)
+	if s.wrong != nil && s.wrong.digest == digest {
+		return wire.Response{}, s.wrong.why
+	}
+	r.PIN = pin
+	answer, err := s.call(ctx, r)
+	var fault *wire.Fault
+	if errors.As(err, &fault) && classOf(fault) == badPIN {
+		s.wrong = &wrongPIN{digest: digest, why: s.location.explain(err)}
+		return answer, s.wrong.why
+	}
+	if err == nil {
+		s.wrong = nil
+	}
+	return answer, err
 }
 
 // shut ends the helper for good.

@@ -29,6 +29,9 @@ type selftestReport struct {
 	HandshakeTimeout float64 `json:"handshake_timeout_ms,omitempty"`
 	// Noted says that the device's agent uses them from its next start on.
 	Noted bool `json:"noted"`
+	// Recoveries counts what the store did meanwhile to get at its keys again:
+	// session, login, module, helper. It should be empty.
+	Recoveries map[string]int `json:"recoveries,omitempty"`
 }
 
 // kindReport is about one kind of key.
@@ -70,6 +73,9 @@ func (k *keystore) selftest(ctx context.Context, _ []string) error {
 	}
 	var report selftestReport
 	var failed error
+	if mends, ok := k.keys.(key.Recoverer); ok {
+		mends.OnRecovery(report.recovered)
+	}
 	for _, algorithm := range kinds {
 		r := &kindReport{Algorithm: algorithm.String()}
 		err := k.try(ctx, algorithm, r)
@@ -100,6 +106,13 @@ func (k *keystore) selftest(ctx context.Context, _ []string) error {
 		return fmt.Errorf("the timeouts cannot be noted: %w", unnoted)
 	}
 	return nil
+}
+
+func (s *selftestReport) recovered(r key.Recovery) {
+	if s.Recoveries == nil {
+		s.Recoveries = map[string]int{}
+	}
+	s.Recoveries[r.Step]++
 }
 
 // derive sets the timeouts and returns that of a signature, zero if no kind works.
@@ -204,6 +217,11 @@ func (k *keystore) printReport(s selftestReport) {
 		}
 		fmt.Fprintf(out, "%-10s works: create %.1f ms, open %.1f ms, sign p50 %.2f ms, p99 %.2f ms (%d signatures)%s\n",
 			r.Algorithm, r.Create, r.Open, r.P50, r.P99, r.Signatures, pss)
+	}
+	for _, step := range []string{"session", "login", "module", "helper"} {
+		if n := s.Recoveries[step]; n > 0 {
+			fmt.Fprintf(out, "recovered  by a new %s, times: %d\n", step, n)
+		}
 	}
 	if s.SignTimeout > 0 {
 		noted := ""

@@ -20,6 +20,10 @@ import (
 // list returns the keys, and what is left of keys of ours that were half made
 // or half destroyed, so that somebody destroys the rest.
 func (t *token) list(r *wire.Request) ([]string, error) {
+	// In some modules the sessions of a token that was pulled see it empty.
+	if _, err := t.same(); err != nil {
+		return nil, err
+	}
 	objects, err := t.objects(nil)
 	if err != nil {
 		return nil, err

@@ -22,14 +22,8 @@ type object struct {
 	label   string
 }
 
-// withSession lends a session of its own, which has the login of the others.
-func (t *token) withSession(work func(pkcs11.SessionHandle) error) error {
-	session, err := t.raw.OpenSession(t.slot, pkcs11.CKF_SERIAL_SESSION|pkcs11.CKF_RW_SESSION)
-	if err != nil {
-		return fmt.Errorf("open a session: %w", err)
-	}
-	return errors.Join(work(session), t.raw.CloseSession(session))
-}
+// withSession lends the session that keeps the login.
+func (t *token) withSession(work func(pkcs11.SessionHandle) error) error { return work(t.keeper) }
 
 // objects finds halves of key pairs, private ones first; id nil means all.
 func (t *token) objects(id []byte) (found []object, err error) {

@@ -95,6 +95,15 @@ func (h *helper) do(r *wire.Request, answer *wire.Response) (err error) {
 	}
 	t := h.token
 	switch r.Op {
+	case wire.OpSession:
+		return t.newSessions()
+	case wire.OpLogin:
+		return t.newLogin(string(r.PIN))
+	}
+	if t.ctx == nil {
+		return &wire.Fault{Code: wire.SessionClosed}
+	}
+	switch r.Op {
 	case wire.OpList:
 		answer.Refs, err = t.list(r)
 	case wire.OpCreate:

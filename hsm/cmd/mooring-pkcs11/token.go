@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/eclipse-keypont/crypto11"
 	"github.com/miekg/pkcs11"
@@ -15,20 +14,17 @@ import (
 	"mooring/hsm/pkcs11key/wire"
 )
 
-const (
-	// maxSessions: one that keeps the login, and one that works.
-	maxSessions = 2
-	poolWait    = 10 * time.Second
-)
-
 // token is one that is open and logged in.
 type token struct {
-	ctx  *crypto11.Context
-	raw  *pkcs11.Ctx // the same module, for what crypto11 does not do
-	slot uint
-	info wire.Token
-	keys map[string]crypto11.Signer // by Ref, found since the token was opened
-	kek  *sealingKey                // nil: not asked for
+	module string
+	holder *crypto11.Context    // has the module stay initialised
+	ctx    *crypto11.Context    // works; nil: its sessions are to be opened
+	raw    *pkcs11.Ctx          // the same module, for what crypto11 does not do
+	keeper pkcs11.SessionHandle // keeps the login, and works for raw; 0: none
+	slot   uint
+	info   wire.Token
+	keys   map[string]crypto11.Signer // by Ref, found in the sessions that are open
+	kek    *sealingKey                // nil: not asked for
 }
 
 // open finds the one token that target names, and logs in if it wants that.
@@ -43,18 +39,16 @@ func open(target wire.Target, pin string) (*token, error) {
 	if err != nil {
 		return nil, err
 	}
-	number := int(slot)
-	ctx, err := crypto11.Configure(&crypto11.Config{Path: target.Module, SlotNumber: &number, Pin: pin, MaxSessions: maxSessions,
-		PoolWaitTimeout: poolWait, LoginNotSupported: !info.LoggedIn})
-	if err != nil {
+	t := &token{module: target.Module, slot: slot, info: info, raw: pkcs11.New(target.Module)}
+	if t.holder, err = t.configure(); err != nil {
+		t.raw.Destroy()
 		return nil, err
 	}
-	return &token{ctx: ctx, raw: pkcs11.New(target.Module), slot: slot, info: info, keys: map[string]crypto11.Signer{}}, nil
-}
-
-func (t *token) close() {
-	_ = t.ctx.Close()
-	t.raw.Destroy()
+	if err := t.enter(pin, info.LoggedIn); err != nil {
+		t.close()
+		return nil, err
+	}
+	return t, nil
 }
 
 // survey chooses the token and says whether to log in.

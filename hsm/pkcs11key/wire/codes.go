@@ -40,6 +40,7 @@ const (
 	TokenNotPresent         uint = 0x0e0
 	TokenNotRecognized      uint = 0x0e1
 	TokenWriteProtected     uint = 0x0e2
+	UserAlreadyLoggedIn     uint = 0x100
 	UserNotLoggedIn         uint = 0x101
 	UserPINNotInitialized   uint = 0x102
 	UserTooManyTypes        uint = 0x105
@@ -61,7 +62,7 @@ var codeNames = map[uint]string{
 	SessionClosed: "SESSION_CLOSED", SessionCount: "SESSION_COUNT", SessionHandleInvalid: "SESSION_HANDLE_INVALID",
 	SessionReadOnly: "SESSION_READ_ONLY", TemplateIncomplete: "TEMPLATE_INCOMPLETE", TemplateInconsistent: "TEMPLATE_INCONSISTENT",
 	TokenNotPresent: "TOKEN_NOT_PRESENT", TokenNotRecognized: "TOKEN_NOT_RECOGNIZED", TokenWriteProtected: "TOKEN_WRITE_PROTECTED",
-	UserNotLoggedIn: "USER_NOT_LOGGED_IN", UserPINNotInitialized: "USER_PIN_NOT_INITIALIZED", UserTooManyTypes: "USER_TOO_MANY_TYPES",
+	UserAlreadyLoggedIn: "USER_ALREADY_LOGGED_IN", UserNotLoggedIn: "USER_NOT_LOGGED_IN", UserPINNotInitialized: "USER_PIN_NOT_INITIALIZED", UserTooManyTypes: "USER_TOO_MANY_TYPES",
 	DomainParamsInvalid: "DOMAIN_PARAMS_INVALID", CurveNotSupported: "CURVE_NOT_SUPPORTED",
 	CryptokiNotInitialized: "CRYPTOKI_NOT_INITIALIZED", FunctionRejected: "FUNCTION_REJECTED",
 }

@@ -21,7 +21,7 @@ import (
 )
 
 // Version of the protocol. A helper that speaks another one is refused.
-const Version = 1
+const Version = 2
 
 // MaxFrame bounds a body in bytes. The longest is a list of MaxRefs keys.
 const MaxFrame = 256 << 10
@@ -32,7 +32,9 @@ const MaxRefs = 1024
 // What is asked for.
 const (
 	OpHello   = "hello"   // Version → Version
-	OpOpen    = "open"    // Target, PIN → Token; also opens everything anew
+	OpOpen    = "open"    // Target, PIN → Token; initialises the module anew, and all above it
+	OpSession = "session" // other sessions; those that keep the login and the module stay
+	OpLogin   = "login"   // PIN; out and in again, in other sessions
 	OpList    = "list"    // → Refs
 	OpCreate  = "create"  // Ref, Algorithm → Public
 	OpPublic  = "public"  // Ref → Public

@@ -13,6 +13,8 @@
  *     code X     return X without the call      code-after X   return X after it
  *     delay MS   then do the call               crash, crash-after   SIGSEGV
  *     flags X    add to a token's flags         noflags X      take them away
+ *     lose       close all sessions of the token, then do the call
+ *     logout     log out of the token, then do the call
  *     mech X     the token lacks mechanism X (several lines with N+ add up)
  */
 #define _GNU_SOURCE
@@ -30,6 +32,7 @@
 
 static CK_FUNCTION_LIST_PTR real;
 static CK_FUNCTION_LIST ours;
+static CK_SLOT_ID slot; /* of the last session */
 
 struct verdict { char action[16]; unsigned long argument; };
 
@@ -103,6 +106,14 @@ static CK_RV before(const char *name, unsigned long mechanism, struct verdict *v
 		struct timespec t = { v->argument / 1000, (v->argument % 1000) * 1000000L };
 		nanosleep(&t, NULL);
 	}
+	if (strcmp(v->action, "lose") == 0)
+		real->C_CloseAllSessions(slot);
+	if (strcmp(v->action, "logout") == 0) {
+		CK_SESSION_HANDLE h;
+		if (real->C_OpenSession(slot, CKF_SERIAL_SESSION, NULL, NULL, &h) != CKR_OK || real->C_Logout(h) != CKR_OK)
+			abort();
+		real->C_CloseSession(h);
+	}
 	return PASS;
 }
 
@@ -128,7 +139,8 @@ static CK_RV after(struct verdict *v, CK_RV rv)
 WRAP(C_Initialize, (CK_VOID_PTR a), (a))
 WRAP(C_Finalize, (CK_VOID_PTR a), (a))
 WRAP(C_GetSlotList, (CK_BBOOL p, CK_SLOT_ID_PTR l, CK_ULONG_PTR n), (p, l, n))
-WRAP(C_OpenSession, (CK_SLOT_ID s, CK_FLAGS f, CK_VOID_PTR a, CK_NOTIFY n, CK_SESSION_HANDLE_PTR h), (s, f, a, n, h))
+WRAP(C_OpenSession, (CK_SLOT_ID s, CK_FLAGS f, CK_VOID_PTR a, CK_NOTIFY n, CK_SESSION_HANDLE_PTR h), (slot = s, f, a, n, h))
+WRAP(C_Logout, (CK_SESSION_HANDLE h), (h))
 WRAP(C_Login, (CK_SESSION_HANDLE h, CK_USER_TYPE t, CK_UTF8CHAR_PTR p, CK_ULONG n), (h, t, p, n))
 WRAP(C_FindObjectsInit, (CK_SESSION_HANDLE h, CK_ATTRIBUTE_PTR a, CK_ULONG n), (h, a, n))
 WRAP(C_GetAttributeValue, (CK_SESSION_HANDLE h, CK_OBJECT_HANDLE o, CK_ATTRIBUTE_PTR a, CK_ULONG n), (h, o, a, n))
@@ -176,6 +188,7 @@ CK_RV C_GetFunctionList(CK_FUNCTION_LIST_PTR_PTR list)
 		ours.C_GetSlotList = shim_C_GetSlotList;
 		ours.C_OpenSession = shim_C_OpenSession;
 		ours.C_Login = shim_C_Login;
+		ours.C_Logout = shim_C_Logout;
 		ours.C_FindObjectsInit = shim_C_FindObjectsInit;
 		ours.C_GetAttributeValue = shim_C_GetAttributeValue;
 		ours.C_DestroyObject = shim_C_DestroyObject;
