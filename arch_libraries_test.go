@@ -11,6 +11,8 @@ import (
 // in ARCHITECTURE.md. Tests and the yardsticks in bench may use any of them. The Go project's own
 // golang.org/x modules count as the standard library.
 var libraries = map[string][]string{
+	"github.com/chromedp/cdproto":         {testsOnly},
+	"github.com/chromedp/chromedp":        {testsOnly},
 	"github.com/eclipse-keypont/crypto11": {"hsm/cmd/mooring-pkcs11"},
 	"github.com/eclipse/paho.mqtt.golang": {"agent/uplink", "agent/localmqtt"},
 	"github.com/google/go-tpm":            {"hsm/tpmkey", "hsm/tpmkey/swtpmtest"},

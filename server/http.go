@@ -16,6 +16,7 @@ import (
 	"mooring/server/httpauth"
 	"mooring/server/notifyapi"
 	"mooring/server/platform"
+	"mooring/server/webui"
 )
 
 // Bounds of an HTTP connection. A chain of ten certificates in a header
@@ -43,7 +44,7 @@ func (s *Server) serveHTTP(run *group, doors *listeners) {
 		tls     *tls.Config
 		handler http.Handler
 	}{
-		{"https", doors.https, s.tls.https, atPath(mqttPath, mqtt.WebSocket("https"), handler)},
+		{"https", doors.https, s.tls.https, atPath(mqttPath, mqtt.WebSocket("https"), orPage(s.services.page, handler))},
 		{"mtls", doors.mtls, s.tls.mtls, httpauth.WithClientCertificates(handler)},
 		{"http", doors.http, nil, atPath(mqttPath, mqtt.WebSocket("http"), crlOnly)},
 		{"admin", doors.admin, nil, s.adminHandler()},
@@ -80,6 +81,17 @@ func orElse(notifications *notifyapi.API, others http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if notifications.Handles(r) {
 			notifications.ServeHTTP(w, r)
+			return
+		}
+		others.ServeHTTP(w, r)
+	})
+}
+
+// orPage lets the web page serve what is its own.
+func orPage(page *webui.UI, others http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if page.Handles(r) {
+			page.ServeHTTP(w, r)
 			return
 		}
 		others.ServeHTTP(w, r)

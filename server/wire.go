@@ -37,6 +37,7 @@ import (
 	"mooring/server/templates"
 	"mooring/server/trust"
 	"mooring/server/vault"
+	"mooring/server/webui"
 )
 
 // systemVersion is what clients read as the platform's version.
@@ -64,6 +65,7 @@ type services struct {
 
 	est      *estapi.API
 	rest     *restapi.API
+	page     *webui.UI
 	realtime *notifyapi.API
 	mqtt     *mqttapi.Server
 
@@ -142,6 +144,9 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 		Limits: mqttservice.Limits{Handshake: cfg.Limits.ConnectWithin, Handshakes: cfg.Limits.Handshakes, Connections: cfg.Limits.Connections},
 	})
 	s.realtime = notifyapi.New(notifyapi.Config{Auth: auth, Notices: s.notices, Objects: objects, Tokens: tokens, Legacy: collections, Log: log})
+	if s.page, err = webui.New(); err != nil {
+		return nil, fmt.Errorf("web page: %w", err)
+	}
 	s.chores = []chore{
 		{"renewal of certificate authorities", authority.RenewDue},
 		{"removal of files that nobody needs", func(ctx context.Context) error { return files.Sweep(ctx, s.needsFile) }},

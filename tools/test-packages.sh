@@ -18,6 +18,7 @@ needs() {
 		swtpm                                           swtpm
 		/usr/lib/*/ossl-modules/tpm2.so                 tpm2-openssl
 		gcc                                             gcc libc6-dev
+		chromium                                        chromium
 		python3                                         python3
 		tinyproxy                                       tinyproxy-bin
 		systemd-analyze                                 systemd
