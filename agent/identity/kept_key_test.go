@@ -1,8 +1,11 @@
 package identity_test
 
 import (
+	"errors"
 	"testing"
+	"time"
 
+	"mooring/hsm/key"
 	"mooring/internal/durable/durabletest"
 )
 
@@ -33,5 +36,33 @@ func TestKeptKey(t *testing.T) {
 	}
 	if refs, err := keys.List(ctx); err != nil || len(refs) != 1 {
 		t.Errorf("keys %v, %v, want the one", refs, err)
+	}
+}
+
+// A key that was there before the device took it into use outlives its
+// generation; one that was taken in for it goes with it.
+func TestAdoptedKey(t *testing.T) {
+	for _, stays := range []bool{false, true} {
+		ca := newIssuer(t)
+		s, keys, err := open(durabletest.New())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ref, signer, err := keys.Create(ctx, key.Spec{Label: "factory"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Adopt(ctx, 1, ref, ca.issue(t, signer.Public(), 1), stays, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if err := generation(t, s, ca, 2, 2); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(s.Commit(ctx, 2), s.Sweep(ctx, 2)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := keys.Open(ctx, ref); (err == nil) != stays {
+			t.Errorf("stays %v: %v", stays, err)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -263,4 +264,22 @@ func TestConcurrent(t *testing.T) {
 		}
 	}
 	wg.Wait()
+}
+
+// A spool that keeps the oldest gives nothing up for a disk that is full.
+func TestFullDiskKeepsOldest(t *testing.T) {
+	disk := durabletest.New()
+	s := open(t, disk, func(c *spool.Config) { c.KeepOldest = true })
+	all := numbers(0, 300)
+	for _, p := range all {
+		put(t, s, p+strings.Repeat(" ", 1000))
+	}
+	disk.FailAt(disk.Steps(), syscall.ENOSPC)
+	if _, err := s.Put(spool.Message{Topic: "s/us", Payload: []byte("more"), QoS: 1}); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("put: %v", err)
+	}
+	if st := s.Stats(); st.Messages != uint64(len(all)) || st.Dropped.Full != 0 {
+		t.Errorf("got %+v", st)
+	}
+	_ = s.Close()
 }

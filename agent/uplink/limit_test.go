@@ -47,6 +47,7 @@ func TestLimitConn(t *testing.T) {
 		{"limit + 1", header(maxPacket + 1), errTooLong},
 		{"the longest MQTT knows", header(268435455), errTooLong},
 		{"five length bytes", []byte{0x30, 0x80, 0x80, 0x80, 0x80, 0x01}, errTooLong},
+		{"four length bytes of nothing, and more", []byte{0x30, 0x80, 0x80, 0x80, 0x80, 0x00}, errTooLong},
 		{"second packet too long", append(packet(200), header(maxPacket+1)...), errTooLong},
 		{"headers hidden in a body", append(header(4), 0xff, 0xff, 0xff, 0xff), nil},
 	}

@@ -160,6 +160,9 @@ func TestSynchronise(t *testing.T) {
 		if c.Synchronise(c.Now().Add(clock.Horizon + time.Second)) {
 			t.Error("a time beyond the horizon is believed")
 		}
+		if !c.Trusted() {
+			t.Error("a time that is not believed takes the trust from one that was")
+		}
 	})
 }
 

@@ -3,6 +3,7 @@ package lifecycle_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	lc "mooring/internal/lifecycle"
 	"mooring/internal/problem"
@@ -50,6 +51,7 @@ func TestDecodeRefusesImpossible(t *testing.T) {
 		{"key of a later generation", func(s *lc.State) { s.Current.Key = 2 }},
 		{"highest", func(s *lc.State) { s.Highest = lc.MaxNumber + 1 }},
 		{"negative spacing", func(s *lc.State) { s.Policy.MinSpacing = -1e6 }},
+		{"spacing of more than ten years", func(s *lc.State) { s.Policy.MinSpacing = 10*year + time.Second }},
 		{"window without width", func(s *lc.State) { s.Window = lc.Window{Start: 5, End: 5} }},
 		{"window before all time", func(s *lc.State) { s.Window = lc.Window{Start: -5, End: 5} }},
 		{"fraction", func(s *lc.State) { s.Policy.RenewLeftPermille = 1001 }},
