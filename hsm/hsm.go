@@ -101,6 +101,11 @@ func ParsePKCS12(ctx context.Context, b, passphrase []byte) (crypto.Signer, []*x
 	return filekey.ParsePKCS12(ctx, b, passphrase)
 }
 
+// MakeCredential is tpmkey.MakeCredential.
+func MakeCredential(ekPublic, name, secret []byte) (credential, encrypted []byte, err error) {
+	return tpmkey.MakeCredential(ekPublic, name, secret)
+}
+
 // OpenSealer opens the sealer that uri names, under the same rules.
 func OpenSealer(ctx context.Context, uri string) (key.Sealer, error) {
 	if err := ctx.Err(); err != nil {

@@ -2,10 +2,11 @@
 _mooring_server() {
 	local words flags
 	case "${COMP_WORDS[*]:1:COMP_CWORD-1}" in
-	"") words="serve device ca trust explain tenant user bootstrap version help" ;;
+	"") words="serve device ca trust explain attestation tenant user bootstrap version help" ;;
 	device) words="register certificates" ;;
 	ca) words="create show" ;;
 	trust) words="list revoke" ;;
+	attestation) words="challenge verify" ;;
 	tenant) words="list create" ;;
 	user) words="password" ;;
 	bootstrap) words="show rotate" ;;
@@ -19,6 +20,8 @@ _mooring_server() {
 	"trust list "*) flags="--data" ;;
 	"trust revoke "*) flags="--data" ;;
 	"explain "*) flags="--data" ;;
+	"attestation challenge "*) flags="--secret-file" ;;
+	"attestation verify "*) flags="--makers --ek-sha256 --csr --expired --secret-file" ;;
 	"tenant list "*) flags="--data" ;;
 	"tenant create "*) flags="--data --id --domain --admin --password-file" ;;
 	"user password "*) flags="--data --user --password-file" ;;

@@ -29,12 +29,70 @@ type TPM struct {
 // skipped, and with REQUIRE_HSM=1 in the environment it fails.
 func Start(t testing.TB) *TPM {
 	t.Helper()
-	if _, err := exec.LookPath("swtpm"); err != nil {
-		if os.Getenv("REQUIRE_HSM") == "1" {
-			t.Fatalf("swtpm is needed: %v", err)
-		}
-		t.Skipf("swtpm is not installed: %v", err)
+	need(t, "swtpm")
+	m := prepare(t)
+	m.Run(t)
+	return m
+}
+
+// StartEndorsed is Start of a TPM that has certificates for its endorsement keys,
+// as those of a maker; makers is a PEM file with who issued them.
+func StartEndorsed(t testing.TB) (m *TPM, makers string) {
+	t.Helper()
+	need(t, "swtpm", "swtpm_setup", "swtpm_localca")
+	m = prepare(t)
+	ca := filepath.Join(m.dir, "ca")
+	if err := os.Mkdir(ca, 0o700); err != nil {
+		t.Fatal(err)
 	}
+	files := map[string]string{
+		"setup.conf": "create_certs_tool=swtpm_localca\ncreate_certs_tool_config=" + filepath.Join(m.dir, "localca.conf") +
+			"\ncreate_certs_tool_options=" + filepath.Join(m.dir, "localca.options") + "\n",
+		"localca.conf": fmt.Sprintf("statedir=%s\nsigningkey=%[1]s/signkey.pem\nissuercert=%[1]s/issuercert.pem\ncertserial=%[1]s/certserial\n", ca),
+		"localca.options": "--tpm-manufacturer IBM\n--tpm-model swtpm-libtpms\n--tpm-version 2\n" +
+			"--platform-manufacturer Mooring\n--platform-version 1\n--platform-model test\n",
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(m.dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	setup := exec.Command("swtpm_setup", "--tpm2", "--tpmstate", m.state, "--create-ek-cert", "--config", filepath.Join(m.dir, "setup.conf"))
+	if out, err := setup.CombinedOutput(); err != nil {
+		t.Fatalf("swtpm_setup: %v\n%s", err, out)
+	}
+	// The issuer has an issuer of its own.
+	var all []byte
+	for _, name := range []string{"issuercert.pem", "swtpm-localca-rootca-cert.pem"} {
+		text, err := os.ReadFile(filepath.Join(ca, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, text...)
+	}
+	makers = filepath.Join(m.dir, "makers.pem")
+	if err := os.WriteFile(makers, all, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m.Run(t)
+	return m, makers
+}
+
+func need(t testing.TB, programs ...string) {
+	t.Helper()
+	for _, program := range programs {
+		if _, err := exec.LookPath(program); err != nil {
+			if os.Getenv("REQUIRE_HSM") == "1" {
+				t.Fatalf("%s is needed: %v", program, err)
+			}
+			t.Skipf("%s is not installed: %v", program, err)
+		}
+	}
+}
+
+// prepare makes the directories of a TPM.
+func prepare(t testing.TB) *TPM {
+	t.Helper()
 	// Socket paths have at most 107 bytes, and the names of tests are long.
 	dir, err := os.MkdirTemp("", "swtpm")
 	if err != nil {
@@ -50,7 +108,6 @@ func Start(t testing.TB) *TPM {
 			t.Error(err)
 		}
 	})
-	m.Run(t)
 	return m
 }
 

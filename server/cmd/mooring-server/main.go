@@ -70,6 +70,10 @@ func init() { // in init, because help refers to the table
 			"mooring-server trust revoke --data /tmp/mooring 198f0bf5167", trustRevoke},
 		{"explain", "--data DIR CN", "say why a device was refused",
 			"mooring-server explain --data /tmp/mooring device-001", explain},
+		{"attestation challenge", "--secret-file FILE PROOF", "seal a new secret to the TPM that keystore attest of the agent describes",
+			"mooring-server attestation challenge --secret-file secret proof.json > challenge.json", attestationChallenge},
+		{"attestation verify", "[--makers FILE] [--ek-sha256 HEX] [--csr FILE] [--expired] --secret-file FILE PROOF", "judge a proof that has the secret signed along, and say of which TPM it is",
+			"mooring-server attestation verify --secret-file secret --makers roots.pem proof.json", attestationVerify},
 		{"tenant list", "--data DIR", "list tenants", "mooring-server tenant list --data /tmp/mooring", tenantList},
 		{"tenant create", "--data DIR [--id ID] [--domain NAME] [--admin NAME] [--password-file FILE|-]", "create a tenant with its administrator; prints a password it made",
 			"mooring-server tenant create --data /tmp/mooring --id t1001 > t1001.password", tenantCreate},
@@ -146,7 +150,7 @@ func report(stderr io.Writer, c command, err error) int {
 func usage(w io.Writer) {
 	fmt.Fprint(w, "mooring-server is the platform that devices meet: certificate authority, EST, MQTT, REST.\n\nCommands:\n\n")
 	for _, c := range commands {
-		fmt.Fprintf(w, "  %-20s %s\n", c.name, c.summary)
+		fmt.Fprintf(w, "  %-22s %s\n", c.name, c.summary)
 	}
 	fmt.Fprint(w, "\nFor example:\n\n")
 	for _, c := range commands[:2] {
