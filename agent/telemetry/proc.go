@@ -13,7 +13,8 @@ const (
 	// maxFile bounds a file of /proc or /sys: 1,000 processors, or network
 	// interfaces, fit.
 	maxFile = 128 << 10
-	// maxZones bounds the thermal zones that are looked at.
+	// maxZones bounds the thermal zones that are looked at. The kernel gives them
+	// the lowest number that is free.
 	maxZones = 64
 )
 
@@ -117,16 +118,10 @@ func readNetwork(fsys fs.FS) (n network, ok bool) {
 
 // readTemperature is that of the hottest zone, in degrees Celsius.
 func readTemperature(fsys fs.FS) (hottest float64, ok bool) {
-	zones, err := fs.ReadDir(fsys, "sys/class/thermal")
-	if err != nil {
-		return 0, false
-	}
-	for _, z := range zones[:min(len(zones), maxZones)] {
-		if !strings.HasPrefix(z.Name(), "thermal_zone") {
-			continue
-		}
-		milli, err := strconv.Atoi(strings.TrimSpace(string(read(fsys, "sys/class/thermal/"+z.Name()+"/temp"))))
-		if err != nil || milli < -100_000 || milli > 300_000 { // no sensor
+	for zone := range maxZones {
+		text := read(fsys, "sys/class/thermal/thermal_zone"+strconv.Itoa(zone)+"/temp")
+		milli, err := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err != nil || milli < -100_000 || milli > 300_000 { // no zone, or no sensor
 			continue
 		}
 		if t := float64(milli) / 1000; !ok || t > hottest {

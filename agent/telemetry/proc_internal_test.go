@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -76,6 +77,10 @@ func TestReadNetwork(t *testing.T) {
 
 func TestReadTemperature(t *testing.T) {
 	zone := func(name string) string { return "sys/class/thermal/" + name + "/temp" }
+	coolers := fstest.MapFS{zone("thermal_zone0"): {Data: []byte("44000")}}
+	for i := range maxZones {
+		coolers[zone("cooling_device"+strconv.Itoa(i))] = &fstest.MapFile{Data: []byte("99000")}
+	}
 	for _, tt := range []struct {
 		name string
 		fs   fs.FS
@@ -86,6 +91,9 @@ func TestReadTemperature(t *testing.T) {
 		{"frost", files(zone("thermal_zone0"), "-20000\n"), -20, true},
 		{"no sensor", files(zone("thermal_zone0"), "-274000\n", zone("thermal_zone1"), "N/A"), 0, false},
 		{"limits", files(zone("thermal_zone0"), "300000", zone("thermal_zone1"), "300001"), 300, true},
+		{"a zone that went", files(zone("thermal_zone2"), "37000"), 37, true},
+		{"last zone that is looked at", files(zone("thermal_zone62"), "1000", zone("thermal_zone63"), "2000", zone("thermal_zone64"), "3000"), 2, true},
+		{"more cooling devices than zones are looked at", coolers, 44, true},
 		{"none", fstest.MapFS{}, 0, false},
 	} {
 		if got, ok := readTemperature(tt.fs); got != tt.want || ok != tt.ok {
