@@ -149,6 +149,7 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 	}
 	s.chores = []chore{
 		{"renewal of certificate authorities", authority.RenewDue},
+		{"keys in tokens that belong to no certificate authority", authority.SweepKeys},
 		{"removal of files that nobody needs", func(ctx context.Context) error { return files.Sweep(ctx, s.needsFile) }},
 		{"notifications that nobody fetched", s.notices.Expire},
 		{"rotation of the token signing key", func(ctx context.Context) error { _, err := tokens.RotateDue(ctx); return err }},

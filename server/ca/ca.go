@@ -40,10 +40,9 @@ type Vault interface {
 	CheckMAC(ctx context.Context, tenant platform.TenantID, user string, s secret.String, mac platform.SecretMAC) (bool, error)
 }
 
-// SealedKeys finds the sealed key of an issuer.
-type SealedKeys interface {
-	SealedKey(ctx context.Context, tenant platform.TenantID, purpose, keyID string) (platform.SealedKey, error)
-}
+// SealedKeys finds the sealed keys of issuers, and keeps the notes of those in a
+// key store.
+type SealedKeys = platform.SealedKeys
 
 // Features tells whether a tenant may use its certificate authority.
 type Features interface {

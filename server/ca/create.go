@@ -29,6 +29,8 @@ func (s *Service) Create(ctx context.Context, tenant platform.TenantID, actor pl
 	if err := s.checkFeature(ctx, tenant); err != nil {
 		return platform.TrustedCertificate{}, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, noteRest/2)
+	defer cancel()
 	now := s.now()
 	k, sealed, undo, err := s.newKey(ctx, tenant)
 	if err != nil {

@@ -35,10 +35,7 @@ func (s *Service) newKey(ctx context.Context, tenant platform.TenantID) (signer 
 		sealed, err = s.sealKey(ctx, tenant, k)
 		return k, sealed, undo, err
 	}
-	spec := key.Spec{Label: labelPrefix + string(tenant)}
-	if len(spec.Label) > key.MaxLabelBytes {
-		spec.Label = spec.Label[:key.MaxLabelBytes]
-	}
+	var spec key.Spec
 	if chooser, ok := s.keyStore.(key.Chooser); ok {
 		all, err := chooser.Algorithms(ctx)
 		if err != nil || len(all) == 0 {
@@ -46,13 +43,23 @@ func (s *Service) newKey(ctx context.Context, tenant platform.TenantID) (signer 
 		}
 		spec.Algorithm = all[0]
 	}
-	ref, signer, err := s.keyStore.Create(ctx, spec)
+	n, err := s.makeNote(ctx, tenant)
 	if err != nil {
+		return nil, sealed, undo, err
+	}
+	spec.Label = n.label
+	ref, signer, err := s.keyStore.Create(ctx, spec)
+	if err != nil { // there may be something of it: the note stays for SweepKeys
 		return nil, sealed, undo, unreachable(err)
 	}
 	undo = func() {
-		if err := s.keyStore.Destroy(context.WithoutCancel(ctx), ref); err != nil {
-			s.log.Warn("a key of no issuer stays in the key store", "tenant", tenant, "key", ref, "err", err)
+		ctx := context.WithoutCancel(ctx)
+		err := s.keyStore.Destroy(ctx, ref)
+		if err == nil {
+			err = s.dropNote(ctx, n)
+		}
+		if err != nil {
+			s.log.Warn("a key of no issuer is left for the next sweep", "tenant", tenant, "key", ref, "err", err)
 		}
 	}
 	sealed, err = s.vault.Seal(ctx, tenant, purpose, pki.SerialHex(newSerial()), []byte(refPrefix+string(ref)))

@@ -115,7 +115,7 @@ type Issuers interface {
 // with (tenant, purpose, key ID) as associated data (design decision 15).
 type SealedKey struct {
 	Tenant  TenantID // Management for keys of the instance
-	Purpose string   // "tenant-ca", "secret-mac", "token-signing", "session-ticket"
+	Purpose string   // "tenant-ca", "tenant-ca-note", "secret-mac", "token-signing", "session-ticket"
 	KeyID   string
 	Sealed  []byte
 	Created time.Time
