@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/eclipse/paho.mqtt.golang/packets"
+
 	"mooring/agent/dial"
 	"mooring/internal/jwt"
 	"mooring/internal/problem"
@@ -217,9 +219,22 @@ func failure(generation uint32, err error) Event {
 		e.Kind, e.Reason, e.Detail = Refused, "not authorised", "the server does not accept the certificate for HTTPS"
 	case unreached:
 		e.Reason, e.Detail = reason, detail
+	case errors.Is(err, packets.ErrorRefusedServerUnavailable):
+		e.Reason, e.Detail = "unavailable", "the server says that it is not available"
 	case errors.Is(err, errTooLong):
 		e.Reason, e.Detail = "protocol", err.Error()
+	default:
+		e.Detail = unready(err)
 	}
 	e.Detail = cut(e.Detail)
 	return e
+}
+
+// unready says why a connection did not get as far as its first message, or
+// showed no certificate.
+func unready(err error) string {
+	if p, ok := errors.AsType[*problem.Error](err); ok && p.Detail != "" {
+		return p.Detail
+	}
+	return "the connection broke before the server was ready: " + err.Error()
 }

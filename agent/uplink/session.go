@@ -39,6 +39,7 @@ type session struct {
 	readyOnce  sync.Once
 
 	tlsVersion string
+	serverEnds time.Time // when the first certificate of the server's chain ends
 	resumed    bool
 	asked      atomic.Bool // the server asked for our certificate
 }
@@ -116,8 +117,18 @@ func (u *Uplink) openTLS(ctx context.Context, s *session) (net.Conn, error) {
 	}
 	state := conn.ConnectionState()
 	s.tlsVersion, s.resumed = tls.VersionName(state.Version), state.DidResume
+	for _, c := range state.PeerCertificates {
+		if s.serverEnds.IsZero() || c.NotAfter.Before(s.serverEnds) {
+			s.serverEnds = c.NotAfter
+		}
+	}
 	return conn, nil
 }
+
+// vouches reports whether the server can be believed that t has passed: its own
+// certificate is good until then. A floor beyond that would lock the device out
+// of this very server.
+func (s *session) vouches(t time.Time) bool { return !t.After(s.serverEnds) }
 
 // close ends the session, telling the server if it still listens.
 func (s *session) close() { s.client.Disconnect(uint(closeLimit.Milliseconds())) }

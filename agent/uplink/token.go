@@ -84,7 +84,11 @@ func (u *Uplink) fetchToken(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			u.cfg.Observe(claims.IssuedAt)
+			if s.vouches(claims.IssuedAt) {
+				u.cfg.Observe(claims.IssuedAt)
+			} else {
+				u.log.Warn("a token from the future tells no time", "issued_at", claims.IssuedAt)
+			}
 			u.tokens.text, u.tokens.claims, u.tokens.generation = text, claims, s.credential.Generation
 			return nil
 		}

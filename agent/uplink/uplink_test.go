@@ -91,7 +91,7 @@ func TestRefusals(t *testing.T) {
 		{"client ID", 2, "", uplink.Refused, "not authorised"},
 		{"password", 4, "", uplink.Refused, "not authorised"},
 		{"version", 1, "", uplink.Refused, "not authorised"},
-		{"server unavailable", 3, `{"reason":"revoked"}`, uplink.Failed, "unreachable"},
+		{"server unavailable", 3, `{"reason":"revoked"}`, uplink.Failed, "unavailable"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -212,6 +212,32 @@ func TestToken(t *testing.T) {
 			t.Errorf("garbage as token: got %v", err)
 		}
 		l.stop()
+	})
+}
+
+func TestTokenFromTheFuture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBroker(t) // its certificate is good for ten years
+		now, end := time.Now(), b.tls.Certificates[0].Leaf.NotAfter
+		for _, tt := range []struct {
+			name string
+			iat  time.Time
+			want bool
+		}{{"a second before the server's end", end.Add(-time.Second), true}, {"its end", end, true}, {"a second after", end.Add(time.Second), false}} {
+			enc := base64.RawURLEncoding.EncodeToString
+			b.set(func() {
+				b.token = func() string {
+					return enc([]byte(`{}`)) + "." + enc(fmt.Appendf(nil, `{"iat":%d,"exp":%d}`, tt.iat.Unix(), now.Unix()+3600)) + ".c2ln"
+				}
+			})
+			observed := false
+			l := b.link(t, func(c *uplink.Config) { c.Observe = func(time.Time) { observed = true } })
+			l.Use(credential(t, 1))
+			if _, _, err := l.Token(t.Context()); err != nil || observed != tt.want {
+				t.Errorf("%s: observed %v, %v; want %v", tt.name, observed, err, tt.want)
+			}
+			l.stop()
+		}
 	})
 }
 

@@ -166,15 +166,23 @@ var pubCommand = command{
 	example: "mooring-agent pub 200,c8y_Temperature,T,21.5,C",
 	setup: func(p *program, f *flag.FlagSet) func([]string) error {
 		queue := f.Bool("queue", false, "return when the lines are on the disk")
-		return p.withControl(f, time.Minute, func(ctx context.Context, a control, args []string) error {
-			if len(args) == 0 {
-				return usagef("pub needs at least one line, as 200,c8y_Temperature,T,21.5,C is")
-			}
+		send := p.withControl(f, time.Minute, func(ctx context.Context, a control, args []string) error {
 			if *queue {
 				return a.Queue(ctx, args)
 			}
 			return a.Publish(ctx, args)
 		})
+		return func(args []string) error {
+			if len(args) == 0 {
+				return usagef("pub needs at least one line, as 200,c8y_Temperature,T,21.5,C is")
+			}
+			for _, line := range args {
+				if line != "" && line[0] == '-' {
+					return usagef("no line of SmartREST begins as %q does; flags stand before the lines", line)
+				}
+			}
+			return send(args)
+		}
 	},
 }
 
