@@ -38,8 +38,10 @@ func run(ctx context.Context, argv []string, stdin io.Reader, out io.Writer) (ta
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	err = cmd.Run()
-	if ctx.Err() != nil {
-		return "", -1, fmt.Errorf("%s: stopped: %w", argv[0], context.Cause(ctx))
+	if cause := context.Cause(ctx); errors.Is(cause, context.DeadlineExceeded) {
+		return "", -1, fmt.Errorf("%s: stopped: it took longer than the configuration allows", argv[0])
+	} else if cause != nil {
+		return "", -1, fmt.Errorf("%s: stopped: %w", argv[0], cause)
 	}
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return last.line(), exit.ExitCode(), nil

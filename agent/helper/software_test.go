@@ -96,7 +96,7 @@ func TestPluginNeverEnds(t *testing.T) {
 	})
 	r.script("slow", "sleep 1000 & echo $! > \"$0.pid\"; wait\n")
 	result, _ := r.do(helper.Request{Verb: helper.UpdateSoftware, Key: newKey(), Items: []helper.Item{{Type: "slow", Name: "x"}}})
-	want(t, "slow", result, "stopped: context deadline exceeded")
+	want(t, "slow", result, "stopped: it took longer than the configuration allows")
 	pid := strings.TrimSpace(read(t, filepath.Join(r.dir, "slow.pid")))
 	if state, err := os.ReadFile("/proc/" + pid + "/stat"); err == nil && !strings.Contains(string(state), ") Z ") {
 		t.Errorf("what it started still runs: %s", state)

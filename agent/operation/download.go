@@ -3,6 +3,8 @@ package operation
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -189,13 +191,23 @@ func (d *fetcher) once(ctx context.Context) (err error, again bool) {
 		return r, err
 	})
 	if err != nil {
-		return err, !errors.Is(err, errPlain)
+		return err, mayPass(err)
 	}
 	defer func() { _ = answer.Body.Close() }() // only read
 	if err, again := d.begin(answer); err != nil {
 		return err, again
 	}
 	return d.body(stallReader{answer.Body, stalled})
+}
+
+// mayPass reports whether a request that failed may succeed later as it is. A
+// certificate out of date may: one of the clocks is wrong.
+func mayPass(err error) bool {
+	_, refused := errors.AsType[*tls.CertificateVerificationError](err)
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
+		refused = false
+	}
+	return !refused && !errors.Is(err, errPlain) && !errors.Is(err, errRedirects)
 }
 
 // begin looks at the head of an answer. What was there is dropped if the answer

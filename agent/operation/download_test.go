@@ -158,7 +158,8 @@ func TestBadFiles(t *testing.T) {
 			{`"url":"https://t1.example.com/absent"`, "answered 404"},
 			{`"url":"https://t1.example.com/endless"`, "are allowed"},
 			{`"url":"https://t1.example.com/liar"`, "does not continue"},
-			{`"url":"https://t1.example.com/loop"`, "redirects"},
+			{`"url":"https://t1.example.com/loop"`, "download: Get"}, // at once, not given up after twenty tries
+			{`"url":"https://files.example.net/image","sha256":"` + digest(image) + `"`, "download: Get"},
 		} {
 			o := w.firmware(tt.members)
 			w.settle(o)

@@ -65,14 +65,16 @@ func (m *Manager) takeJSON(text []byte) error {
 	if e.Target == "" {
 		e.Target = m.cfg.DeviceID
 	}
-	e.Fragment = m.fragment(members)
+	if e.Fragment = m.fragment(members); e.Fragment == "" {
+		e.Refusal = "the operation does not say what to do"
+	}
 	e.Body = members[e.Fragment]
 	m.accept(e)
 	return nil
 }
 
 // fragment finds what an operation is about: one that this device knows, else
-// any.
+// any, else none.
 func (m *Manager) fragment(members map[string]json.RawMessage) string {
 	var names []string
 	for name := range members {
@@ -87,7 +89,7 @@ func (m *Manager) fragment(members map[string]json.RawMessage) string {
 		}
 	}
 	if len(names) == 0 {
-		return "id"
+		return ""
 	}
 	return names[0]
 }

@@ -59,13 +59,16 @@ func (m *Manager) transport(anchors *x509.CertPool) *http.Transport {
 func (w *web) client() *http.Client {
 	return &http.Client{Transport: w, CheckRedirect: func(_ *http.Request, via []*http.Request) error {
 		if len(via) > maxRedirects {
-			return errors.New("too many redirects")
+			return errRedirects
 		}
 		return nil
 	}}
 }
 
-var errPlain = errors.New("http without TLS is for files with a digest or signature alone")
+var (
+	errPlain     = errors.New("http without TLS is for files with a digest or signature alone")
+	errRedirects = errors.New("too many redirects")
+)
 
 // RoundTrip implements http.RoundTripper. The token goes to the configured host
 // and port, over TLS, and nowhere else.

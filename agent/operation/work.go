@@ -41,7 +41,15 @@ func (j *job) body(into any) error {
 	if len(j.Body) == 0 {
 		return nil
 	}
-	if err := json.Unmarshal(j.Body, into); err != nil {
+	err := json.Unmarshal(j.Body, into)
+	if kind, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		at := j.Fragment
+		if kind.Field != "" {
+			at += "." + kind.Field
+		}
+		return fmt.Errorf("the operation cannot be read: %s must not be of the kind %s", at, kind.Value)
+	}
+	if err != nil {
 		return fmt.Errorf("the operation cannot be read: %w", err)
 	}
 	return nil
