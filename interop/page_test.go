@@ -9,11 +9,16 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
+
+// browserLimit is what all a test does in a browser may take, on a machine that
+// runs all tests at once.
+const browserLimit = 3 * time.Minute
 
 // browser starts a real one, with the size of a phone. complaints are what pages
 // did wrong: exceptions, and what the content security policy has stopped.
@@ -27,9 +32,9 @@ func browser(t *testing.T) (ctx context.Context, complaints func() []string) {
 		t.Skip("without chromium (Debian package chromium)") // on a laptop; make test installs and requires it
 	}
 	// Chromium has no sandbox for root; the server's root is not in its trust store.
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.WindowSize(412, 740),
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program), chromedp.NoSandbox, chromedp.WSURLReadTimeout(browserLimit), chromedp.WindowSize(412, 740),
 		chromedp.Flag("ignore-certificate-errors", true), chromedp.UserDataDir(t.TempDir()))
-	ctx, cancel := context.WithTimeout(context.Background(), 2*agentLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), browserLimit)
 	t.Cleanup(cancel)
 	ctx, end := chromedp.NewExecAllocator(ctx, options...)
 	t.Cleanup(end)
@@ -79,7 +84,7 @@ func TestRegistrationLink(t *testing.T) {
 	args := d.enrol()
 	for i, arg := range args {
 		if arg == "--otp-file" {
-			args = append(args[:i], "--new-otp", "--timeout", "50s")
+			args = append(args[:i], "--new-otp", "--timeout", "150s")
 			break
 		}
 	}
@@ -174,5 +179,43 @@ func screenshot(t *testing.T, ctx context.Context) {
 	act(t, ctx, chromedp.CaptureScreenshot(&png))
 	if err := os.WriteFile(file, png, 0o644); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// The page says why nothing was registered, and what helps.
+func TestRegistrationLinkRefused(t *testing.T) {
+	s := launch{}.start(t, t.TempDir())
+	s.authority(t)
+	s.register(t, "waiting", "another-password")
+	const reader = "reader-password-1"
+	a := s.admin(t, "POST", "/user/t1000/users", "application/json", []byte(`{"userName":"reader","password":"`+reader+`"}`))
+	if a.status != 201 {
+		t.Fatalf("user: %s", a)
+	}
+	ctx, complaints := browser(t)
+	link := func(id string) chromedp.Action {
+		return chromedp.Navigate("https://" + s.HTTPS + "/apps/devicemanagement/index.html#/deviceregistration?externalId=" + id + "&one-time-password=x")
+	}
+	refused := func(want string) {
+		t.Helper()
+		var said string
+		act(t, ctx, chromedp.WaitVisible("#external-id"), chromedp.Click("#register"), chromedp.WaitVisible("#said.bad"), chromedp.Text("#said", &said))
+		if !strings.Contains(said, want) {
+			t.Errorf("the page says %q, want %q", said, want)
+		}
+	}
+	var said string
+	act(t, ctx, link("waiting"), chromedp.WaitVisible("#user"), chromedp.SendKeys("#user", "admin"), chromedp.SendKeys("#password", "wrong\r"),
+		chromedp.WaitVisible("#said.bad"), chromedp.Text("#said", &said))
+	if !strings.Contains(said, "Bad credentials") {
+		t.Errorf("a wrong password: the page says %q", said)
+	}
+	act(t, ctx, chromedp.Evaluate(`document.querySelector("#password").value = ""`, nil), chromedp.SendKeys("#password", s.pass+"\r")) // by the keyboard
+	refused("already exists. The device can use the password registered before")
+
+	act(t, ctx, chromedp.Click("#logout"), chromedp.WaitVisible("#user"), chromedp.SendKeys("#user", "t1000/reader"), chromedp.SendKeys("#password", reader+"\r"))
+	refused("needs the permission to administrate device control")
+	if got := complaints(); len(got) > 0 {
+		t.Errorf("the browser complains: %q", got)
 	}
 }

@@ -15,7 +15,7 @@ export async function view(parameters) {
     make("button", { id: "register", textContent: "Register" }));
   onSubmit(form, () => register(form.querySelector("#external-id").value, form.querySelector("#one-time-password").value));
   show(form);
-  await offerAuthority();
+  await offerAuthority(form);
 }
 
 async function register(id, password) {
@@ -45,7 +45,7 @@ function hint(problem) {
 
 // offerAuthority tells who could not enrol the device anyway, and helps who may.
 // Who may not read the list is told nothing.
-async function offerAuthority() {
+async function offerAuthority(beside) {
   let tenant, list;
   try {
     tenant = (await api.get("/tenant/currentTenant")).name;
@@ -53,7 +53,7 @@ async function offerAuthority() {
   } catch {
     return;
   }
-  if (list.certificates.length > 0) {
+  if (list.certificates.length > 0 || !beside.isConnected) { // or another view is shown by now
     return;
   }
   const form = make("form", { id: "authority" },
@@ -64,5 +64,5 @@ async function offerAuthority() {
     form.remove();
     say("The certificate authority is there. Now register the device.");
   });
-  document.getElementById("view").append(form);
+  beside.after(form);
 }
