@@ -162,7 +162,7 @@ var pubCommand = command{
 		"them. From the beginning they are on the disk: if the server cannot be reached\n" +
 		"in time, or the power goes, the agent sends them later, in order. So exit\n" +
 		"status 75 says that they wait, not that they should be sent again, unless the\n" +
-		"spool is full (spool.drop = \"newest\").",
+		"spool is full (spool.drop = \"newest\") or the state directory stayed in use.",
 	example: "mooring-agent pub 200,c8y_Temperature,T,21.5,C",
 	setup: func(p *program, f *flag.FlagSet) func([]string) error {
 		queue := f.Bool("queue", false, "return when the lines are on the disk")

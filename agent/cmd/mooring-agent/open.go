@@ -86,14 +86,28 @@ var (
 	_ control = (*agent.Remote)(nil)
 )
 
+// lockWait is between two looks at a state directory that another command uses.
+const lockWait = 50 * time.Millisecond
+
 // withAgent lends an agent to do: the one that runs on the state directory,
-// else one that lives as long as do.
+// else one that lives as long as do. While another such command has the
+// directory, do is tried again, until the time is up.
 func (p *program) withAgent(c config.Config, timeout time.Duration, do func(ctx context.Context, a control) error) error {
 	ctx, cancel := context.WithTimeout(p.ctx, timeout)
 	defer cancel()
 	release, err := identity.Lock(c.State)
-	if errors.Is(err, identity.ErrLocked) {
-		return do(ctx, agent.Dial(c.State))
+	for errors.Is(err, identity.ErrLocked) {
+		// Who cannot be reached has not heard of it: it does not happen twice.
+		busy := do(ctx, agent.Dial(c.State))
+		if !agent.NotRunning(busy) {
+			return busy
+		}
+		select {
+		case <-time.After(lockWait):
+		case <-ctx.Done():
+			return busy
+		}
+		release, err = identity.Lock(c.State)
 	}
 	if err != nil {
 		return stateError(c.State, err)
