@@ -114,6 +114,27 @@ func TestService(t *testing.T) {
 	if d.fingerprint(t) != before {
 		t.Error("the identity has changed")
 	}
+
+	anchors := filepath.Join(d.state, "ca.pem")
+	good, err := os.ReadFile(anchors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	configure(fmt.Sprintf("[local]\nsocket = %q\n", socket))
+	for _, row := range []struct {
+		text  string
+		ready int
+	}{{"no certificate", 6}, {"# the same, and more\n" + string(good), 7}} {
+		if err := os.WriteFile(anchors, []byte(row.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		hangUp()
+		eventually(t, "the trust anchors are read again", func() bool { return manager.count("READY=1") == row.ready })
+	}
+	eventually(t, "only good ones bring a new agent", func() bool {
+		return strings.Count(log.String(), "msg=running") == 4 && strings.Count(log.String(), "the old one stays in force") == 2
+	})
+	d.pub(t, 3).want(t, exitDone)
 	if n := manager.count("STOPPING=1"); n != 0 {
 		t.Errorf("said %d times that it ends", n)
 	}

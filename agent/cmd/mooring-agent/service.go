@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,10 +16,11 @@ import (
 	"mooring/agent"
 	"mooring/agent/config"
 	"mooring/agent/sdnotify"
+	"mooring/internal/durable"
 )
 
 // service runs the agent, one configuration after the other: on SIGHUP the
-// files are read again, and if that changes anything, the agent ends and another
+// files are read again, trust anchors among them, and if that changes anything, the agent ends and another
 // begins, in the same process and with the same lock. A configuration that is
 // wrong, or that the agent cannot start with, changes nothing.
 type service struct {
@@ -73,10 +76,11 @@ func (s *service) serve(c config.Config) (*config.Config, error) {
 	var beside sync.WaitGroup
 	served := make(chan error, 1)
 	var next *config.Config
+	files, _ := readFiles(c) // if they cannot be read, Run says so
 	beside.Go(func() { served <- a.Serve(ctx, l) })
 	beside.Go(func() { a.Accompany(ctx, s.manager) })
 	beside.Go(func() {
-		if next = s.changed(ctx, c); next != nil {
+		if next = s.changed(ctx, c, files); next != nil {
 			stop()
 		}
 	})
@@ -87,8 +91,8 @@ func (s *service) serve(c config.Config) (*config.Config, error) {
 }
 
 // changed waits for SIGHUP and returns the configuration that it brings; nil at
-// the end of ctx.
-func (s *service) changed(ctx context.Context, now config.Config) *config.Config {
+// the end of ctx. files are those that the agent began with.
+func (s *service) changed(ctx context.Context, now config.Config, files [sha256.Size]byte) *config.Config {
 	for {
 		select {
 		case <-s.hangUp:
@@ -97,10 +101,16 @@ func (s *service) changed(ctx context.Context, now config.Config) *config.Config
 		}
 		_ = s.manager.Reloading() // systemd times a reload out by itself
 		next, err := s.place.valid()
+		same := reflect.DeepEqual(next, now)
+		if err == nil && same {
+			var found [sha256.Size]byte
+			found, err = readFiles(next)
+			same = found == files
+		}
 		switch {
 		case err != nil:
 			s.log.Error("the configuration is wrong and the old one stays in force", "err", err)
-		case reflect.DeepEqual(next, now):
+		case same:
 			s.log.Info("the configuration has not changed")
 		default:
 			s.log.Info("the configuration has changed")
@@ -108,4 +118,22 @@ func (s *service) changed(ctx context.Context, now config.Config) *config.Config
 		}
 		_ = s.manager.Ready() // as above
 	}
+}
+
+// readFiles is the digest of the files that the agent reads once, when it starts:
+// the trust anchors and the credentials of the proxy. Both must be usable.
+func readFiles(c config.Config) (sum [sha256.Size]byte, err error) {
+	anchors, err := c.Anchors(durable.OS)
+	if err == nil && anchors != nil && !x509.NewCertPool().AppendCertsFromPEM(anchors) {
+		err = fmt.Errorf("trust anchors: %s holds no certificate", c.CA)
+	}
+	if err == nil {
+		_, err = c.DialProxy(durable.OS, os.Getenv)
+	}
+	var credentials []byte
+	if err == nil && c.Proxy.Credentials != "" {
+		credentials, err = durable.OS.ReadFile(c.Proxy.Credentials)
+	}
+	of := sha256.Sum256(anchors)
+	return sha256.Sum256(append(of[:], credentials...)), err
 }
