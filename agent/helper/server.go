@@ -45,7 +45,10 @@ const (
 // Options are what a Server is made from.
 type Options struct {
 	Operations config.Operations
-	Dir        string // private to root
+	// Reread reads the configuration again, before each request: a change is in
+	// force at once. One that is wrong changes nothing. Nil: it never changes.
+	Reread func() (config.Operations, error)
+	Dir    string // private to root
 	// Idle is how long a server without work waits before it ends; zero is for
 	// ever.
 	Idle time.Duration
@@ -63,7 +66,7 @@ type Server struct {
 
 	slots  chan struct{} // one for each connection
 	change chan struct{} // held while the device is changed
-	work   sync.WaitGroup
+	work   *sync.WaitGroup
 }
 
 // Open reads what an earlier helper left in o.Dir and takes away files that were
@@ -72,7 +75,7 @@ func Open(o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{o: o, log: o.Log, slots: make(chan struct{}, maxConnections), change: make(chan struct{}, 1)}
+	s := &Server{o: o, log: o.Log, slots: make(chan struct{}, maxConnections), change: make(chan struct{}, 1), work: &sync.WaitGroup{}}
 	if err := durable.MkdirAll(durable.OS, o.Dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -127,6 +130,8 @@ func (s *Server) accept(c *net.UnixConn) {
 		s.log.Warn("too many connections", "limit", maxConnections)
 		return
 	}
+	s.reread()
+	now := *s // a request keeps the configuration that it began with
 	s.work.Go(func() {
 		defer func() { <-s.slots }()
 		defer func() { _ = c.Close() }()
@@ -139,8 +144,25 @@ func (s *Server) accept(c *net.UnixConn) {
 			}
 			return
 		}
-		s.serve(c)
+		now.serve(c)
 	})
+}
+
+// reread takes a changed configuration. Only Serve's goroutine calls it.
+func (s *Server) reread() {
+	if s.o.Reread == nil {
+		return
+	}
+	operations, err := s.o.Reread()
+	var keys []publicKey
+	if err == nil {
+		keys, err = parseKeys(operations.Download.Keys)
+	}
+	if err != nil {
+		s.log.Error("the configuration is wrong and the old one stays in force", "err", err)
+		return
+	}
+	s.o.Operations, s.keys = operations, keys
 }
 
 // peer is the user at the other end, as the kernel knows it.

@@ -50,7 +50,8 @@ func (p *program) serveHelper(file, dir, socket string, uid int, idle time.Durat
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(p.stderr, nil))
-	s, err := helper.Open(helper.Options{Operations: operations, Dir: dir, UID: uid, Idle: idle, Log: log})
+	reread := func() (config.Operations, error) { return helper.LoadOperations(file) }
+	s, err := helper.Open(helper.Options{Operations: operations, Reread: reread, Dir: dir, UID: uid, Idle: idle, Log: log})
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
