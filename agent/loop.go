@@ -26,7 +26,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		return err
 	}
 	defer func() { _ = a.keys.Close() }()
-	if err := a.openSpool(); err != nil {
+	if err := a.openSpool(a.o.FS); err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
 	defer a.closeSpool()

@@ -8,6 +8,7 @@ import (
 	"mooring/agent/config"
 	"mooring/agent/spool"
 	"mooring/agent/telemetry"
+	"mooring/internal/durable"
 	"mooring/internal/problem"
 	"mooring/internal/smartrest"
 )
@@ -20,9 +21,9 @@ const (
 	serviceName = "mooring-agent"
 )
 
-func (a *Agent) openSpool() error {
+func (a *Agent) openSpool(fsys durable.FS) error {
 	s, err := spool.Open(spool.Config{
-		FS:         a.o.FS,
+		FS:         fsys,
 		Dir:        filepath.Join(a.cfg.State, spoolDir),
 		MaxBytes:   int64(a.cfg.Spool.MaxBytes),
 		KeepOldest: a.cfg.Spool.Drop == config.DropNewest,

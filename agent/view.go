@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"math"
 	"time"
 
 	"mooring/agent/identity"
@@ -35,8 +36,13 @@ type Status struct {
 	TLS     string     `json:"tls,omitempty"` // of the connection: "TLS 1.3"
 	Server  string     `json:"server"`
 	RenewAt *time.Time `json:"renew_at,omitempty"`
-	// Spool is what waits to be sent; nil if no agent runs.
+	// Spool is what waits to be sent; nil if no agent has run yet.
 	Spool *spool.Stats `json:"spool,omitempty"`
+	// Oldest is when the first message that waits was put.
+	Oldest *time.Time `json:"oldest_message,omitempty"`
+	// Operations is how many operations are under way or wait on the device.
+	Operations int  `json:"operations,omitempty"`
+	DaysLeft   *int `json:"days_left,omitempty"` // whole days; negative: expired
 	// KeyRecoveries counts, since the agent's start, what its key store did to get
 	// at its keys again: session, login, module, helper. Nil if nothing.
 	KeyRecoveries map[string]int `json:"key_recoveries,omitempty"`
@@ -117,7 +123,11 @@ func (a *Agent) currentOTP() secret.String {
 // Status tells how the device is.
 func (a *Agent) Status(context.Context) (Status, error) {
 	v, _ := a.look()
-	return a.status(v), nil
+	s := a.status(v)
+	if s.Spool != nil { // it runs
+		a.waiting(&s)
+	}
+	return s, nil
 }
 
 // Inspect tells the same without running, from the disk alone. It changes no
@@ -138,7 +148,9 @@ func (a *Agent) Inspect(ctx context.Context) (Status, error) {
 	case lifecycle.Enrolling:
 		s.Phase = lifecycle.Unenrolled
 	}
-	return a.status(view{loaded: true, state: s, current: found.Current}), nil
+	status := a.status(view{loaded: true, state: s, current: found.Current})
+	a.atRest(&status)
+	return status, nil
 }
 
 func (a *Agent) status(v view) Status {
@@ -163,6 +175,8 @@ func (a *Agent) status(v view) Status {
 	if !v.state.MaintenanceFits() {
 		s.Hint = "no maintenance window opens in time; the certificate is renewed when it is due"
 	}
+	days := int(math.Floor(notAfter.Sub(a.clock.Now()).Hours() / 24))
+	s.DaysLeft = &days
 	s.Serial, s.NotAfter, s.Issuer = pki.SerialHex(leaf.SerialNumber), &notAfter, leaf.Issuer.String()
 	s.Fingerprint, s.Generation, s.RenewAt = hex.EncodeToString(sum[:]), v.current.Number, &renewAt
 	if s.Device == "" {

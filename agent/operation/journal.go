@@ -256,3 +256,11 @@ func (j *journal) save() error {
 	}
 	return durable.WriteFile(j.fsys, j.path, text, 0o600)
 }
+
+// Waiting returns how many operations are in the journal of a directory, begun or
+// not, without changing it.
+func Waiting(fsys durable.FS, dir string) (int, error) {
+	j := &journal{fsys: fsys, path: filepath.Join(dir, journalFile)}
+	err := j.load()
+	return len(j.entries), err
+}

@@ -1,6 +1,9 @@
 package spool
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // cursor is where the consumer reads on.
 type cursor struct {
@@ -73,4 +76,13 @@ func (s *Spool) findIn(g *segment, want uint64) (Entry, bool) {
 		}
 	}
 	return Entry{}, false
+}
+
+// Oldest is when the first message that waits was put; false if none waits or the
+// clock was wrong then.
+func (s *Spool) Oldest() (time.Time, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, found := s.find(s.state.done + 1)
+	return e.At, found && e.Trusted
 }

@@ -99,15 +99,24 @@ func (p *program) printStatus(s agent.Status) {
 		row("serial", s.Serial)
 		row("issuer", s.Issuer)
 		row("not after", s.NotAfter.Format(time.RFC3339))
+		if s.DaysLeft != nil {
+			row("days left", fmt.Sprint(*s.DaysLeft))
+		}
 		row("renew at", s.RenewAt.Format(time.RFC3339))
 		row("fingerprint", s.Fingerprint)
 		row("generation", fmt.Sprint(s.Generation))
 	}
 	if w := s.Spool; w != nil {
 		row("waiting", fmt.Sprintf("%d messages, %d bytes on disk", w.Messages, w.Bytes))
+		if s.Oldest != nil {
+			row("since", s.Oldest.Format(time.RFC3339))
+		}
 		if d := w.Dropped; d != (spool.Dropped{}) {
 			row("dropped", fmt.Sprintf("%d for want of room, %d too old, %d refused", d.Full, d.Expired, d.Refused))
 		}
+	}
+	if s.Operations > 0 {
+		row("operations", fmt.Sprintf("%d under way or waiting", s.Operations))
 	}
 	if e := s.LastError; e != nil {
 		row("last error", fmt.Sprintf("%s: %s (%s)", e.Reason, e.Detail, e.Time.Format(time.RFC3339)))
