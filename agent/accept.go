@@ -15,14 +15,18 @@ import (
 const maxAhead = 24 * time.Hour
 
 // acceptable refuses what a server must not answer with: the present
-// certificate, one issued before it, and one from the future. An expiry before
-// the present one's is the issuer's business.
+// certificate, one issued before it, one from the future, and one that is over.
+// An expiry before the present one's is the issuer's business.
 func (a *Agent) acceptable(leaf *x509.Certificate) error {
 	refuse := func(what string) error {
 		return problem.New(problem.Unavailable, "the server answered with "+what, nil)
 	}
 	if now := a.clock.Now(); a.clock.Trusted() && leaf.NotBefore.After(now.Add(maxAhead)) {
 		return refuse(fmt.Sprintf("a certificate that begins at %s", leaf.NotBefore.UTC().Format(time.RFC3339)))
+	}
+	if now := a.clock.Now(); a.clock.Trusted() && !leaf.NotAfter.After(now) {
+		return refuse(fmt.Sprintf("a certificate that ended at %s; the clock here says %s",
+			leaf.NotAfter.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339)))
 	}
 	v, _ := a.look()
 	if v.current == nil {

@@ -24,6 +24,9 @@ var hints = map[string]string{
 	"server certificate":                 "set ca to the trust anchors of the server, and compare the clocks of device and server",
 	"proxy":                              "check proxy.url and proxy.credentials in the configuration, or HTTPS_PROXY; the proxy must allow CONNECT to the server's ports",
 	"clock":                              "set the clock of the device; nothing is renewed and nothing counts as expired before",
+	"pending":                            "the server decides later: an operator has to accept the device; ask again then",
+	"too many":                           "the server slows down who asks too often; wait, then ask again",
+	"unavailable":                        "the server has a fault of its own; try again later, its operator finds the cause in the log",
 	"unreachable":                        "check server and ports, and the network of the device",
 }
 

@@ -183,7 +183,7 @@ func TestHostileAnswers(t *testing.T) {
 			{"older certificate", sends(first), "older certificate"},
 			{"present certificate", func(w http.ResponseWriter, _ *x509.CertificateRequest) { send(w, []*x509.Certificate{d.leaf(t)}) }, "already"},
 			{"of next year", forged("dev1", now.AddDate(1, 0, 0), now.AddDate(2, 0, 0)), "begins at"},
-			{"over", forged("dev1", now, now.Add(time.Nanosecond)), ""},
+			{"over", forged("dev1", now.Add(-time.Hour), now.Add(-time.Minute)), "ended at"},
 			{"of nobody", forged("dev1", now.Add(time.Minute), now.AddDate(1, 0, 0)), ""},
 			{"fault", text(500, "panic: x"), "500"},
 			{"nothing", text(200, ""), ""},

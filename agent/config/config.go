@@ -197,7 +197,11 @@ func readBounded(fsys durable.FS, path string) ([]byte, error) {
 	} else if info.Size() > maxFileBytes {
 		return nil, fmt.Errorf("%s is longer than %d bytes", path, maxFileBytes)
 	}
-	return fsys.ReadFile(path)
+	text, err := fsys.ReadFile(path)
+	if len(text) > maxFileBytes { // what is no file has no size
+		return nil, fmt.Errorf("%s is longer than %d bytes", path, maxFileBytes)
+	}
+	return text, err
 }
 
 // settings is the part of Config that belongs to an identity.

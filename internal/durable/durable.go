@@ -21,6 +21,10 @@ import (
 	"strings"
 )
 
+// MaxRead is how many bytes a file may have that is read at once; the longest that
+// Mooring writes, segments of the agent's spool, are far below.
+const MaxRead = 16 << 20
+
 // FS is what durable files need of a file system. Paths are absolute or
 // relative to the working directory, as for package os.
 type FS interface {
@@ -35,6 +39,7 @@ type FS interface {
 	// SyncDir makes creations, renames and removals in dir survive a power cut.
 	SyncDir(dir string) error
 
+	// ReadFile refuses what has more than MaxRead bytes.
 	ReadFile(path string) ([]byte, error)
 	ReadDir(path string) ([]fs.DirEntry, error)
 	ReadLink(path string) (string, error)

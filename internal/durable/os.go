@@ -2,8 +2,11 @@ package durable
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"syscall"
 )
 
@@ -30,10 +33,41 @@ func (osFS) Rename(oldPath, newPath string) error       { return os.Rename(oldPa
 func (osFS) Remove(path string) error                   { return os.Remove(path) }
 func (osFS) Mkdir(path string, perm fs.FileMode) error  { return os.Mkdir(path, perm) }
 func (osFS) Symlink(target, link string) error          { return os.Symlink(target, link) }
-func (osFS) ReadFile(path string) ([]byte, error)       { return os.ReadFile(path) }
 func (osFS) ReadDir(path string) ([]fs.DirEntry, error) { return os.ReadDir(path) }
 func (osFS) ReadLink(path string) (string, error)       { return os.Readlink(path) }
 func (osFS) Lstat(path string) (fs.FileInfo, error)     { return os.Lstat(path) }
+
+// ReadFile stops at MaxRead, whatever size path claims: a device or a pipe never ends.
+func (osFS) ReadFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // only read from
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	tooLong := fmt.Errorf("%s is longer than %d MiB", path, MaxRead>>20)
+	if info.Size() > MaxRead {
+		return nil, tooLong
+	}
+	data := make([]byte, 0, info.Size()+1)
+	for {
+		n, err := f.Read(data[len(data):cap(data)])
+		data = data[:len(data)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return data, nil
+		case err != nil:
+			return nil, err
+		case len(data) > MaxRead:
+			return nil, tooLong
+		case len(data) == cap(data):
+			data = slices.Grow(data, len(data))
+		}
+	}
+}
 
 // SyncDir counts EINVAL as done: some file systems (FUSE, network shares) sync
 // entries by themselves and refuse to be asked.
