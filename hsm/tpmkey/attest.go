@@ -2,6 +2,7 @@ package tpmkey
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -37,15 +38,12 @@ func akTemplate() tpm2.TPMTPublic {
 
 // withPrimary lends a primary key to do.
 func withPrimary(tpm transport.TPM, hierarchy tpm2.TPMHandle, template tpm2.TPMTPublic, do func(handle tpm2.NamedHandle, public tpm2.TPMTPublic) error) error {
-	made, err := tpm2.CreatePrimary{PrimaryHandle: hierarchy, InPublic: tpm2.New2B(template)}.Execute(tpm)
+	made, err := createPrimary(tpm, hierarchy, template)
 	if err != nil {
 		return err
 	}
-	public, err := made.OutPublic.Contents()
-	if err == nil {
-		err = do(tpm2.NamedHandle{Handle: made.ObjectHandle, Name: made.Name}, *public)
-	}
-	_, flushed := tpm2.FlushContext{FlushHandle: made.ObjectHandle}.Execute(tpm)
+	err = do(tpm2.NamedHandle{Handle: made.handle, Name: made.name}, made.public)
+	_, flushed := tpm2.FlushContext{FlushHandle: made.handle}.Execute(tpm)
 	return errors.Join(err, flushed)
 }
 
@@ -95,17 +93,15 @@ func (s *Signer) certify(tpm transport.TPM, nonce []byte, a *key.Attestation) er
 	a.KeyPublic = tpm2.Marshal(*public)
 	return withPrimary(tpm, tpm2.TPMRHOwner, akTemplate(), func(ak tpm2.NamedHandle, public tpm2.TPMTPublic) error {
 		a.AKPublic = tpm2.Marshal(public)
-		made, err := tpm2.Certify{
-			ObjectHandle:   tpm2.AuthHandle{Handle: loaded.handle, Name: loaded.name, Auth: srk.session()}, // for which its policy is not asked
-			SignHandle:     tpm2.AuthHandle{Handle: ak.Handle, Name: ak.Name, Auth: srk.session()},
-			QualifyingData: tpm2.TPM2BData{Buffer: nonce},
-			InScheme:       tpm2.TPMTSigScheme{Scheme: tpm2.TPMAlgNull},
-		}.Execute(tpm)
+		made, err := command{code: tpm2.TPMCCCertify, handles: []tpm2.AuthHandle{
+			{Handle: loaded.handle, Name: loaded.name, Auth: srk.session()}, // for which its policy is not asked
+			{Handle: ak.Handle, Name: ak.Name, Auth: srk.session()}},
+			parameters: parameters(tpm2.TPM2BData{Buffer: nonce}, tpm2.TPMTSigScheme{Scheme: tpm2.TPMAlgNull})}.execute(tpm)
 		if err != nil {
 			return err
 		}
-		a.Certified, a.Signature = made.CertifyInfo.Bytes(), tpm2.Marshal(made.Signature)
-		return nil
+		a.Certified, a.Signature = made.buffer(), made.rest
+		return made.err
 	})
 }
 
@@ -121,28 +117,29 @@ func endorsed(tpm transport.TPM) (endorsement, []byte) {
 
 // readIndex reads what anyone may read.
 func readIndex(tpm transport.TPM, index tpm2.TPMHandle) ([]byte, error) {
-	about, err := tpm2.NVReadPublic{NVIndex: index}.Execute(tpm)
+	about, err := command{code: tpm2.TPMCCNVReadPublic, handles: []tpm2.AuthHandle{{Handle: index}}}.execute(tpm)
 	if err != nil {
 		return nil, err
 	}
-	public, err := about.NVPublic.Contents()
-	if err != nil || public.DataSize > maxEKCertificate {
+	public, err := tpm2.Unmarshal[tpm2.TPMSNVPublic](about.buffer())
+	name := tpm2.TPM2BName{Buffer: about.buffer()}
+	if err = errors.Join(err, about.err); err != nil || public.DataSize > maxEKCertificate {
 		return nil, errors.Join(err, errors.New("too long"))
 	}
 	data := make([]byte, 0, public.DataSize)
 	for len(data) < int(public.DataSize) {
-		part, err := tpm2.NVRead{
-			AuthHandle: tpm2.AuthHandle{Handle: index, Name: about.NVName, Auth: tpm2.PasswordAuth(nil)},
-			NVIndex:    tpm2.NamedHandle{Handle: index, Name: about.NVName},
-			Size:       uint16(min(chunk, int(public.DataSize)-len(data))), Offset: uint16(len(data)),
-		}.Execute(tpm)
+		span := binary.BigEndian.AppendUint16(nil, uint16(min(chunk, int(public.DataSize)-len(data))))
+		part, err := command{code: tpm2.TPMCCNVRead, handles: []tpm2.AuthHandle{
+			{Handle: index, Name: name, Auth: tpm2.PasswordAuth(nil)}, {Handle: index, Name: name}},
+			parameters: binary.BigEndian.AppendUint16(span, uint16(len(data)))}.execute(tpm)
 		if err != nil {
 			return nil, err
 		}
-		if len(part.Data.Buffer) == 0 {
+		read := part.buffer()
+		if len(read) == 0 {
 			return nil, errors.New("the TPM gives nothing")
 		}
-		data = append(data, part.Data.Buffer...)
+		data = append(data, read...)
 	}
 	return data, nil
 }
@@ -159,16 +156,15 @@ func (s *Store) Activate(ctx context.Context, credential, secret []byte) ([]byte
 		}
 		return withPrimary(tpm, tpm2.TPMRHOwner, akTemplate(), func(ak tpm2.NamedHandle, _ tpm2.TPMTPublic) error {
 			return withPrimary(tpm, tpm2.TPMRHEndorsement, e.template, func(ek tpm2.NamedHandle, _ tpm2.TPMTPublic) error {
-				made, err := tpm2.ActivateCredential{
-					ActivateHandle: tpm2.AuthHandle{Handle: ak.Handle, Name: ak.Name, Auth: srk.session()},
-					KeyHandle:      tpm2.AuthHandle{Handle: ek.Handle, Name: ek.Name, Auth: tpm2.Policy(tpm2.TPMAlgSHA256, 16, byEndorsement)},
-					CredentialBlob: tpm2.TPM2BIDObject{Buffer: credential},
-					Secret:         tpm2.TPM2BEncryptedSecret{Buffer: secret},
-				}.Execute(tpm)
-				if err == nil {
-					opened = made.CertInfo.Buffer
+				made, err := command{code: tpm2.TPMCCActivateCredential, handles: []tpm2.AuthHandle{
+					{Handle: ak.Handle, Name: ak.Name, Auth: srk.session()},
+					{Handle: ek.Handle, Name: ek.Name, Auth: tpm2.Policy(tpm2.TPMAlgSHA256, 16, byEndorsement)}},
+					parameters: parameters(tpm2.TPM2BIDObject{Buffer: credential}, tpm2.TPM2BEncryptedSecret{Buffer: secret})}.execute(tpm)
+				if err != nil {
+					return err
 				}
-				return err
+				opened = made.buffer()
+				return made.err
 			})
 		})
 	})
@@ -180,9 +176,10 @@ func (s *Store) Activate(ctx context.Context, credential, secret []byte) ([]byte
 
 // byEndorsement is the policy of endorsement keys (TCG EK Credential Profile §B.3.3).
 func byEndorsement(tpm transport.TPM, session tpm2.TPMISHPolicy, nonce tpm2.TPM2BNonce) error {
-	_, err := tpm2.PolicySecret{
-		AuthHandle:    tpm2.AuthHandle{Handle: tpm2.TPMRHEndorsement, Auth: tpm2.PasswordAuth(nil)},
-		PolicySession: session, NonceTPM: nonce,
-	}.Execute(tpm)
+	const noExpiry = 0
+	none := tpm2.TPM2BDigest{}
+	_, err := command{code: tpm2.TPMCCPolicySecret, handles: []tpm2.AuthHandle{
+		{Handle: tpm2.TPMRHEndorsement, Auth: tpm2.PasswordAuth(nil)}, {Handle: session}},
+		parameters: binary.BigEndian.AppendUint32(parameters(nonce, none, none), noExpiry)}.execute(tpm)
 	return err
 }

@@ -22,14 +22,21 @@ func policyDigest(tpm transport.TPM, pcrs []uint) (digest tpm2.TPM2BDigest, err 
 		return digest, fmt.Errorf("begin a policy: %w", err)
 	}
 	defer func() { err = errors.Join(err, end()) }()
-	if _, err := (tpm2.PolicyPCR{PolicySession: trial.Handle(), Pcrs: selection(pcrs)}).Execute(tpm); err != nil {
+	if err := takePCRs(tpm, trial.Handle(), selection(pcrs)); err != nil {
 		return digest, fmt.Errorf("take the PCRs into a policy: %w", err)
 	}
-	got, err := tpm2.PolicyGetDigest{PolicySession: trial.Handle()}.Execute(tpm)
+	got, err := command{code: tpm2.TPMCCPolicyGetDigest, handles: []tpm2.AuthHandle{{Handle: trial.Handle()}}}.execute(tpm)
 	if err != nil {
 		return digest, fmt.Errorf("read the policy: %w", err)
 	}
-	return got.PolicyDigest, nil
+	return tpm2.TPM2BDigest{Buffer: got.buffer()}, got.err
+}
+
+// takePCRs takes the registers, as they are now, into the policy of a session.
+func takePCRs(tpm transport.TPM, session tpm2.TPMHandle, pcrs tpm2.TPMLPCRSelection) error {
+	_, err := command{code: tpm2.TPMCCPolicyPCR, handles: []tpm2.AuthHandle{{Handle: session}},
+		parameters: parameters(tpm2.TPM2BDigest{}, pcrs)}.execute(tpm)
+	return err
 }
 
 // pcrPolicy is how a key file tells its policy: the parameters of TPM2_PolicyPCR

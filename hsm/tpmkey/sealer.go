@@ -105,17 +105,13 @@ func (s *Sealer) sealKey(tpm transport.TPM, dataKey []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	made, err := tpm2.Create{
-		ParentHandle: srk.auth(encryptIn()),
-		InSensitive: tpm2.TPM2BSensitiveCreate{Sensitive: &tpm2.TPMSSensitiveCreate{
-			Data: tpm2.NewTPMUSensitiveCreate(&tpm2.TPM2BSensitiveData{Buffer: dataKey})}},
-		InPublic: tpm2.New2B(tpm2.TPMTPublic{Type: tpm2.TPMAlgKeyedHash, NameAlg: tpm2.TPMAlgSHA256,
-			ObjectAttributes: tpm2.TPMAObject{FixedTPM: true, FixedParent: true, UserWithAuth: true, NoDA: true}}),
-	}.Execute(tpm)
+	made, err := srk.create(tpm, tpm2.TPMSSensitiveCreate{Data: tpm2.NewTPMUSensitiveCreate(&tpm2.TPM2BSensitiveData{Buffer: dataKey})},
+		tpm2.TPMTPublic{Type: tpm2.TPMAlgKeyedHash, NameAlg: tpm2.TPMAlgSHA256,
+			ObjectAttributes: tpm2.TPMAObject{FixedTPM: true, FixedParent: true, UserWithAuth: true, NoDA: true}})
 	if err != nil {
 		return nil, err
 	}
-	return append(tpm2.Marshal(made.OutPublic), tpm2.Marshal(made.OutPrivate)...), nil
+	return parameters(made.Public, made.Private), nil
 }
 
 // storage returns the storage root key, which must be that of OpenSealer.
@@ -177,17 +173,17 @@ func (s *Sealer) unsealKey(tpm transport.TPM, blob []byte) ([]byte, error) {
 		return nil, err
 	}
 	s.device.unloadKey(tpm) // without a resource manager there is room for two
-	loaded, err := tpm2.Load{ParentHandle: srk.auth(encryptIn()), InPrivate: private, InPublic: public}.Execute(tpm)
+	handle, name, err := srk.load(tpm, private, public)
 	if err != nil {
 		return nil, err
 	}
-	got, err := tpm2.Unseal{ItemHandle: tpm2.AuthHandle{Handle: loaded.ObjectHandle, Name: loaded.Name,
-		Auth: srk.session(tpm2.AESEncryption(128, tpm2.EncryptOut))}}.Execute(tpm)
-	_, flushed := tpm2.FlushContext{FlushHandle: loaded.ObjectHandle}.Execute(tpm)
+	got, err := command{code: tpm2.TPMCCUnseal, handles: []tpm2.AuthHandle{
+		{Handle: handle, Name: name, Auth: srk.session(tpm2.AESEncryption(128, tpm2.EncryptOut))}}}.execute(tpm)
+	_, flushed := tpm2.FlushContext{FlushHandle: handle}.Execute(tpm)
 	if err := errors.Join(err, flushed); err != nil {
 		return nil, err
 	}
-	return got.OutData.Buffer, nil
+	return got.buffer(), got.err
 }
 
 // splitBlob takes the two length-prefixed parts apart.

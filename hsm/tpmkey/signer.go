@@ -85,16 +85,14 @@ func (s *Signer) sign(tpm transport.TPM, digest []byte, scheme tpm2.TPMTSigSchem
 	if err != nil {
 		return nil, err
 	}
-	made, err := tpm2.Sign{
-		KeyHandle:  tpm2.AuthHandle{Handle: loaded.handle, Name: loaded.name, Auth: s.authorization(srk)},
-		Digest:     tpm2.TPM2BDigest{Buffer: digest},
-		InScheme:   scheme,
-		Validation: tpm2.TPMTTKHashCheck{Tag: tpm2.TPMSTHashCheck, Hierarchy: tpm2.TPMRHNull},
-	}.Execute(tpm)
+	made, err := command{code: tpm2.TPMCCSign, handles: []tpm2.AuthHandle{
+		{Handle: loaded.handle, Name: loaded.name, Auth: s.authorization(srk)}},
+		parameters: parameters(tpm2.TPM2BDigest{Buffer: digest}, scheme,
+			tpm2.TPMTTKHashCheck{Tag: tpm2.TPMSTHashCheck, Hierarchy: tpm2.TPMRHNull})}.execute(tpm)
 	if err != nil {
 		return nil, err
 	}
-	return &made.Signature, nil
+	return tpm2.Unmarshal[tpm2.TPMTSignature](made.rest)
 }
 
 // authorization is that of the key: none but the session's, or its policy.
@@ -109,8 +107,7 @@ func (s *Signer) authorization(srk *storageKey) tpm2.Session {
 		if err != nil {
 			return err
 		}
-		_, err = tpm2.PolicyPCR{PolicySession: session, Pcrs: pcrs}.Execute(tpm)
-		return err
+		return takePCRs(tpm, session, pcrs)
 	})
 }
 
@@ -121,11 +118,11 @@ func (d *device) load(tpm transport.TPM, srk *storageKey, path string, file *key
 		return d.key, nil
 	}
 	d.unloadKey(tpm)
-	loaded, err := tpm2.Load{ParentHandle: srk.auth(encryptIn()), InPrivate: file.Private, InPublic: file.Public}.Execute(tpm)
+	handle, name, err := srk.load(tpm, file.Private, file.Public)
 	if err != nil {
 		return loadedKey{}, err
 	}
-	d.key = loadedKey{file: path, handle: loaded.ObjectHandle, name: loaded.Name}
+	d.key = loadedKey{file: path, handle: handle, name: name}
 	return d.key, nil
 }
 

@@ -65,17 +65,11 @@ func (d *device) storage(tpm transport.TPM, pin []byte) (*storageKey, error) {
 		d.srk = k
 		return k, nil
 	}
-	made, err := tpm2.CreatePrimary{PrimaryHandle: tpm2.TPMRHOwner, InPublic: tpm2.New2B(srkTemplate())}.Execute(tpm)
+	k, err := createPrimary(tpm, tpm2.TPMRHOwner, srkTemplate())
 	if err != nil {
 		return nil, fmt.Errorf("make the storage root key: %w", err)
 	}
-	k := &storageKey{handle: made.ObjectHandle, name: made.Name}
-	public, err := made.OutPublic.Contents()
-	if err != nil {
-		return nil, fmt.Errorf("read the storage root key: %w", err)
-	}
-	k.public = *public
-	if err := checkName(*public, made.Name); err != nil {
+	if err := checkName(k.public, k.name); err != nil {
 		return nil, err
 	}
 	d.srk = k
@@ -83,15 +77,16 @@ func (d *device) storage(tpm transport.TPM, pin []byte) (*storageKey, error) {
 }
 
 func readStorage(tpm transport.TPM) (*storageKey, error) {
-	read, err := tpm2.ReadPublic{ObjectHandle: persistentSRK}.Execute(tpm)
+	read, err := command{code: tpm2.TPMCCReadPublic, handles: []tpm2.AuthHandle{{Handle: persistentSRK}}}.execute(tpm)
 	if err != nil {
 		return nil, err
 	}
-	public, err := read.OutPublic.Contents()
-	if err != nil {
+	public, err := tpm2.Unmarshal[tpm2.TPMTPublic](read.buffer())
+	name := tpm2.TPM2BName{Buffer: read.buffer()}
+	if err := errors.Join(err, read.err); err != nil {
 		return nil, err
 	}
-	return &storageKey{handle: persistentSRK, name: read.Name, public: *public}, checkName(*public, read.Name)
+	return &storageKey{handle: persistentSRK, name: name, public: *public}, checkName(*public, name)
 }
 
 // checkName holds a public part against the Name it came with.

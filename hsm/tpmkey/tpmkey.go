@@ -121,12 +121,10 @@ func (s *Store) make(tpm transport.TPM, public tpm2.TPMTPublic) (*keyFile, error
 		}
 		public.ObjectAttributes.UserWithAuth = false
 	}
-	made, err := tpm2.Create{ParentHandle: srk.auth(encryptIn()), InPublic: tpm2.New2B(public),
-		InSensitive: tpm2.TPM2BSensitiveCreate{Sensitive: &tpm2.TPMSSensitiveCreate{}}}.Execute(tpm)
+	file, err := srk.create(tpm, tpm2.TPMSSensitiveCreate{}, public)
 	if err != nil {
 		return nil, err
 	}
-	file := &keyFile{Public: made.OutPublic, Private: made.OutPrivate}
 	if len(s.pcrs) > 0 {
 		file.Policy = []policyStep{pcrPolicy(s.pcrs)}
 	}
