@@ -21,7 +21,6 @@ needs() {
 		chromium                                        chromium
 		python3                                         python3
 		tinyproxy                                       tinyproxy-bin
-		systemd-analyze                                 systemd
 		microsocks                                      microsocks
 		systemd-analyze                                 systemd
 		softhsm2-util                                   softhsm2
