@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxTopic bounds a topic of a caller, in bytes.
@@ -47,9 +48,18 @@ func (f Filters) match(topic string) bool {
 	return slices.ContainsFunc(f, func(filter string) bool { return Match(filter, topic) })
 }
 
-// IsTopic reports whether text is the name of a topic, not a filter.
+// IsTopic reports whether text is the name of a topic, not a filter. One with a
+// control character may cost the connection to the server (MQTT 3.1.1 §1.5.3).
 func IsTopic(text string) bool {
-	return text != "" && len(text) <= maxTopic && !strings.ContainsAny(text, "+#\x00")
+	if text == "" || len(text) > maxTopic || !utf8.ValidString(text) {
+		return false
+	}
+	for _, r := range text {
+		if r < ' ' || r >= 0x7f && r <= 0x9f || r == '+' || r == '#' {
+			return false
+		}
+	}
+	return true
 }
 
 // Match reports whether a filter matches a topic name; "a/#" matches "a", too.

@@ -54,7 +54,7 @@ func TestFilters(t *testing.T) {
 		{"s/us", "s/us", true}, {"s/us", "s/us/child", false}, {"s/us", "s/usx", false}, {"s/us/+", "s/us/child", true}, {"s/us/+", "s/us", false},
 		{"s/us/+", "s/us/a/b", false}, {"s/#", "s/us/a/b", true}, {"s/#", "s", true}, {"#", "a/b", true}, {"+/b", "a/b", true}, {"+", "/a", false},
 		{"/+", "/a", true}, {"a//b", "a//b", true}, {"a/+/b", "a//b", true}, {"a/b/#", "a", false},
-		{"#", "s/uat", false}, {"s/+", "s/dat", false}, {"s/us", "s/u+", false}, {"#", "a\x00b", false}, {"#", strings.Repeat("a", 256), true},
+		{"#", "s/uat", false}, {"s/+", "s/dat", false}, {"s/us", "s/u+", false}, {"#", "a\x00b", false}, {"#", "a\nb", false}, {"#", "a\u0085b", false}, {"#", "a\xffb", false}, {"#", "a ü", true}, {"#", strings.Repeat("a", 256), true},
 		{"#", strings.Repeat("a", 257), false}, {"#", "", false},
 	} {
 		f, err := localapi.ParseFilters([]string{row.filter})

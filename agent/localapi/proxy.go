@@ -133,6 +133,7 @@ func (p *Proxy) send(r *http.Request, start []byte, whole bool) (*http.Response,
 	out.Header.Set("Authorization", "Bearer "+token.Reveal())
 	switch {
 	case whole && len(start) == 0:
+		out.ContentLength = 0 // of an empty chunked body it is not known
 	case whole:
 		out.Body = io.NopCloser(bytes.NewReader(start))
 		out.ContentLength = int64(len(start))

@@ -91,6 +91,24 @@ func TestProxyReplay(t *testing.T) {
 	}
 }
 
+// A body in chunks may have none.
+func TestProxyEmptyChunked(t *testing.T) {
+	r := startProxy(t, newDevice(t), platform(t), everybody())
+	nc, err := net.Dial("unix", r.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = nc.Close() }()
+	_, _ = io.WriteString(nc, "POST /a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
+	answer, err := http.ReadResponse(bufio.NewReader(nc), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := io.ReadAll(answer.Body); answer.StatusCode != 200 || !strings.HasPrefix(string(text), "POST /a 0 ") {
+		t.Errorf("got %d %s", answer.StatusCode, text)
+	}
+}
+
 // An answer reaches the caller as it comes; one that is cut does not look
 // whole; and who hangs up ends the server's work.
 func TestProxyStreams(t *testing.T) {

@@ -104,7 +104,33 @@ func (c *conn) read() (*http.Request, error) {
 		err = os.ErrDeadlineExceeded
 	}
 	c.header.N = math.MaxInt64
+	if err == nil && !isHeader(r.Header) {
+		err = errHeader
+	}
 	return r, err
+}
+
+var errHeader = errors.New("a header field that is none")
+
+// isHeader reports whether names are tokens, without a blank before the colon,
+// and values hold no control characters (RFC 9110 §5, RFC 9112 §5.1):
+// http.ReadRequest lets both pass.
+func isHeader(h http.Header) bool {
+	for name, values := range h {
+		for _, c := range []byte(name) {
+			if c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
+				return false
+			}
+		}
+		for _, value := range values {
+			for _, c := range []byte(value) {
+				if c < ' ' && c != '\t' || c == 0x7f {
+					return false
+				}
+			}
+		}
+	}
+	return true
 }
 
 var errHeaderTooLong = errors.New("header too long")

@@ -128,6 +128,9 @@ func TestWire(t *testing.T) {
 		"HTTP/1.0":          {"GET / HTTP/1.0\r\n\r\n", "200", "Connection: close"},
 		"close":             {"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "200", "Connection: close"},
 		"two lengths":       {"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", "431", ""}, // 60 bytes of header do not reach the end
+		"blank in a name":   {"GET / HTTP/1.1\r\nHost: x\r\nA : b\r\n\r\n", "400", "Connection: close"},
+		"control in value":  {"GET / HTTP/1.1\r\nHost: x\r\nA: \x01b\r\n\r\n", "400", "Connection: close"},
+		"tab in value":      {"GET / HTTP/1.1\r\nHost: x\r\nA: b\tc\r\n\r\n", "200", "GET / "},
 		"a head of nothing": {"\r\n\r\n", "400", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
