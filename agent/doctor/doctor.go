@@ -112,15 +112,20 @@ func (e *exam) remote(ctx context.Context) {
 	}
 	e.judgeClock(ctx, doors[0])
 	e.judgeServerDates(doors)
+	if ctx.Err() != nil { // or the end of the time would pass for a fault of each door
+		return
+	}
 	e.est(ctx, doors[0])
-	if e.id == nil {
+	if e.id == nil || ctx.Err() != nil {
 		return
 	}
 	refused := e.present(ctx, doors[1])
-	if !refused {
+	if !refused && ctx.Err() == nil {
 		e.tokenOverHTTPS(ctx, doors[0], doors[1])
 	}
-	e.mqtt(ctx, doors[2], doors[1])
+	if ctx.Err() == nil {
+		e.mqtt(ctx, doors[2], doors[1])
+	}
 }
 
 func (o Options) real() Options {

@@ -252,6 +252,26 @@ type broken struct{ err error }
 // Status implements doctor.Daemon.
 func (b broken) Status(context.Context) (agent.Status, error) { return agent.Status{}, b.err }
 
+// TestTimeUpIsNoFault: what is no longer examined is not said to be at fault.
+func TestTimeUpIsNoFault(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		f.raw["8883"] = func(c net.Conn) { _, _ = io.Copy(io.Discard, c) }
+		r := f.rig()
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+		defer cancel()
+		report := r.examine(ctx)
+		for _, finding := range report.Findings {
+			if finding.Level == doctor.Error && !strings.HasSuffix(finding.Check, " mqtts") {
+				t.Errorf("%s: %s %s", finding.Check, finding.Code, finding.Detail)
+			}
+		}
+		if !strings.Contains(text(report), "M198") {
+			t.Errorf("got\n%s", text(report))
+		}
+	})
+}
+
 // TestBoundedInTime: a server that swallows everything costs the time given,
 // and what was not examined is said.
 func TestBoundedInTime(t *testing.T) {
