@@ -30,6 +30,17 @@ var hints = map[string]string{
 	"unreachable":                        "check server and ports, and the network of the device",
 }
 
+// localFault is the hint where the error itself has none.
+const localFault = "the state directory or the key store is at fault, not the server"
+
+// advice is the hint of what went wrong, empty if there is none.
+func (e *LastError) advice() string {
+	if e.hint != "" {
+		return e.hint
+	}
+	return hints[e.Reason]
+}
+
 // whyNot says what stood in the way when time ran out: the reason why the
 // device is not connected, if there is one.
 func (a *Agent) whyNot(ctx context.Context, err error) error {
@@ -55,7 +66,7 @@ func tooLate(what string, v view, deviceID string) error {
 	if e == nil {
 		return problem.New(problem.Unavailable, what+" in time", nil)
 	}
-	hint := hints[e.Reason]
+	hint := e.advice()
 	if hint == "" {
 		hint = "mooring-agent doctor tells more; the operator sees why with: mooring-server explain " + deviceID
 	}
@@ -64,7 +75,7 @@ func tooLate(what string, v view, deviceID string) error {
 
 // enrolHint adds advice to the end of an enrolment.
 func enrolHint(v view, err error) error {
-	if v.lastError != nil && hints[v.lastError.Reason] != "" {
+	if v.lastError != nil && v.lastError.advice() != "" {
 		return err
 	}
 	hint := "check the server's name and port, and that the device is registered there"
@@ -72,7 +83,7 @@ func enrolHint(v view, err error) error {
 		hint = "the OTP is unknown, wrong or spent; ask the operator to register the device again"
 	}
 	if errors.Is(err, problem.Internal) {
-		hint = "the state directory or the key store is at fault, not the server"
+		hint = localFault
 	}
 	return &hinted{error: err, hint: hint}
 }

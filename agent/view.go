@@ -55,6 +55,8 @@ type LastError struct {
 	Reason string    `json:"reason"`
 	Detail string    `json:"detail"`
 	Time   time.Time `json:"time"`
+
+	hint string // what to do; empty: see hints
 }
 
 // view is what callers outside the loop see.
@@ -103,7 +105,13 @@ func (a *Agent) noError() { a.change(func(v *view) { v.lastError = nil }) }
 // fail records an error that is ours.
 func (a *Agent) fail(reason string, err error) {
 	a.log.Error("cannot go on", "reason", reason, "err", err)
-	a.setError(reason, err.Error())
+	at, hint := a.clock.Now().UTC(), Hint(err)
+	if hint == "" && reason == "storage" {
+		hint = localFault
+	}
+	a.change(func(v *view) {
+		v.lastError = &LastError{Reason: reason, Detail: err.Error(), Time: at, hint: hint}
+	})
 }
 
 func (a *Agent) setChain(c pki.Chain) { a.change(func(v *view) { v.chain = c }) }

@@ -2,9 +2,6 @@ package pkcs11key_test
 
 import (
 	"crypto/tls"
-	"encoding/binary"
-	"encoding/hex"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,30 +50,7 @@ func startTPM(t *testing.T) (tpm *swtpmtest.TPM, uri string) {
 func reset(t *testing.T, tpm *swtpmtest.TPM) {
 	t.Helper()
 	tpm.Reset(t)
-	forgive(t, tpm)
-}
-
-// forgive is TPM2_DictionaryAttackLockReset (TPM 2.0 part 3, §25.2) by the
-// lockout hierarchy, whose password is empty.
-func forgive(t *testing.T, tpm *swtpmtest.TPM) {
-	t.Helper()
-	conn, err := net.Dial("unix", tpm.Socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	command, err := hex.DecodeString("80020000001b000001394000000a0000000940000009000000" + "0000")
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer := make([]byte, 64)
-	if _, err := conn.Write(command); err != nil {
-		t.Fatal(err)
-	}
-	n, err := conn.Read(answer)
-	if err != nil || n < 10 || binary.BigEndian.Uint32(answer[6:]) != 0 {
-		t.Fatalf("reset the lockout: %x, %v", answer[:n], err)
-	}
+	tpm.Forgive(t)
 }
 
 // Another module than SoftHSM. Without a resource manager, as the kernel has one
@@ -102,7 +76,7 @@ func TestTPM2PKCS11(t *testing.T) {
 			tpm.Stop(t)
 			wantKind(t, pki.SignVerify(signer), pkcs11key.Gone, "")
 			tpm.Run(t)
-			forgive(t, tpm)
+			tpm.Forgive(t)
 			if err := pki.SignVerify(signer); err != nil {
 				t.Errorf("the TPM is back: %v", err)
 			}
