@@ -1,134 +1,177 @@
 package agent_test
 
 import (
-	"context"
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"os"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
+	"text/tabwriter"
 	"time"
 
-	"mooring/agent"
+	"mooring/hsm/key"
+	"mooring/hsm/pkcs11key/p11test"
 	"mooring/internal/durable/durabletest"
-	"mooring/internal/secret"
 	"mooring/server/servertest"
 )
 
-// TestPowerCuts cuts the power at every step that enrolling and renewing make
-// on the disk, and starts the agent again on what a disk would hold.
-func TestPowerCuts(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := servertest.Start(t, servertest.Options{Easy: true})
-		clean := newRig(t, s, "clean")
-		first := clean.disk.Steps()
-		s.Register("clean", "password-of-clean")
-		clean.live("password-of-clean")
-		total := clean.disk.Steps() - first
-		for n := range total {
-			for way, found := range ways {
-				d := newRig(t, s, fmt.Sprintf("cut%d-%d", n, way))
-				otp := "password-of-" + d.id
-				s.Register(d.id, otp)
-				d.disk.CutAt(first + n)
-				d.live(otp)
-				d.disk = found(d.disk, uint64(n))
-				if err := d.comeBack(otp); err != nil {
-					t.Fatalf("cut before step %d, way %d: %v", n, way, err)
-				}
-			}
-		}
-		t.Logf("%d cut points of enrol and renew, each in %d ways: all come back", total, len(ways))
-	})
+func TestMain(m *testing.M) {
+	code := p11test.Main(m)
+	cuts.print(os.Stdout)
+	os.Exit(code)
 }
 
 // ways are what a disk may hold after the cut: what was synced, some of the
 // rest too, or everything, when only the process was killed.
-var ways = []func(*durabletest.FS, uint64) *durabletest.FS{
+var ways = []wayFound{
 	func(f *durabletest.FS, _ uint64) *durabletest.FS { return f.PowerLoss(nil) },
 	func(f *durabletest.FS, n uint64) *durabletest.FS { return f.PowerLoss(rand.New(rand.NewPCG(n, 1))) },
 	func(f *durabletest.FS, _ uint64) *durabletest.FS { return f.Restart() },
 }
 
-// comeBack starts the agent on what it finds and brings it to a valid state.
-func (d *rig) comeBack(otp string) error {
-	d.t.Helper()
-	d.start()
-	if d.until("loaded", func(s agent.Status) bool { return s.Rung != "" }).Generation == 0 {
-		d.enrol(otp)
+type wayFound = func(*durabletest.FS, uint64) *durabletest.FS
+
+// powerCuts stops each part of an identity's life at every write, rename and
+// sync, drops what was not synced, and starts the agent again on what is left.
+func powerCuts(t *testing.T, keys string, ways []wayFound, open func(*durabletest.FS) (key.Store, error)) {
+	for _, p := range lifeParts {
+		t.Run(p.name, func(t *testing.T) {
+			ways := ways
+			if p.before != nil && len(ways) > 2 {
+				ways = ways[:2] // a process that was killed finds what enrolling would find
+			}
+			synctest.Test(t, func(t *testing.T) { cuts.add(keys, p.name, len(ways), cutEverywhere(t, p, ways, open)) })
+		})
 	}
-	d.until("valid", valid)
-	d.renew() // a key that waited for its certificate is used now
-	if err := d.stop(); err != nil {
-		return err
-	}
-	if keys := d.keys(); len(keys) != 1 {
-		return fmt.Errorf("keys %v, want one", keys)
-	}
-	return nil
 }
 
-// live enrols and renews as far as the disk lets it.
-func (d *rig) live(otp string) {
-	d.start()
-	ctx, cancel := context.WithTimeout(d.t.Context(), 20*time.Second)
-	defer cancel()
-	if _, err := d.agent.Enrol(ctx, secret.New(otp)); err == nil {
-		_, _ = d.agent.Renew(ctx)
-	}
-	_ = d.stop()
+// lifePart is what is cut. What came before it is on the disk, whole.
+type lifePart struct {
+	name   string
+	grace  string // the server's, in days; empty: none
+	before func(d *rig)
+	// away is how long the device is switched off after before.
+	away time.Duration
+	live func(d *rig)
+	// back starts the agent, and stops it when the device is as if nothing had
+	// happened.
+	back func(d *rig) error
+	keys int // how many it has then
 }
 
-// TestPowerCutsWhileRecovering does the same to a device whose certificate has
-// expired and that comes back by its second one-time password: whatever is lost,
-// it is not a password without a certificate.
-func TestPowerCutsWhileRecovering(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := servertest.Start(t, servertest.Options{Easy: true})
-		d := newRig(t, s, "dev1")
-		s.Register(d.id, "the-right-password")
-		d.start()
-		d.enrol("the-right-password")
-		d.until("valid", valid)
-		_ = d.stop()
-		time.Sleep(366 * 24 * time.Hour)
-		d.keepOTP("the-second-password")
-		expired := d.disk
-		recover := func(cut int) *durabletest.FS {
-			s.Register(d.id, "the-second-password")
-			d.disk = expired.PowerLoss(nil)
-			if cut >= 0 {
-				d.disk.CutAt(cut)
-			}
-			d.start()
-			for range 180 { // three minutes: the grace that is not granted comes first
-				if time.Sleep(time.Second); isOff(d.disk) || valid(d.status()) {
-					break
-				}
-			}
-			_ = d.stop()
-			return d.disk
+// cutEverywhere returns the number of cut points. All of them are tried while
+// enrolling and renewing, and elsewhere with ALL_CUTS=1, which takes ten minutes
+// more than every fourth. The devices of all cuts are
+// made first, so that they are away at the same time.
+func cutEverywhere(t *testing.T, p lifePart, ways []wayFound, open func(*durabletest.FS) (key.Store, error)) (points int) {
+	s := servertest.Start(t, servertest.Options{Easy: true})
+	grace(s, cmp.Or(p.grace, "0"))
+	maker := newFactory(t)
+	maker.trust(s)
+	device := func(id string) *cutDevice {
+		d := &cutDevice{rig: newRig(t, s, id), part: p}
+		d.openKeys, d.factory = open, maker
+		others := d.keys()
+		s.Register(id, d.otp())
+		if p.before != nil {
+			p.before(d.rig)
 		}
-		total := recover(-1).Steps()
-		for n := range total {
-			for way, found := range ways[:2] {
-				d.disk = found(recover(n), uint64(n))
-				d.start()
-				time.Sleep(time.Second)
-				got := d.until(fmt.Sprintf("valid after a cut before step %d, way %d,", n, way), func(s agent.Status) bool { return valid(s) && s.Rung == "certificate" })
-				_ = d.stop()
-				if keys := d.keys(); len(keys) != 1 {
-					t.Fatalf("cut before step %d, way %d: keys %v of %+v", n, way, keys, got)
-				}
-			}
+		d.own = without(d.keys(), others)
+		return d
+	}
+	clean := device("clean")
+	time.Sleep(p.away)
+	points, err := clean.cut(-1, nil)
+	if err != nil {
+		t.Fatalf("without a cut: %v", err)
+	}
+	every := 1
+	if p.before != nil && os.Getenv("ALL_CUTS") != "1" {
+		every = 4
+	}
+	devices := make([]*cutDevice, (points+every-1)/every*len(ways))
+	for i := range devices {
+		devices[i] = device(fmt.Sprintf("cut%d-%d", i/len(ways)*every, i%len(ways)))
+	}
+	time.Sleep(p.away)
+	for i, d := range devices {
+		n, way := i/len(ways)*every, i%len(ways)
+		if _, err := d.cut(n, ways[way]); err != nil {
+			t.Fatalf("cut before step %d, way %d: %v", n, way, err)
 		}
-		t.Logf("%d cut points of recover, each in 2 ways: all come back", total)
-	})
+	}
+	return points
 }
 
-func isOff(disk *durabletest.FS) bool {
-	_, err := disk.Lstat(state)
-	return errors.Is(err, durabletest.ErrPowerCut)
+// cutDevice is a device whose power is cut once.
+type cutDevice struct {
+	*rig
+	part lifePart
+	own  []key.Ref // its keys, in a token that others use too
+}
+
+// cut lives with a cut before step n, comes back, and gives its keys away. It
+// returns how many steps there were.
+func (d *cutDevice) cut(n int, found wayFound) (steps int, err error) {
+	others := without(d.keys(), d.own)
+	first := d.disk.Steps()
+	if n >= 0 {
+		d.disk.CutAt(first + n)
+	}
+	d.part.live(d.rig)
+	steps = d.disk.Steps() - first
+	if n >= 0 {
+		d.disk = found(d.disk, uint64(n))
+	}
+	if err := d.part.back(d.rig); err != nil {
+		return steps, err
+	}
+	own := without(d.keys(), others)
+	if len(own) != d.part.keys {
+		return steps, fmt.Errorf("keys %v, want %d", own, d.part.keys)
+	}
+	store, err := d.openKeys(d.disk)
+	for _, ref := range own {
+		err = errors.Join(err, store.Destroy(d.t.Context(), ref))
+	}
+	return steps, err
+}
+
+func without(all, some []key.Ref) []key.Ref {
+	return slices.DeleteFunc(slices.Clone(all), func(r key.Ref) bool { return slices.Contains(some, r) })
+}
+
+// cutTable is printed when all tests of the package are done.
+type cutTable struct {
+	mu   sync.Mutex // guards rows
+	rows []string
+	sum  int
+}
+
+var cuts cutTable
+
+func (c *cutTable) add(keys, part string, ways, points int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rows = append(c.rows, fmt.Sprintf("%s\t%s\t%d\t%d\n", keys, part, points, ways))
+	c.sum += points
+}
+
+func (c *cutTable) print(w io.Writer) {
+	if !testing.Verbose() || len(c.rows) == 0 {
+		return
+	}
+	slices.Sort(c.rows)
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprint(tw, "keys\tpower cuts while\tcut points (ALL_CUTS=1 tries all)\tways each\n")
+	for _, row := range c.rows {
+		fmt.Fprint(tw, row)
+	}
+	fmt.Fprintf(tw, "all\tcome back and connect\t%d\n", c.sum)
+	_ = tw.Flush() // to the terminal of a test
 }

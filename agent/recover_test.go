@@ -264,7 +264,7 @@ func TestPreProvisioned(t *testing.T) {
 
 func (d *rig) chain(generation uint32) pki.Chain {
 	d.t.Helper()
-	keys, err := filekey.Open(d.disk, state+"/keys")
+	keys, err := d.openKeys(d.disk)
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -283,7 +283,7 @@ func (d *rig) chain(generation uint32) pki.Chain {
 func (d *rig) addAuthority(s *servertest.Server) *x509.Certificate {
 	d.t.Helper()
 	ca := authority(d.t, s)
-	keys, err := filekey.Open(d.disk, state+"/keys")
+	keys, err := d.openKeys(d.disk)
 	if err != nil {
 		d.t.Fatal(err)
 	}

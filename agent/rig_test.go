@@ -44,12 +44,16 @@ type rig struct {
 	// change edits the agent's options; it may be nil.
 	change func(*agent.Options)
 
-	agent *agent.Agent
-	stop  func() error
-	poll  time.Duration // between two looks at the status
+	agent   *agent.Agent
+	factory *factory // who made it; may be nil
+	stop    func() error
+	poll    time.Duration // between two looks at the status
 	// openKeys opens the key store of a disk.
 	openKeys func(*durabletest.FS) (key.Store, error)
 }
+
+// otp is the one that the device is registered with at first.
+func (d *rig) otp() string { return "password-of-" + d.id }
 
 func newRig(t testing.TB, s *servertest.Server, id string) *rig {
 	t.Helper()

@@ -2,31 +2,38 @@ package agent_test
 
 import (
 	"context"
-	"fmt"
+	"crypto"
+	"io"
+	"sync"
 	"testing"
-	"time"
 
+	"mooring/hsm/filekey"
 	"mooring/hsm/key"
 	"mooring/hsm/pkcs11key"
 	"mooring/hsm/pkcs11key/p11test"
 	"mooring/hsm/tpmkey"
 	"mooring/hsm/tpmkey/swtpmtest"
 	"mooring/internal/durable/durabletest"
-	"mooring/internal/secret"
-	"mooring/server/servertest"
 )
 
-// TestPowerCutsWithTPM is TestPowerCuts with the keys in a TPM, whose answers
-// take real time; each cut loses what was not synced.
+func TestPowerCuts(t *testing.T) {
+	t.Parallel()
+	powerCuts(t, "file", ways, func(disk *durabletest.FS) (key.Store, error) { return filekey.Open(disk, state+"/keys") })
+}
+
+// TestPowerCutsWithTPM has the keys in a TPM.
 func TestPowerCutsWithTPM(t *testing.T) {
+	t.Parallel()
 	socket := swtpmtest.Start(t).Socket
-	realPowerCuts(t, func(disk *durabletest.FS) (key.Store, error) {
-		return tpmkey.Open(disk, tpmkey.Location{Device: socket, Dir: state + "/keys"})
+	real := newOutside(t)
+	powerCuts(t, "tpm", ways[:1], func(disk *durabletest.FS) (store key.Store, err error) {
+		real.do(func() { store, err = tpmkey.Open(disk, tpmkey.Location{Device: socket, Dir: state + "/keys"}) })
+		return outsideStore{real, store}, err
 	})
 }
 
-// TestPowerCutsWithPKCS11 is the same with the keys in a token. What the token
-// has done stays done.
+// TestPowerCutsWithPKCS11 has them in a token. What the token has done stays
+// done, whatever the disk loses.
 func TestPowerCutsWithPKCS11(t *testing.T) {
 	token := p11test.Start(t)
 	token.AddToken(t, "device")
@@ -39,69 +46,79 @@ func TestPowerCutsWithPKCS11(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = keys.Close() }()
-	realPowerCuts(t, func(*durabletest.FS) (key.Store, error) { return lent{keys}, nil })
+	real := newOutside(t)
+	powerCuts(t, "pkcs11", ways[:1], func(*durabletest.FS) (key.Store, error) { return outsideStore{real, lent{keys}}, nil })
 }
 
 // lent is a token whose helper outlives the agents that use it.
-type lent struct{ *pkcs11key.Store }
+type lent struct{ key.Store }
 
 func (lent) Close() error { return nil }
 
-func realPowerCuts(t *testing.T, open func(*durabletest.FS) (key.Store, error)) {
-	s := servertest.Start(t, servertest.Options{Easy: true})
-	device := func(id string) *rig {
-		d := newRig(t, s, id)
-		d.poll, d.openKeys = 5*time.Millisecond, open
-		s.Register(id, "password-of-"+id)
-		return d
-	}
-	clean := device("clean")
-	first := clean.disk.Steps()
-	clean.liveUntilCut()
-	total := clean.disk.Steps() - first
-	clean.clear()
-	for n := range total {
-		d := device(fmt.Sprintf("cut%d", n))
-		d.disk.CutAt(first + n)
-		d.liveUntilCut()
-		d.disk = d.disk.PowerLoss(nil)
-		if err := d.comeBack("password-of-" + d.id); err != nil {
-			t.Fatalf("cut before step %d: %v", n, err)
-		}
-		d.clear()
-	}
-	t.Logf("%d cut points of enrol and renew: all come back", total)
+// outside lets hardware work in real time for tests in a bubble, whose time
+// stands still meanwhile.
+type outside struct {
+	mu    sync.Mutex // one at a time
+	calls chan func()
+	done  chan struct{}
 }
 
-// liveUntilCut enrols and renews until the disk is cut off.
-func (d *rig) liveUntilCut() {
-	d.start()
-	ctx, cancel := context.WithCancel(d.t.Context())
-	defer cancel()
+func newOutside(t *testing.T) *outside {
+	o := &outside{calls: make(chan func()), done: make(chan struct{})}
 	go func() {
-		for ; ctx.Err() == nil; time.Sleep(d.poll) {
-			if isOff(d.disk) {
-				cancel()
-			}
+		for f := range o.calls {
+			f()
+			o.done <- struct{}{}
 		}
 	}()
-	if _, err := d.agent.Enrol(ctx, secret.New("password-of-"+d.id)); err == nil {
-		_, _ = d.agent.Renew(ctx)
-	}
-	cancel()
-	_ = d.stop()
+	t.Cleanup(func() { close(o.calls) })
+	return o
 }
 
-// clear removes the device's keys, so that the next finds an empty token.
-func (d *rig) clear() {
-	d.t.Helper()
-	keys, err := d.openKeys(d.disk)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	for _, ref := range d.keys() {
-		if err := keys.Destroy(d.t.Context(), ref); err != nil {
-			d.t.Fatal(err)
-		}
-	}
+func (o *outside) do(f func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.calls <- f
+	<-o.done
+}
+
+// outsideStore is a store there. Contexts of the bubble end nothing in it.
+type outsideStore struct {
+	*outside
+	store key.Store
+}
+
+func (s outsideStore) Create(_ context.Context, spec key.Spec) (ref key.Ref, signer crypto.Signer, err error) {
+	s.do(func() { ref, signer, err = s.store.Create(context.Background(), spec) })
+	return ref, outsideSigner{signer, s.outside}, err
+}
+
+func (s outsideStore) Open(_ context.Context, ref key.Ref) (signer crypto.Signer, err error) {
+	s.do(func() { signer, err = s.store.Open(context.Background(), ref) })
+	return outsideSigner{signer, s.outside}, err
+}
+
+func (s outsideStore) List(context.Context) (refs []key.Ref, err error) {
+	s.do(func() { refs, err = s.store.List(context.Background()) })
+	return refs, err
+}
+
+func (s outsideStore) Destroy(_ context.Context, ref key.Ref) (err error) {
+	s.do(func() { err = s.store.Destroy(context.Background(), ref) })
+	return err
+}
+
+func (s outsideStore) Close() (err error) {
+	s.do(func() { err = s.store.Close() })
+	return err
+}
+
+type outsideSigner struct {
+	crypto.Signer
+	o *outside
+}
+
+func (s outsideSigner) Sign(random io.Reader, digest []byte, opts crypto.SignerOpts) (signature []byte, err error) {
+	s.o.do(func() { signature, err = s.Signer.Sign(random, digest, opts) })
+	return signature, err
 }
