@@ -6,6 +6,7 @@ import (
 	"net"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-tpm/tpm2"
@@ -129,11 +130,11 @@ func code(rc tpm2.TPMRC) []byte {
 
 // first spoils the first n commands of a kind with an answer; nil hangs up.
 func first(n int, of tpm2.TPMCC, answer []byte) func([]byte) ([]byte, bool) {
+	var met atomic.Int64 // each connection asks from a goroutine of its own
 	return func(command []byte) ([]byte, bool) {
-		if codeOf(command) != of || n == 0 {
+		if codeOf(command) != of || met.Add(1) > int64(n) {
 			return nil, true
 		}
-		n--
 		return answer, false
 	}
 }
