@@ -87,3 +87,43 @@ func enrolHint(v view, err error) error {
 	}
 	return &hinted{error: err, hint: hint}
 }
+
+var errNotEnrolled = &hinted{
+	error: problem.New(problem.Conflict, "the device is not enrolled", nil),
+	hint:  "register the device at the server, then run mooring-agent enrol",
+}
+
+// hinted is an error with advice for a person.
+type hinted struct {
+	error
+	hint string
+}
+
+// Hint says what to do.
+func (h *hinted) Hint() string { return h.hint }
+
+// Unwrap returns the error itself.
+func (h *hinted) Unwrap() error { return h.error }
+
+// Hint returns the advice that comes with err, empty if there is none.
+func Hint(err error) string {
+	if h, ok := errors.AsType[interface {
+		error
+		Hint() string
+	}](err); ok {
+		return h.Hint()
+	}
+	if h, ok := errors.AsType[interface {
+		error
+		HintText() string // of what has a field Hint
+	}](err); ok {
+		return h.HintText()
+	}
+	return ""
+}
+
+// WithHint adds advice for a person to err.
+func WithHint(err error, hint string) error { return &hinted{error: err, hint: hint} }
+
+// NotEnrolled is the error of everything that needs an identity.
+func NotEnrolled() error { return errNotEnrolled }

@@ -21,6 +21,8 @@ import (
 // keystoreLimit bounds one command: a chip makes an RSA key in up to a minute.
 const keystoreLimit = 10 * time.Minute
 
+const keystoreVerbs = "list, selftest, create, import FILE, certs FILE, attest NAME, activate FILE, destroy NAME and sweep"
+
 var keystoreCommand = command{
 	name:  "keystore",
 	args:  "list|selftest|create|import|certs|attest|activate|destroy|sweep",
@@ -56,7 +58,7 @@ var keystoreCommand = command{
 		f.BoolVar(&k.asJSON, "json", false, "print one JSON object")
 		return func(args []string) error {
 			if len(args) == 0 {
-				return usagef("say what to do with the key store: list, selftest, create, import FILE, certs FILE, attest NAME, activate FILE or destroy NAME")
+				return usagef("say what to do with the key store: " + keystoreVerbs)
 			}
 			if err := f.Parse(args[1:]); err != nil { // flags may follow the verb
 				return usageError{err}
@@ -87,7 +89,7 @@ func (k *keystore) run(verb string, args []string) error {
 	}
 	do := verbs[verb]
 	if do == nil {
-		return usagef("keystore does not know %q; it knows list, selftest, create, import FILE, certs FILE, attest NAME, activate FILE, destroy NAME and sweep", verb)
+		return usagef("keystore does not know %q; it knows "+keystoreVerbs, verb)
 	}
 	if wanted := map[string]int{"import": 1, "certs": 1, "attest": 1, "activate": 1, "destroy": 1}[verb]; len(args) != wanted {
 		return usagef("keystore %s takes %d arguments", verb, wanted)

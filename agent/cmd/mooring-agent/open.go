@@ -117,6 +117,19 @@ func (p *program) withAgent(c config.Config, timeout time.Duration, do func(ctx 
 	return runWhile(ctx, a, func() error { return do(ctx, a) })
 }
 
+// withControl declares --timeout and lends an agent to do.
+func (p *program) withControl(f *flag.FlagSet, limit time.Duration, do func(context.Context, control, []string) error) func([]string) error {
+	place := addPlace(f)
+	timeout := f.Duration("timeout", limit, "how `long` to try")
+	return func(args []string) error {
+		c, err := place.valid()
+		if err != nil {
+			return err
+		}
+		return p.withAgent(c, *timeout, func(ctx context.Context, a control) error { return do(ctx, a, args) })
+	}
+}
+
 // runWhile runs a until do returns.
 func runWhile(ctx context.Context, a *agent.Agent, do func() error) error {
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
