@@ -6,7 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
+
+	"mooring/internal/bounded"
 )
 
 // Version is that of the Report as JSON. Fields are added, never changed.
@@ -101,20 +102,11 @@ func (r Report) Write(w io.Writer) {
 	}
 }
 
-// cut bounds foreign text, between runes, to one line.
+// cut bounds foreign text to one line.
 func cut(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, s)
-	if len(s) <= maxDetail {
-		return s
+	line := bounded.OneLine(s)
+	if text := bounded.Text(line, maxDetail); text != line {
+		return text + "…"
 	}
-	end := maxDetail
-	for !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end] + "…"
+	return line
 }

@@ -10,9 +10,9 @@ import (
 	"strings"
 	"syscall"
 	"time"
-	"unicode/utf8"
 
 	"mooring/agent/config"
+	"mooring/internal/bounded"
 )
 
 const (
@@ -94,7 +94,7 @@ func (e *end) Write(p []byte) (int, error) {
 // line is the last line that says something.
 func (e *end) line() string {
 	lines := strings.Split(strings.TrimSpace(printable(string(e.kept))), "\n")
-	return cut(strings.TrimSpace(lines[len(lines)-1]), maxTail)
+	return bounded.Text(strings.TrimSpace(lines[len(lines)-1]), maxTail)
 }
 
 // printable replaces what is no text; line ends and tabs stay.
@@ -105,17 +105,6 @@ func printable(s string) string {
 		}
 		return r
 	}, s)
-}
-
-// cut cuts text to n bytes, between runes.
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n]
 }
 
 // trusted refuses a file that somebody else than root, or than who runs the

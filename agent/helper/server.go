@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"mooring/agent/config"
+	"mooring/internal/bounded"
 	"mooring/internal/durable"
 )
 
@@ -278,7 +279,7 @@ func (s *Server) changeDevice(r *Request, f *files) Result {
 
 func resultOf(err error) Result {
 	if err != nil {
-		return Result{Error: cut(printable(strings.ToValidUTF8(err.Error(), "\uFFFD")), maxError)}
+		return Result{Error: bounded.Text(printable(strings.ToValidUTF8(err.Error(), "\uFFFD")), maxError)}
 	}
 	return Result{}
 }

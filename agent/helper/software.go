@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"mooring/internal/bounded"
 )
 
 // The exit statuses of a plugin; docs/operations.md is the contract. Those of
@@ -100,7 +102,7 @@ func parseList(kind, text string) (list []Package, err error) {
 		name, version, _ := strings.Cut(line, "\t")
 		name, version = strings.Trim(name, `"`), strings.Trim(version, `"`)
 		if name == "" || argument("name", name) != nil || argument("version", version) != nil {
-			return nil, fmt.Errorf("the plugin listed %q", cut(printable(strings.ToValidUTF8(line, "\uFFFD")), 80))
+			return nil, fmt.Errorf("the plugin listed %q", bounded.Text(printable(strings.ToValidUTF8(line, "\uFFFD")), 80))
 		}
 		if len(list) == maxPackages {
 			return nil, fmt.Errorf("the plugin listed more than %d packages", maxPackages)

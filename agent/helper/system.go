@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mooring/agent/config"
+	"mooring/internal/bounded"
 )
 
 // restartLimit bounds the program that begins a restart; it need not wait for it.
@@ -42,6 +43,6 @@ func (s *Server) command(name string) Result {
 		err = failed(status, tail)
 	}
 	r := resultOf(err)
-	r.Output = cut(printable(strings.ToValidUTF8(string(output.kept), "\uFFFD")), MaxOutput)
+	r.Output = bounded.Text(printable(strings.ToValidUTF8(string(output.kept), "\uFFFD")), MaxOutput)
 	return r
 }

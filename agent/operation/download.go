@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"mooring/internal/backoff"
+	"mooring/internal/bounded"
 	"mooring/internal/durable"
 	"mooring/internal/minisign"
 )
@@ -124,7 +125,7 @@ func (m *Manager) download(ctx context.Context, j *job, name string, f file, l l
 func (d *fetcher) judge(ctx context.Context, f file) error {
 	u, err := url.Parse(strings.TrimSpace(f.URL))
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return fmt.Errorf("%q is no URL of a file", cut(f.URL, 200))
+		return fmt.Errorf("%q is no URL of a file", bounded.Text(f.URL, 200))
 	}
 	if behind, err := url.ParseQuery(u.Fragment); err == nil {
 		f.SHA256 = first(f.SHA256, behind.Get("sha256"))

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"mooring/agent/uplink"
+	"mooring/internal/bounded"
 	"mooring/internal/smartrest"
 )
 
@@ -110,7 +111,7 @@ func (m *Manager) accept(e *entry) {
 	}
 	e.Key, e.Phase = newKey(), received
 	if len(e.Body) > maxBody || len(e.Fragment) > maxFragment {
-		e.Body, e.Fragment = nil, cut(e.Fragment, maxFragment)
+		e.Body, e.Fragment = nil, bounded.Text(e.Fragment, maxFragment)
 		e.Refusal = "the operation is longer than this device takes"
 	}
 	if err := m.journal.add(e); err != nil {

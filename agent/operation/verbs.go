@@ -13,6 +13,7 @@ import (
 
 	"mooring/agent/config"
 	"mooring/agent/helper"
+	"mooring/internal/bounded"
 )
 
 // restartNote is what a restart must remember of itself.
@@ -137,7 +138,7 @@ func rfc3339(text string) (string, error) {
 			return t.Format(time.RFC3339), nil
 		}
 	}
-	return "", fmt.Errorf("%q is no time", cut(text, 40))
+	return "", fmt.Errorf("%q is no time", bounded.Text(text, 40))
 }
 
 // fetch gets what the helper brings.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"mooring/internal/bounded"
 	"mooring/internal/jwt"
 	"mooring/internal/secret"
 )
@@ -85,7 +86,7 @@ func (w *web) RoundTrip(r *http.Request) (*http.Response, error) {
 	case r.URL.Scheme == "http":
 		return nil, errPlain
 	}
-	return nil, errors.New("neither https nor http: " + cut(r.URL.Scheme, 20))
+	return nil, errors.New("neither https nor http: " + bounded.Text(r.URL.Scheme, 20))
 }
 
 // isOwn reports whether a URL is of the own tenant: by the configured name, or

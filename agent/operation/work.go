@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-	"unicode/utf8"
 
+	"mooring/internal/bounded"
 	"mooring/internal/durable"
 	"mooring/internal/smartrest"
 )
@@ -268,7 +268,7 @@ func (m *Manager) final(e *entry) []byte {
 	}
 	if e.Result.Failed != "" {
 		fields[0] = map[bool]string{true: "505", false: "502"}[id != ""]
-		return smartrest.AppendLine(nil, append(fields, cut(clean(e.Result.Failed), maxReason))...)
+		return smartrest.AppendLine(nil, append(fields, bounded.Text(clean(e.Result.Failed), maxReason))...)
 	}
 	for _, v := range e.Result.Values {
 		fields = append(fields, clean(v))
@@ -279,24 +279,13 @@ func (m *Manager) final(e *entry) []byte {
 			return line
 		}
 		last := &fields[len(fields)-1]
-		*last = cut(*last, len(*last)*3/4)
+		*last = bounded.Text(*last, len(*last)*3/4)
 	}
 }
 
 // clean makes text of what may be none.
 func clean(s string) string {
 	return strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "\uFFFD")
-}
-
-// cut cuts text to n bytes, between runes.
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n]
 }
 
 const (

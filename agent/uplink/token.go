@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"net"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
+	"mooring/internal/bounded"
 	"mooring/internal/jwt"
 	"mooring/internal/problem"
 	"mooring/internal/secret"
@@ -160,20 +159,5 @@ func isRemoteAlert(err error) bool {
 	return ok && op.Op == "remote error"
 }
 
-// cut bounds foreign text, between runes, to one line.
-func cut(s string) string {
-	s = strings.Map(func(r rune) rune { // what is no UTF-8 becomes U+FFFD
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, s)
-	if len(s) <= maxDetail {
-		return s
-	}
-	end := maxDetail
-	for !utf8.RuneStart(s[end]) {
-		end--
-	}
-	return s[:end]
-}
+// cut bounds foreign text to one line.
+func cut(s string) string { return bounded.Text(bounded.OneLine(s), maxDetail) }

@@ -3,7 +3,8 @@ package smartrest
 import (
 	"strconv"
 	"strings"
-	"unicode/utf8"
+
+	"mooring/internal/bounded"
 )
 
 // Code is the leading number of an error line on s/e. The conventions are those
@@ -58,19 +59,9 @@ func (e *Error) Is(target error) bool {
 func AppendErrorLine(dst []byte, code Code, templateID, text string) []byte {
 	dst = strconv.AppendInt(dst, int64(code), 10)
 	dst = append(dst, ',')
-	dst = append(dst, oneLine(cut(templateID, MaxTemplateID))...)
+	dst = append(dst, oneLine(bounded.Text(templateID, MaxTemplateID))...)
 	dst = append(dst, ',')
-	return append(dst, oneLine(cut(text, maxErrorTextBytes))...)
-}
-
-func cut(s string, maxBytes int) string {
-	if len(s) <= maxBytes {
-		return s
-	}
-	for maxBytes > 0 && !utf8.RuneStart(s[maxBytes]) {
-		maxBytes--
-	}
-	return s[:maxBytes]
+	return append(dst, oneLine(bounded.Text(text, maxErrorTextBytes))...)
 }
 
 func oneLine(s string) string {

@@ -11,7 +11,6 @@ import (
 	"math/big"
 	"slices"
 	"time"
-	"unicode/utf8"
 
 	"mooring/server/platform"
 )
@@ -158,16 +157,4 @@ func (c *content) readScope(read *x509.RevocationList, urls []string) error {
 		c.leavesOnly, c.issuersOnly = p.LeavesOnly, p.IssuersOnly
 	}
 	return nil
-}
-
-// cut shortens what is told of a failure, between runes.
-func cut(s string) string {
-	if len(s) <= maxDetail {
-		return s
-	}
-	n := maxDetail
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n]
 }

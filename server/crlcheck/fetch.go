@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"mooring/internal/bounded"
 	"mooring/internal/pki"
 	"mooring/server/platform"
 )
@@ -70,7 +71,7 @@ func (c *Checker) fetched(l *list, got *content, err error) (changed, failing bo
 	if err != nil {
 		c.counters.failed.Add(1)
 		failing = l.failure == "" && c.base.Err() == nil
-		l.failure, l.nextTry = cut(err.Error()), now.Add(retryAfter)
+		l.failure, l.nextTry = bounded.Text(err.Error(), maxDetail), now.Add(retryAfter)
 		return false, failing
 	}
 	c.counters.fetched.Add(1)
@@ -91,7 +92,7 @@ func (c *Checker) fetched(l *list, got *content, err error) (changed, failing bo
 
 // report tells who can act that a list cannot be had.
 func (c *Checker) report(l *list, cause error) {
-	issuer := cut(pki.JavaName(l.issuer.RawSubject))
+	issuer := bounded.Text(pki.JavaName(l.issuer.RawSubject), maxDetail)
 	c.cfg.Log.Warn("revocation list not available", "tenant", l.tenant, "issuer", issuer, "url", l.urls[0], "err", cause)
 	if c.cfg.Audits == nil {
 		return
@@ -99,7 +100,7 @@ func (c *Checker) report(l *list, cause error) {
 	err := c.cfg.Audits.AppendAudit(context.Background(), platform.AuditRecord{
 		Tenant: l.tenant, At: platform.Millis(c.cfg.Now()), Type: "TrustedCertificates", Severity: "warning",
 		Activity: fmt.Sprintf("Certificate revocation list not available for '%s'.", l.tenant),
-		Text:     fmt.Sprintf("Issuer: '%s'.\n URL: '%s'.\n Reason: %s", issuer, l.urls[0], cut(cause.Error())),
+		Text:     fmt.Sprintf("Issuer: '%s'.\n URL: '%s'.\n Reason: %s", issuer, l.urls[0], bounded.Text(cause.Error(), maxDetail)),
 	})
 	if err != nil {
 		c.cfg.Log.Error("audit record not written", "tenant", l.tenant, "err", err)

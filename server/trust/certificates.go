@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"mooring/internal/bounded"
 	"mooring/internal/pki"
 	"mooring/internal/problem"
 	"mooring/server/platform"
@@ -170,7 +171,7 @@ func parseAnchor(text string, now time.Time) (*x509.Certificate, error) {
 }
 
 func unparsable(why string, cause error) error {
-	return problem.New(problem.Unprocessable, "Cannot parse X509 certificate. : Could not parse certificate: "+cut(why, maxFactBytes), cause)
+	return problem.New(problem.Unprocessable, "Cannot parse X509 certificate. : Could not parse certificate: "+bounded.Text(why, maxFactBytes), cause)
 }
 
 func outOfDate() error {
@@ -183,7 +184,7 @@ func duplicate(fingerprint string, cause error) error {
 }
 
 func notFound(fingerprint string, cause error) error {
-	return problem.WithCode(problem.NotFound, "certificate/Not Found", "Cannot find certificate with fingerprint "+cut(fingerprint, maxFactBytes)+".", cause)
+	return problem.WithCode(problem.NotFound, "certificate/Not Found", "Cannot find certificate with fingerprint "+bounded.Text(fingerprint, maxFactBytes)+".", cause)
 }
 
 // Get returns one trusted certificate of tenant, problem.NotFound if there is
@@ -282,6 +283,6 @@ func auditOf(what string, row platform.TrustedCertificate, actor platform.Princi
 		Tenant: row.Tenant, At: now, Type: "TrustedCertificates", User: actor.User, Source: row.Fingerprint,
 		Activity: fmt.Sprintf("Trusted certificate %s '%s'.", what, row.Tenant),
 		Text: fmt.Sprintf("Certificate fingerprint: '%s'.\n Certificate subject name: '%s'.\n NotAfter='%s'",
-			row.Fingerprint, cut(subject, maxFactBytes), row.NotAfter.UTC().Format("2006-01-02T15:04:05.000Z")),
+			row.Fingerprint, bounded.Text(subject, maxFactBytes), row.NotAfter.UTC().Format("2006-01-02T15:04:05.000Z")),
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"mooring/internal/bounded"
 	"mooring/internal/deviceid"
 	"mooring/internal/pki"
 	"mooring/server/platform"
@@ -19,24 +20,13 @@ const maxFactBytes = 512
 // factsOf says of c what logs and answers may tell.
 func factsOf(c *x509.Certificate) platform.CertificateFacts {
 	return platform.CertificateFacts{
-		Subject:     cut(pki.JavaName(c.RawSubject), maxFactBytes),
-		Issuer:      cut(pki.JavaName(c.RawIssuer), maxFactBytes),
+		Subject:     bounded.Text(pki.JavaName(c.RawSubject), maxFactBytes),
+		Issuer:      bounded.Text(pki.JavaName(c.RawIssuer), maxFactBytes),
 		Serial:      pki.SerialHex(c.SerialNumber),
 		Fingerprint: sha256.Sum256(c.Raw),
 		NotBefore:   c.NotBefore,
 		NotAfter:    c.NotAfter,
 	}
-}
-
-// cut shortens s to at most limit bytes, between runes.
-func cut(s string, limit int) string {
-	if len(s) <= limit {
-		return s
-	}
-	for limit > 0 && !utf8.RuneStart(s[limit]) {
-		limit--
-	}
-	return s[:limit]
 }
 
 // forbiddenInName are the characters that a device's common name must not

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"mooring/internal/bounded"
 	"mooring/internal/pki"
 	"mooring/internal/problem"
 	"mooring/server/platform"
@@ -88,7 +89,7 @@ func (t *Trust) checkLists(s *snapshot, w *way, v platform.Verdict, now time.Tim
 		case answer.State == platform.ListRevoked:
 			return refuse(v, platform.ReasonRevoked, "serial "+e.Serial+" on the list of its issuer")
 		case answer.State == platform.ListUnknown && wants.onlineStrict:
-			return refuse(v, platform.ReasonNoList, cut(answer.Detail, maxFactBytes))
+			return refuse(v, platform.ReasonNoList, bounded.Text(answer.Detail, maxFactBytes))
 		}
 		if answer.Until.Before(v.ValidUntil) {
 			v.ValidUntil = answer.Until

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"mooring/internal/bounded"
 	"mooring/internal/pki"
 	"mooring/server/platform"
 )
@@ -123,7 +124,7 @@ func diagnose(path []*x509.Certificate, now time.Time, cause error) finding {
 				position(i, len(path)), stamp(c.NotAfter), stamp(now)), signed: true}
 		}
 	}
-	return finding{reason: platform.ReasonChainInvalid, detail: cut(cause.Error(), maxFactBytes), signed: true}
+	return finding{reason: platform.ReasonChainInvalid, detail: bounded.Text(cause.Error(), maxFactBytes), signed: true}
 }
 
 // unbroken is empty if each certificate of path was signed by the next, which
@@ -131,7 +132,7 @@ func diagnose(path []*x509.Certificate, now time.Time, cause error) finding {
 func unbroken(path []*x509.Certificate) string {
 	for i := len(path) - 2; i >= 0; i-- {
 		if err := path[i].CheckSignatureFrom(path[i+1]); err != nil {
-			return cut(fmt.Sprintf("%s: %v", position(i, len(path)), err), maxFactBytes)
+			return bounded.Text(fmt.Sprintf("%s: %v", position(i, len(path)), err), maxFactBytes)
 		}
 	}
 	return ""
@@ -234,7 +235,7 @@ func (t *Trust) unanchored(sent []*x509.Certificate) (platform.Reason, string) {
 	if weakSignature(top.SignatureAlgorithm) && !bytes.Equal(top.RawIssuer, top.RawSubject) {
 		return platform.ReasonWeakKey, fmt.Sprintf("%s is signed with %s", position(len(sent)-1, len(sent)), top.SignatureAlgorithm)
 	}
-	detail := cut("issuer: "+pki.JavaName(top.RawIssuer), maxFactBytes)
+	detail := bounded.Text("issuer: "+pki.JavaName(top.RawIssuer), maxFactBytes)
 	if t.issuers.knowsIssuerOf(top) {
 		return platform.ReasonChainIncomplete, detail
 	}
