@@ -17,7 +17,7 @@ func TestAheadIsBounded(t *testing.T) {
 			ahead time.Duration
 			want  bool
 		}{{maxAhead - time.Second, true}, {maxAhead, true}, {maxAhead + time.Second, false}} {
-			leaf := &x509.Certificate{Raw: []byte{1}, NotBefore: time.Now().Add(tt.ahead)}
+			leaf := &x509.Certificate{Raw: []byte{1}, NotBefore: time.Now().Add(tt.ahead), NotAfter: time.Now().AddDate(1, 0, 0)}
 			if err := a.acceptable(leaf); (err == nil) != tt.want {
 				t.Errorf("%v ahead: %v", tt.ahead, err)
 			}

@@ -77,10 +77,11 @@ func (c *Config) validateLocal() error {
 	return errors.Join(errs...)
 }
 
-// isLoopback reports whether address is IP:PORT that no other device reaches.
+// isLoopback reports whether address is IP:PORT that no other device reaches. The
+// system chooses in place of port 0; the log tells which.
 func isLoopback(address string) bool {
 	host, port, err := net.SplitHostPort(address)
 	ip := net.ParseIP(host)
-	n, bad := strconv.ParseUint(port, 10, 16)
-	return err == nil && bad == nil && n > 0 && ip != nil && ip.IsLoopback()
+	_, bad := strconv.ParseUint(port, 10, 16)
+	return err == nil && bad == nil && ip != nil && ip.IsLoopback()
 }

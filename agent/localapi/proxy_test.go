@@ -71,7 +71,8 @@ func TestProxy(t *testing.T) {
 	if len(d.forgotten) != 1 || d.forgotten[0] != "token-1" {
 		t.Errorf("forgotten: %q", d.forgotten)
 	}
-	if log := r.log.String(); strings.Contains(log, "token-") || !strings.Contains(log, fmt.Sprintf("uid=%d gid=%d pid=%d", os.Getuid(), os.Getgid(), os.Getpid())) {
+	// The call is logged after its answer.
+	if log := r.log.with(t, fmt.Sprintf("uid=%d gid=%d pid=%d", os.Getuid(), os.Getgid(), os.Getpid())); strings.Contains(log, "token-") {
 		t.Errorf("log: %s", log)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -149,12 +150,40 @@ func policy(t *testing.T, rules ...string) localapi.Policy {
 type logText struct {
 	mu   sync.Mutex
 	text bytes.Buffer
+	more chan struct{} // closed at the next line, nil while nobody waits
 }
 
 func (l *logText) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.more != nil {
+		close(l.more)
+		l.more = nil
+	}
 	return l.text.Write(p)
+}
+
+// with waits for text and returns all that was logged.
+func (l *logText) with(t *testing.T, text string) string {
+	t.Helper()
+	limit := time.After(10 * time.Second)
+	for {
+		l.mu.Lock()
+		all := l.text.String()
+		if l.more == nil {
+			l.more = make(chan struct{})
+		}
+		more := l.more
+		l.mu.Unlock()
+		if strings.Contains(all, text) {
+			return all
+		}
+		select {
+		case <-more:
+		case <-limit:
+			t.Fatalf("not logged: %s\n%s", text, all)
+		}
+	}
 }
 
 func (l *logText) String() string {
