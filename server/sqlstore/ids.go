@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"sync"
 
 	"mooring/server/platform"
 )
@@ -13,14 +12,16 @@ const idBlockSize = 1000
 
 // idBlock is what is left of the reserved IDs.
 type idBlock struct {
-	mu        sync.Mutex
+	turn      turn
 	next, end int64 // next to hand out, first one beyond
 }
 
 // NewID implements platform.IDs.
 func (s *Store) NewID(ctx context.Context) (platform.ID, error) {
-	s.ids.mu.Lock()
-	defer s.ids.mu.Unlock()
+	if err := s.ids.turn.take(ctx); err != nil {
+		return 0, err
+	}
+	defer s.ids.turn.give()
 	if s.ids.next == s.ids.end {
 		err := s.identity.do(ctx, func(tx *session) error {
 			end, err := one(tx, "ID sequence", (*row).int, "UPDATE id_sequence SET next = next + $1 RETURNING next", idBlockSize)

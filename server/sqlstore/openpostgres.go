@@ -36,6 +36,8 @@ func OpenPostgres(ctx context.Context, dsn string, opts Options) (*Store, error)
 	reads := newPool(postgresDialect, opts.Connections, open)
 	identity := &commands{pool: writes, onCommit: opts.OnCommit}
 	return &Store{
+		ids:        idBlock{turn: newTurn()},
+		forwarding: newTurn(),
 		d:          postgresDialect,
 		identity:   identity,
 		reads:      reads,

@@ -43,6 +43,8 @@ func OpenSQLite(ctx context.Context, dir string, opts Options) (*Store, error) {
 		f.writer.start()
 	}
 	return &Store{
+		ids:        idBlock{turn: newTurn()},
+		forwarding: newTurn(),
 		d:          sqliteDialect,
 		identity:   identity.writer,
 		reads:      identity.pool,

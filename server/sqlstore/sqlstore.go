@@ -97,7 +97,7 @@ type Store struct {
 	ids     idBlock
 
 	listen     func(context.Context) (*pgx.Conn, error) // nil: no other node writes
-	forwarding sync.Mutex                               // held by who empties the outbox
+	forwarding turn                                     // held by who empties the outbox
 
 	close func() error
 	once  sync.Once
