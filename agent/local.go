@@ -51,17 +51,22 @@ func (a *Agent) openLocal(ctx context.Context, beside *sync.WaitGroup) error {
 }
 
 // keepOpen serves on l until ctx ends. A door that did not open, or closed, is
-// tried again each minute.
+// tried again each minute; the log hears of it when the reason is another one.
 func (a *Agent) keepOpen(ctx context.Context, address string, d door, l net.Listener, err error) {
+	told := ""
 	for {
 		if err == nil {
+			told = ""
 			a.log.Info("open to programs of this device", "address", l.Addr().String())
 			err = d.Serve(ctx, l)
 		}
 		if ctx.Err() != nil {
 			return
 		}
-		a.log.Error("closed to programs of this device", "address", address, "err", err)
+		if err != nil && err.Error() != told {
+			told = err.Error()
+			a.log.Error("closed to programs of this device", "address", address, "err", err)
+		}
 		select {
 		case <-time.After(localRetry):
 			l, err = listenLocal(address)

@@ -141,7 +141,7 @@ func (s *Server) apply(name string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), applyLimit)
 	defer cancel()
-	tail, status, err := run(ctx, strings.Fields(line), nil, nil)
+	_, tail, status, err := start(ctx, strings.Fields(line), nil, nil)
 	if err == nil && status != 0 {
 		err = failed(status, tail)
 	}

@@ -16,7 +16,7 @@ func (s *Server) installFirmware(r *Request, path string) Result {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.o.Operations.Firmware.Timeout))
 	defer cancel()
-	tail, status, err := run(ctx, []string{plugin, "install", r.Name, r.Version, path}, nil, nil)
+	tail, status, err := s.run(ctx, []string{plugin, "install", r.Name, r.Version, path}, nil, nil)
 	switch {
 	case err != nil:
 		return resultOf(err)
@@ -40,7 +40,7 @@ func (s *Server) firmware(r *Request, command string) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), listLimit)
 	defer cancel()
-	tail, status, err := run(ctx, []string{plugin, command, r.Name, r.Version}, nil, nil)
+	tail, status, err := s.run(ctx, []string{plugin, command, r.Name, r.Version}, nil, nil)
 	if err == nil && status != exitDone && !(command == "commit" && status == exitUnsupported) {
 		err = failed(status, tail)
 	}

@@ -1,8 +1,10 @@
 package helper_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -132,10 +134,58 @@ func TestInterrupted(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(r.dir, "count.log")); !os.IsNotExist(err) {
 		t.Errorf("it ran: %v", err)
 	}
+}
+
+// Notes that cannot be read are set aside. What they named is not done again,
+// whatever is left of them; what is new is done.
+func TestDamagedJobs(t *testing.T) {
+	for name, damage := range map[string]func(text string) string{
+		"empty":     func(string) string { return "" },
+		"cut":       func(text string) string { return text[:len(text)/2] },
+		"no JSON":   func(text string) string { return "{" + text },
+		"no keys":   func(string) string { return `[{"key":"x"}]` },
+		"null":      func(string) string { return `[null]` },
+		"too long":  func(text string) string { return text + strings.Repeat(" ", 64*8*helper.MaxOutput) },
+		"zero bits": func(text string) string { return strings.Repeat("\x00", len(text)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := commandRig(t)
+			var log bytes.Buffer
+			r.o.Log = slog.New(slog.NewTextHandler(&log, nil))
+			first, second := newKey(), newKey()
+			r.command(first, "count")
+			r.command(second, "count")
+			r.stop()
+			file := filepath.Join(r.o.Dir, "jobs.json")
+			broken := damage(read(t, file))
+			write(t, file, broken, 0o600)
+			r.start()
+			for _, key := range []string{first, second} {
+				if got := r.command(key, "count"); got.Interrupted || !strings.Contains(got.Error, "notes were damaged") {
+					t.Errorf("again: got %+v", got)
+				}
+			}
+			if got := r.command(newKey(), "count"); strings.TrimSpace(got.Output) != "3" {
+				t.Errorf("a new key: got %+v", got)
+			}
+			if read(t, file+".damaged") != broken || !strings.Contains(log.String(), "set aside") {
+				t.Errorf("nobody is told: %s", log.String())
+			}
+			r.stop()
+			r.start()
+			if got := r.command(first, "count"); got.Error == "" {
+				t.Errorf("after another start: got %+v", got)
+			}
+		})
+	}
+	r := commandRig(t)
 	r.stop()
+	if err := os.Mkdir(filepath.Join(r.o.Dir, "jobs.keys"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	write(t, filepath.Join(r.o.Dir, "jobs.json"), "{", 0o600)
 	if _, err := helper.Open(r.o); err == nil {
-		t.Error("a broken file was taken")
+		t.Error("a helper serves that does not know what it did")
 	}
 }
 

@@ -27,29 +27,43 @@ const (
 // environment is all that programs get.
 var environment = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8", "DEBIAN_FRONTEND=noninteractive"}
 
-// run runs a program to its end, in a process group of its own that does not
-// outlive ctx. Its standard output goes to out, which may be nil. It returns the
-// last line of standard error and the exit status.
-func run(ctx context.Context, argv []string, stdin io.Reader, out io.Writer) (tail string, status int, err error) {
+// run runs a program to its end. What it started is stopped with it when ctx
+// ends, and what stays in its process group when it ended before, at the time
+// when ctx would have. Its standard output goes to out, which may be nil. It
+// returns the last line of standard error and the exit status.
+func (s *Server) run(ctx context.Context, argv []string, stdin io.Reader, out io.Writer) (tail string, status int, err error) {
+	group, tail, status, err := start(ctx, argv, stdin, out)
+	if end, limited := ctx.Deadline(); limited && alive(group) {
+		s.watch(argv[0], group, end)
+	}
+	return tail, status, err
+}
+
+// start is run for a program whose background is its own business. It returns
+// its process group, 0 if it never ran.
+func start(ctx context.Context, argv []string, stdin io.Reader, out io.Writer) (group int, tail string, status int, err error) {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	last := &end{}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, out, last
 	cmd.Env, cmd.Dir, cmd.WaitDelay = environment, "/", killWait
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.Cancel = func() error { return killTree(cmd.Process.Pid) }
 	err = cmd.Run()
+	if cmd.Process != nil {
+		group = cmd.Process.Pid
+	}
 	if cause := context.Cause(ctx); errors.Is(cause, context.DeadlineExceeded) {
-		return "", -1, fmt.Errorf("%s: stopped: it took longer than the configuration allows", argv[0])
+		return group, "", -1, fmt.Errorf("%s: stopped: it took longer than the configuration allows", argv[0])
 	} else if cause != nil {
-		return "", -1, fmt.Errorf("%s: stopped: %w", argv[0], cause)
+		return group, "", -1, fmt.Errorf("%s: stopped: %w", argv[0], cause)
 	}
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return last.line(), exit.ExitCode(), nil
+		return group, last.line(), exit.ExitCode(), nil
 	}
 	if errors.Is(err, exec.ErrWaitDelay) { // it left something behind in the background
 		err = nil
 	}
-	return last.line(), 0, err
+	return group, last.line(), 0, err
 }
 
 // failed makes an error of a program that ended with a status.

@@ -113,7 +113,7 @@ func (r *Request) files() int {
 
 // validate says what is wrong with a request before anything is done with it.
 func (r *Request) validate() error {
-	if keyed[r.Verb] && (len(r.Key) != keyLength || strings.Trim(r.Key, "0123456789abcdef") != "") {
+	if keyed[r.Verb] && !isKey(r.Key) {
 		return errors.New("the key must be 32 hexadecimal digits")
 	}
 	if len(r.Items) > MaxItems {
@@ -135,6 +135,10 @@ func (r *Request) validate() error {
 	}
 	return errors.Join(argument("name", r.Name), argument("version", r.Version))
 }
+
+const keyDigits = "0123456789abcdef"
+
+func isKey(s string) bool { return len(s) == keyLength && strings.Trim(s, keyDigits) == "" }
 
 // argument accepts what may stand on the command line of a plugin: one word or
 // more that can be no option and no second line.

@@ -68,6 +68,7 @@ type Server struct {
 	slots  chan struct{} // one for each connection
 	change chan struct{} // held while the device is changed
 	work   *sync.WaitGroup
+	left   *leftovers
 }
 
 // Open reads what an earlier helper left in o.Dir and takes away files that were
@@ -76,16 +77,20 @@ func Open(o Options) (*Server, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{o: o, log: o.Log, slots: make(chan struct{}, maxConnections), change: make(chan struct{}, 1), work: &sync.WaitGroup{}}
+	s := &Server{o: o, log: o.Log, slots: make(chan struct{}, maxConnections), change: make(chan struct{}, 1), work: &sync.WaitGroup{}, left: newLeftovers()}
 	if err := durable.MkdirAll(durable.OS, o.Dir, 0o700); err != nil {
 		return nil, err
 	}
 	if err := durable.RemoveAll(durable.OS, filepath.Join(o.Dir, filesDir)); err != nil {
 		return nil, err
 	}
-	var err error
-	if s.jobs, err = loadJobs(durable.OS, o.Dir); err != nil {
-		return nil, err
+	var damaged, err error
+	if s.jobs, damaged, err = loadJobs(durable.OS, o.Dir); err != nil {
+		return nil, errors.Join(damaged, err)
+	}
+	if damaged != nil {
+		s.log.Error("the notes of an earlier helper were damaged and are set aside; what it was asked for is not done again",
+			"file", filepath.Join(o.Dir, jobsFile+".damaged"), "err", damaged)
 	}
 	if s.keys, err = parseKeys(o.Operations.Download.Keys); err != nil {
 		return nil, err
@@ -97,6 +102,7 @@ func Open(o Options) (*Server, error) {
 // what is under way. Programs that run are not stopped by it: a package manager
 // is better left to finish, and has its own limit of time.
 func (s *Server) Serve(ctx context.Context, l *net.UnixListener) error {
+	defer close(s.left.over)
 	defer s.work.Wait()
 	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
 	defer stop()
@@ -121,7 +127,9 @@ func (s *Server) Serve(ctx context.Context, l *net.UnixListener) error {
 }
 
 // idle reports whether nothing is under way.
-func (s *Server) idle() bool { return len(s.slots) == 0 && len(s.change) == 0 }
+func (s *Server) idle() bool {
+	return len(s.slots) == 0 && len(s.change) == 0 && s.left.groups.Load() == 0
+}
 
 func (s *Server) accept(c *net.UnixConn) {
 	select {

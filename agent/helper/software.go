@@ -81,7 +81,7 @@ func (s *Server) listOne(kind string) ([]Package, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	output := &head{limit: maxList, full: func() { stop(errTooMuch) }}
-	tail, status, err := run(ctx, []string{path, "list"}, nil, output)
+	tail, status, err := s.run(ctx, []string{path, "list"}, nil, output)
 	switch {
 	case err != nil:
 		return nil, err
@@ -136,7 +136,7 @@ func (s *Server) updateSoftware(items []Item, f *files) error {
 	for _, kind := range kinds {
 		path, err := s.plugin(kind)
 		if err == nil {
-			err = updateOne(ctx, path, changes[kind])
+			err = s.updateOne(ctx, path, changes[kind])
 		}
 		if err != nil {
 			errs = append(errs, err)
@@ -151,20 +151,20 @@ type change struct {
 	path string
 }
 
-func updateOne(ctx context.Context, plugin string, changes []change) error {
-	if err := call(ctx, plugin, nil, "prepare"); err != nil {
+func (s *Server) updateOne(ctx context.Context, plugin string, changes []change) error {
+	if err := s.call(ctx, plugin, nil, "prepare"); err != nil {
 		return err
 	}
-	err := call(ctx, plugin, updateList(changes), "update-list")
+	err := s.call(ctx, plugin, updateList(changes), "update-list")
 	if errors.Is(err, errUnsupported) {
 		err = nil
 		for _, c := range changes {
-			if failure := call(ctx, plugin, nil, c.argv()...); failure != nil {
+			if failure := s.call(ctx, plugin, nil, c.argv()...); failure != nil {
 				err = errors.Join(err, failure)
 			}
 		}
 	}
-	return errors.Join(err, call(ctx, plugin, nil, "finalize"))
+	return errors.Join(err, s.call(ctx, plugin, nil, "finalize"))
 }
 
 func (c change) argv() []string {
@@ -193,8 +193,8 @@ func updateList(changes []change) io.Reader {
 
 var errUnsupported = errors.New("the plugin does not support it")
 
-func call(ctx context.Context, plugin string, stdin io.Reader, argv ...string) error {
-	tail, status, err := run(ctx, append([]string{plugin}, argv...), stdin, nil)
+func (s *Server) call(ctx context.Context, plugin string, stdin io.Reader, argv ...string) error {
+	tail, status, err := s.run(ctx, append([]string{plugin}, argv...), stdin, nil)
 	switch {
 	case err == nil && status == exitUnsupported && argv[0] == "update-list":
 		return errUnsupported

@@ -21,7 +21,7 @@ func (s *Server) restart() error {
 	defer func() { <-s.change }()
 	ctx, cancel := context.WithTimeout(context.Background(), restartLimit)
 	defer cancel()
-	tail, status, err := run(ctx, strings.Fields(s.o.Operations.RestartCommand), nil, nil)
+	_, tail, status, err := start(ctx, strings.Fields(s.o.Operations.RestartCommand), nil, nil)
 	if err == nil && status != 0 {
 		err = failed(status, tail)
 	}
@@ -38,7 +38,7 @@ func (s *Server) command(name string) Result {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(s.o.Operations.Shell.Timeout))
 	defer cancel()
 	output := &head{limit: MaxOutput}
-	tail, status, err := run(ctx, strings.Fields(line), nil, output)
+	tail, status, err := s.run(ctx, strings.Fields(line), nil, output)
 	if err == nil && status != 0 {
 		err = failed(status, tail)
 	}

@@ -71,7 +71,7 @@ type downstream struct {
 	mu        sync.Mutex // guards what follows
 	listeners []*listener
 	workers   int           // how many began to listen to operations so far
-	changed   chan struct{} // closed when listeners come
+	changed   chan struct{} // closed when listeners come or go
 }
 
 func (d *downstream) add(l *listener) {
@@ -92,13 +92,15 @@ func (d *downstream) remove(l *listener) {
 		if d.listeners[i] == l {
 			d.listeners = append(d.listeners[:i:i], d.listeners[i+1:]...)
 			close(l.room)
+			close(d.changed)
+			d.changed = make(chan struct{})
 			return
 		}
 	}
 }
 
 // topics lists what is listened to, once each, how many began to listen to
-// operations so far, and a channel that closes when either grows.
+// operations so far, and a channel that closes when either changes.
 func (d *downstream) topics() (topics []string, workers int, changed <-chan struct{}) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

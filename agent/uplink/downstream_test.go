@@ -3,6 +3,7 @@ package uplink_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,5 +116,43 @@ func TestSlowListener(t *testing.T) {
 			t.Error("the 65th message has a place")
 		}
 		l.stop()
+	})
+}
+
+// A topic that nobody listens to any more is given back after a minute, and asked
+// for again when somebody does. Programs that come and go within it cost nothing.
+func TestUnheardTopics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBroker(t)
+		l := b.link(t, nil)
+		l.Use(credential(t, 1))
+		given := func() string { return strings.Join(get(b, func() []string { return b.given }), " ") }
+		asked := func() int { return get(b, func() int { return b.tries["local/one"] }) }
+		l.Listen(t.Context(), "kept/topic")
+		for range 10 {
+			ctx, cancel := context.WithCancel(t.Context())
+			l.Listen(ctx, "local/one", "s/e")
+			time.Sleep(30 * time.Second)
+			cancel()
+			time.Sleep(30 * time.Second)
+		}
+		if given() != "" || asked() != 1 {
+			t.Errorf("programs that come and go: gave %q back, asked %d times", given(), asked())
+		}
+		time.Sleep(31 * time.Second)
+		if given() != "local/one" {
+			t.Errorf("gave %q back, want local/one", given())
+		}
+		heard := l.Listen(t.Context(), "local/one")
+		time.Sleep(time.Second)
+		b.send("local/one", "again")
+		if m := <-heard; string(m.Payload) != "again" || asked() != 2 {
+			t.Errorf("got %+v, asked %d times", m, asked())
+		}
+		b.kick()
+		time.Sleep(10 * time.Minute)
+		if given() != "local/one" {
+			t.Errorf("gave %q back", given())
+		}
 	})
 }

@@ -36,6 +36,7 @@ type broker struct {
 	connack    byte
 	suback     func(topic string, try int) byte
 	tries      map[string]int
+	given      []string // topics given back
 	token      func() string
 	ackPublish bool
 	refuses    []byte // a publish that has this ends its connection
@@ -158,6 +159,11 @@ func (b *broker) answer(c *tls.Conn, p packets.ControlPacket) bool {
 		a.MessageID = p.MessageID
 		b.tries[p.Topics[0]]++
 		a.ReturnCodes = []byte{b.suback(p.Topics[0], b.tries[p.Topics[0]])}
+		_ = a.Write(c)
+	case *packets.UnsubscribePacket:
+		a := packets.NewControlPacket(packets.Unsuback).(*packets.UnsubackPacket)
+		a.MessageID = p.MessageID
+		b.given = append(b.given, p.Topics...)
 		_ = a.Write(c)
 	case *packets.PublishPacket:
 		b.publish(c, p)

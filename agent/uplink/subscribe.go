@@ -2,6 +2,7 @@ package uplink
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
@@ -12,6 +13,10 @@ const (
 	// subscribeRetry is how long to wait after a refused subscription: the
 	// server refuses until it knows the device.
 	subscribeRetry = 5 * time.Second
+	// unheardFor is how long a topic stays subscribed to that nobody listens to
+	// any more: programs that come and go would cost the server a subscription
+	// each time.
+	unheardFor = time.Minute
 )
 
 // ownTopics are subscribed to whoever listens.
@@ -27,11 +32,13 @@ func quality(topic string) byte {
 }
 
 // subscribe asks for each topic until the server grants it, and for topics that
-// listeners bring while the connection lasts. The library calls a refused
+// listeners bring while the connection lasts; those that nobody hears any more it
+// gives back. The library calls a refused
 // subscription a success, so the answer itself is looked at.
 func (u *Uplink) subscribe(ctx context.Context, s *session) {
 	granted := map[string]bool{}
-	told := 0 // how many workers have been sent what is pending
+	unheard := map[string]time.Time{} // since when
+	told := 0                         // how many workers have been sent what is pending
 	for ctx.Err() == nil {
 		topics, workers, changed := u.downstream.topics()
 		refused, operations := false, false
@@ -48,12 +55,41 @@ func (u *Uplink) subscribe(ctx context.Context, s *session) {
 			u.askPending(ctx, s)
 		}
 		told = workers
-		retry := time.Duration(0)
+		retry := u.giveBack(ctx, s, topics, granted, unheard)
 		if refused {
 			retry = subscribeRetry
 		}
 		wait(ctx, changed, retry)
 	}
+}
+
+// giveBack unsubscribes from topics that nobody has listened to for unheardFor.
+// It returns when to look again, 0 if there is nothing to look at.
+func (u *Uplink) giveBack(ctx context.Context, s *session, heard []string, granted map[string]bool, unheard map[string]time.Time) (again time.Duration) {
+	for topic := range granted {
+		if slices.Contains(heard, topic) || slices.Contains(ownTopics, topic) {
+			delete(unheard, topic)
+			continue
+		}
+		if unheard[topic].IsZero() {
+			unheard[topic] = time.Now()
+		}
+		left := unheardFor - time.Since(unheard[topic])
+		if left > 0 {
+			if again == 0 || left < again {
+				again = left
+			}
+			continue
+		}
+		if granted[topic] {
+			if err := done(ctx, s.client.Unsubscribe(topic), answerLimit); err != nil {
+				u.log.Warn("a topic stays subscribed to", "topic", topic, "err", err)
+			}
+		}
+		delete(granted, topic)
+		delete(unheard, topic)
+	}
+	return again
 }
 
 // askPending makes the server send all operations that nobody has reported on.
