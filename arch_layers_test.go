@@ -36,7 +36,7 @@ var serverLayers = map[string]layer{
 
 	"audit": service, "account": service, "trust": service, "registration": service, "ca": service,
 	"deviceauth": service, "devicetoken": service, "inventory": service, "telemetry": service, "binary": service,
-	"crlcheck": service, "templates": service,
+	"crlcheck": service, "templates": service, "attest": service,
 	"retention": service, "operation": service, "presence": service, "alarmstatus": service, "notify": service, "refusal": service, "vault": service, "mail": service,
 	"c8yjson": shared, "httpauth": shared, "openapi": shared, "gate": shared, "fifo": shared, "sockets": shared,
 

@@ -30,7 +30,7 @@ const (
 
 // serveHTTP serves the HTTP listeners that are open.
 func (s *Server) serveHTTP(run *group, doors *listeners) {
-	handler := byPrefix(est.PathPrefix, s.services.est, s.services.rest)
+	handler := byPrefix(est.PathPrefix, s.services.est, byPrefix(est.AttestationPath, s.services.est, s.services.rest))
 	if s.opts.Middleware != nil {
 		handler = s.opts.Middleware(handler)
 	}

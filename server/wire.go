@@ -11,6 +11,7 @@ import (
 	"mooring/internal/problem"
 	"mooring/server/account"
 	"mooring/server/alarmstatus"
+	"mooring/server/attest"
 	"mooring/server/audit"
 	"mooring/server/binary"
 	"mooring/server/ca"
@@ -119,7 +120,8 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 	if cfg.Mail.Server != "" {
 		s.alerts.mail = mail.New(mail.Config{Server: cfg.Mail.Server, From: cfg.Mail.From, To: cfg.Mail.To})
 	}
-	authority := ca.New(ca.Config{Store: store, Keys: store, Vault: s.vault, KeyStore: authorityKeys, Features: s.accounts, Options: s.accounts, Alerts: s.alerts, Profile: profile, Log: log})
+	attests := attest.New(attest.Config{Store: store, Keys: s.vault, Options: s.accounts, Seal: hsm.MakeCredential, Log: log})
+	authority := ca.New(ca.Config{Store: store, Keys: store, Vault: s.vault, KeyStore: authorityKeys, Features: s.accounts, Options: s.accounts, Attestations: attests, Alerts: s.alerts, Profile: profile, Log: log})
 
 	auth := httpauth.New(httpauth.Config{Accounts: s.accounts, Devices: s.devices, Tokens: tokens, Certificates: s.devices,
 		Refusals: s.refusals, ReasonOf: deviceauth.ReasonOf, Log: log})

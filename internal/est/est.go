@@ -19,8 +19,13 @@ import (
 const (
 	CertsOnlyType    = "application/pkcs7-mime; smime-type=certs-only"
 	PKCS10Type       = "application/pkcs10"
+	CSRAttrsType     = "application/csrattrs"
 	TransferEncoding = "base64"
 )
+
+// AttestationPath is where a device asks for the challenge that its attestation
+// answers: a call of ours.
+const AttestationPath = "/mooring/attestation"
 
 // PathPrefix is where EST lives on a host (RFC 7030 §3.2.2).
 const PathPrefix = "/.well-known/est/"

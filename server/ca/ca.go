@@ -2,7 +2,8 @@
 // signs leaves at enrolment and re-enrolment, and signs revocation lists.
 //
 // An enrolment passes its gates in this order, the cheap ones first: rate
-// limit, registration and one-time password, the request itself, issuing. The
+// limit, registration and one-time password, the request itself with what it
+// shows of a TPM, issuing. The
 // one-time password is spent in the transaction that records the leaf, so a
 // request that fails any gate leaves it unspent.
 package ca
@@ -54,6 +55,14 @@ type Options interface {
 	Option(ctx context.Context, tenant platform.TenantID, key platform.OptionKey) (value string, set bool, err error)
 }
 
+// Attestations judges what devices show of their TPMs.
+type Attestations interface {
+	// Policy is one of platform.AttestationOff and those beside it.
+	Policy(ctx context.Context, tenant platform.TenantID) (string, error)
+	Challenge(ctx context.Context, tenant platform.TenantID, device string, keys platform.TPMKeys) (platform.TPMChallenge, error)
+	Judge(ctx context.Context, c platform.TPMClaim) (platform.TPMJudgement, error)
+}
+
 // Config is what New needs.
 type Config struct {
 	Store Store
@@ -66,6 +75,8 @@ type Config struct {
 	Features Features
 	// Options are asked how strict a tenant is; nil: as if none were set.
 	Options Options
+	// Attestations are asked about each request; nil: no tenant wants any.
+	Attestations Attestations
 	// Alerts hears of renewals that fail; nil: they are logged and audited.
 	Alerts Alerts
 	// Profile is what leaves look like. Nil: the profile of a zero ProfileConfig.
@@ -85,6 +96,7 @@ type Service struct {
 	keyStore key.Store // nil: none
 	features Features
 	options  Options
+	attests  Attestations
 	alerts   Alerts
 	profile  *Profile
 	now      func() time.Time
@@ -92,6 +104,7 @@ type Service struct {
 
 	guesses  *doorkeeper
 	renewals *buckets
+	asked    *buckets // challenges of those who renew
 	issuers  *cache[*issuer]
 	lists    *cache[*signedList]
 	renewed  atomic.Int64 // the renewal day that needs no more work, Unix seconds
@@ -110,10 +123,11 @@ func New(c Config) *Service {
 	}
 	limits := c.Limits.withDefaults()
 	return &Service{
-		store: c.Store, keys: c.Keys, vault: c.Vault, keyStore: c.KeyStore, features: c.Features, options: c.Options, alerts: c.Alerts,
+		store: c.Store, keys: c.Keys, vault: c.Vault, keyStore: c.KeyStore, features: c.Features, options: c.Options, attests: c.Attestations, alerts: c.Alerts,
 		profile: c.Profile, now: c.Now, log: c.Log,
 		guesses:  newDoorkeeper(limits),
 		renewals: newBuckets(limits.ReEnrol, limits.MaxTracked),
+		asked:    newBuckets(limits.ReEnrol, limits.MaxTracked),
 		issuers:  newCache[*issuer](maxCachedTenants),
 		lists:    newCache[*signedList](maxCachedTenants),
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"mooring/internal/deviceid"
@@ -80,7 +81,7 @@ func (s *Service) checkOTP(ctx context.Context, e Enrolment) (platform.Registrat
 }
 
 func (s *Service) enrolRegistered(ctx context.Context, e Enrolment, reg platform.Registration, now time.Time) ([]byte, error) {
-	req, err := s.checkRequest(ctx, e.Tenant, e.ExternalID, e.CSR, e.TLSUnique)
+	req, err := s.checkRequest(ctx, asking{tenant: e.Tenant, device: e.ExternalID, tlsUnique: e.TLSUnique, now: now}, e.CSR)
 	if err != nil {
 		return nil, err
 	}
@@ -204,9 +205,9 @@ func (s *Service) issue(ctx context.Context, o order) ([]byte, error) {
 			Tenant: o.tenant, Serial: serial, ExternalID: o.device, KeyHash: o.request.keyHash, Certificate: der,
 			NotBefore: template.NotBefore, NotAfter: template.NotAfter, IssuedAt: platform.Millis(o.now),
 		},
-		Enrolment: o.enrolment, Convert: o.convert,
+		Enrolment: o.enrolment, Convert: o.convert, Attestation: o.request.tpm.Attestation,
 	}
-	if err := s.store.Issue(ctx, cmd, issuedAudit(o, serial)); err != nil {
+	if err := s.store.Issue(ctx, cmd, issuedAudit(o, serial)...); err != nil {
 		return nil, fmt.Errorf("record leaf %s: %w", serial, err)
 	}
 	s.log.Info("leaf issued", "tenant", o.tenant, "external_id", o.device, "serial", serial, "not_after", template.NotAfter,
@@ -232,15 +233,39 @@ func (s *Service) readyIssuer(ctx context.Context, tenant platform.TenantID, req
 	return i, nil
 }
 
-func issuedAudit(o order, serial string) platform.AuditRecord {
+func issuedAudit(o order, serial string) []platform.AuditRecord {
 	verb := "re-signed"
 	if o.enrolment != nil {
 		verb = "signed"
 	}
-	return platform.AuditRecord{
+	issued := platform.AuditRecord{
 		Tenant: o.tenant, At: platform.Millis(o.now), Type: auditType,
 		User: deviceid.DeviceUser(o.device), Source: o.device,
 		Activity: fmt.Sprintf("Tenant certificate authority(CA) %s certificate for device: %s.", verb, o.device),
-		Text:     fmt.Sprintf("Certificate serial number hex: '%s'", serial),
+		Text:     fmt.Sprintf("Certificate serial number hex: '%s'", serial) + ofTPM(o.request.tpm),
 	}
+	if len(o.request.tpm.Others) == 0 {
+		return []platform.AuditRecord{issued}
+	}
+	shared := issued
+	shared.Severity, shared.Activity = "warning", "A TPM holds the keys of several devices."
+	shared.Text = fmt.Sprintf("That of device %s holds keys of these devices, too: %s", o.device, strings.Join(o.request.tpm.Others, ", "))
+	return []platform.AuditRecord{issued, shared}
+}
+
+// ofTPM tells what was proved of a key; empty if the device showed nothing.
+func ofTPM(j platform.TPMJudgement) string {
+	if j.Unproved != "" {
+		return "; what the device showed of its TPM counts for nothing: " + j.Unproved
+	}
+	a := j.Attestation
+	if a == nil {
+		return ""
+	}
+	by := "its maker vouches for it"
+	if a.Pinned {
+		by = "the tenant noted it"
+	}
+	return fmt.Sprintf("; its key is in the TPM with the endorsement key of SHA-256 '%x', manufacturer '%s', model '%s', firmware '%s' (%s)",
+		a.EKHash, a.Manufacturer, a.Model, a.Firmware, by)
 }

@@ -36,7 +36,7 @@ func (s *Service) ReEnrol(ctx context.Context, r ReEnrolment) (leafDER []byte, e
 	if wait, ok := s.renewals.take(bucket, now); !ok {
 		return nil, tooMany(wait)
 	}
-	req, err := s.checkRequest(ctx, p.Tenant, p.Device, r.CSR, r.TLSUnique)
+	req, err := s.checkRequest(ctx, asking{tenant: p.Tenant, device: p.Device, tlsUnique: r.TLSUnique, renewal: true, now: now}, r.CSR)
 	if err != nil {
 		return nil, err
 	}

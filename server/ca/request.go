@@ -8,6 +8,7 @@ import (
 	"encoding/asn1"
 	"encoding/base64"
 	"errors"
+	"time"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -21,15 +22,35 @@ import (
 type request struct {
 	csr     *x509.CertificateRequest
 	keyHash [sha256.Size]byte
+	tpm     platform.TPMJudgement
 }
 
-// checkRequest is checkCSR with what the tenant wants of the binding.
-func (s *Service) checkRequest(ctx context.Context, tenant platform.TenantID, device string, der, tlsUnique []byte) (*request, error) {
-	required, err := s.option(ctx, tenant, platform.OptionTLSUnique)
+// asking is who sends a certificate request.
+type asking struct {
+	tenant    platform.TenantID
+	device    string
+	tlsUnique []byte
+	renewal   bool
+	now       time.Time
+}
+
+// checkRequest is checkCSR with what the tenant wants of the binding, and of the
+// device's TPM.
+func (s *Service) checkRequest(ctx context.Context, a asking, der []byte) (*request, error) {
+	required, err := s.option(ctx, a.tenant, platform.OptionTLSUnique)
 	if err != nil {
 		return nil, err
 	}
-	return checkCSR(der, device, tlsUnique, required == "true")
+	req, err := checkCSR(der, a.device, a.tlsUnique, required == "true")
+	if err != nil || s.attests == nil {
+		return req, err
+	}
+	req.tpm, err = s.attests.Judge(ctx, platform.TPMClaim{Tenant: a.tenant, ExternalID: a.device,
+		TBS: req.csr.RawTBSCertificateRequest, Key: req.csr.PublicKey, Renewal: a.renewal, Now: a.now})
+	if err != nil {
+		return nil, err
+	}
+	return req, nil
 }
 
 // checkCSR holds a CSR to the rules for device, and to its binding with

@@ -58,7 +58,7 @@ func (c *call) certificate(der []byte, isLeaf bool) error {
 func (c *call) answer(status int, contentType string, body []byte) {
 	h := c.w.Header()
 	h.Set("Content-Type", contentType)
-	if status == http.StatusOK {
+	if status == http.StatusOK && contentType != c8yjson.MediaJSON {
 		h.Set("Content-Transfer-Encoding", est.TransferEncoding)
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
@@ -106,6 +106,14 @@ func (c *call) fail(err error) {
 func detailOf(err error) string {
 	if p, ok := errors.AsType[*problem.Error](err); ok {
 		return p.Detail
+	}
+	return ""
+}
+
+// codeOf is the code of err, empty if it has none.
+func codeOf(err error) string {
+	if p, ok := errors.AsType[*problem.Error](err); ok {
+		return p.Code
 	}
 	return ""
 }

@@ -1,6 +1,7 @@
 package estapi
 
 import (
+	"crypto/sha256"
 	"errors"
 	"io"
 	"net/http"
@@ -154,6 +155,8 @@ func (c *call) refuse(tenant platform.TenantID, device string, err error) {
 		if !otp.Registered {
 			refusal.Tenant = platform.Management
 		}
+	case codeOf(err) == platform.CodeAttestation:
+		refusal.Reason, refusal.Detail = platform.ReasonAttestation, detailOf(err)
 	case kind == problem.Invalid || kind == problem.Unprocessable:
 		refusal.Reason, refusal.Detail = platform.ReasonBadCSR, detailOf(err)
 	default:
@@ -161,6 +164,7 @@ func (c *call) refuse(tenant platform.TenantID, device string, err error) {
 	}
 	if r := c.r.TLS; r != nil && len(r.PeerCertificates) > 0 {
 		refusal.Leaf.Serial = pki.SerialHex(r.PeerCertificates[0].SerialNumber)
+		refusal.Leaf.Fingerprint = sha256.Sum256(r.PeerCertificates[0].Raw)
 	}
 	c.log.Info("enrolment refused", "tenant", tenant, "external_id", device, "reason", refusal.Reason, "detail", refusal.Detail,
 		"address", refusal.Address)

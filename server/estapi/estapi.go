@@ -3,9 +3,10 @@
 // the one form that every measured client accepts (contract est-interop.md §2).
 //
 //	GET  [label/]cacerts         the tenant's CA certificate
-//	GET  [label/]csrattrs        204: there is nothing to ask for
+//	GET  [label/]csrattrs        that an attestation is asked for, else 204
 //	POST [label/]simpleenroll    first leaf, Basic <external ID>:<OTP>
 //	POST [label/]simplereenroll  next leaf, by device token, device password or client certificate
+//	POST /mooring/attestation[/label]   challenge for an attestation, authenticated as either of those
 //
 // A label is a tenant ID, for clients whose host name does not tell the tenant.
 package estapi
@@ -18,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"mooring/internal/attestation"
 	"mooring/internal/est"
 	"mooring/internal/problem"
 	"mooring/server/ca"
@@ -32,6 +34,10 @@ type CA interface {
 	Certificate(ctx context.Context, tenant platform.TenantID) (der []byte, err error)
 	Enrol(ctx context.Context, e ca.Enrolment) (leafDER []byte, err error)
 	ReEnrol(ctx context.Context, r ca.ReEnrolment) (leafDER []byte, err error)
+
+	WantsAttestation(ctx context.Context, tenant platform.TenantID) (bool, error)
+	ChallengeEnrolling(ctx context.Context, e ca.Enrolment, keys platform.TPMKeys) (platform.TPMChallenge, error)
+	ChallengeRenewing(ctx context.Context, p platform.Principal, keys platform.TPMKeys) (platform.TPMChallenge, error)
 }
 
 // Authenticator tells who sends a request and for which tenant.
@@ -110,6 +116,7 @@ var operations = map[string]operation{
 	est.OpCSRAttrs: {[]string{http.MethodGet, http.MethodHead}, (*call).csrAttributes},
 	est.OpEnrol:    {[]string{http.MethodPost}, (*call).enrol},
 	est.OpReEnrol:  {[]string{http.MethodPost}, (*call).simpleReEnrol},
+	opAttestation:  {[]string{http.MethodPost}, (*call).challenge},
 }
 
 // ServeHTTP answers one request. A panic is logged and answered as
@@ -117,7 +124,7 @@ var operations = map[string]operation{
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := a.now()
 	c := &call{API: a, w: w, r: r}
-	label, op, ok := est.ParsePath(strings.TrimSuffix(r.URL.Path, "/"))
+	label, op, ok := parsePath(strings.TrimSuffix(r.URL.Path, "/"))
 	c.label = platform.TenantID(label)
 	if !ok {
 		op = "unknown"
@@ -165,11 +172,22 @@ func (c *call) caCertificates() error {
 	return c.certificate(der, false)
 }
 
+// csrAttributes asks for an attestation where the tenant wants one. Nothing to ask
+// for is 204 (est-interop.md §2 item 6), and so is a host of no tenant.
 func (c *call) csrAttributes() error {
-	if c.label != "" {
-		if _, err := c.tenant(c.r); err != nil {
+	tenant, err := c.tenant(c.r)
+	if err != nil && c.label != "" {
+		return err
+	}
+	wanted := false
+	if err == nil {
+		if wanted, err = c.ca.WantsAttestation(c.r.Context(), tenant); err != nil {
 			return err
 		}
+	}
+	if wanted {
+		c.answer(http.StatusOK, est.CSRAttrsType, est.EncodeCSRAttributes(attestation.Attribute))
+		return nil
 	}
 	c.status = http.StatusNoContent
 	c.w.WriteHeader(c.status)

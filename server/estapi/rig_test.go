@@ -20,12 +20,14 @@ import (
 	"testing"
 	"time"
 
+	"mooring/hsm"
 	"mooring/hsm/filekey"
 	"mooring/internal/durable"
 	"mooring/internal/est"
 	"mooring/internal/pki"
 	"mooring/internal/problem"
 	"mooring/internal/secret"
+	"mooring/server/attest"
 	"mooring/server/ca"
 	"mooring/server/devicetoken"
 	"mooring/server/estapi"
@@ -125,11 +127,12 @@ func (r *refusals) last() platform.Refusal {
 	return r.all[len(r.all)-1]
 }
 
-// options has none set.
-type options struct{}
+// options are those of all tenants.
+type options map[platform.OptionKey]string
 
-func (options) Option(context.Context, platform.TenantID, platform.OptionKey) (string, bool, error) {
-	return "", false, nil
+func (o options) Option(_ context.Context, _ platform.TenantID, key platform.OptionKey) (string, bool, error) {
+	value, set := o[key]
+	return value, set, nil
 }
 
 // rig is EST over TLS: https as on 443, and mtls where client certificates count.
@@ -142,12 +145,14 @@ type rig struct {
 	tokens      *devicetoken.Service
 	refusals    *refusals
 	authority   *x509.Certificate
+	options     options // before the first request
+	attests     *attest.Service
 	about       *openapitest.Document // every answer is compared with it
 }
 
 func newRig(t testing.TB, limits ca.Limits) *rig {
 	t.Helper()
-	r := &rig{t: t, refusals: &refusals{}, about: description(t)}
+	r := &rig{t: t, refusals: &refusals{}, about: description(t), options: options{}}
 	var err error
 	if r.store, err = sqlstore.OpenSQLite(t.Context(), t.TempDir(), sqlstore.Options{}); err != nil {
 		t.Fatal(err)
@@ -167,7 +172,8 @@ func newRig(t testing.TB, limits ca.Limits) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.ca = ca.New(ca.Config{Store: r.store, Keys: r.store, Vault: r.vault, Profile: profile, Limits: limits})
+	r.attests = attest.New(attest.Config{Store: r.store, Keys: r.vault, Options: r.options, Seal: hsm.MakeCredential})
+	r.ca = ca.New(ca.Config{Store: r.store, Keys: r.store, Vault: r.vault, Profile: profile, Limits: limits, Attestations: r.attests})
 	r.tokens = devicetoken.New(devicetoken.Config{Keys: r.store, Vault: r.vault, Options: options{}})
 	created, err := r.ca.Create(t.Context(), tenant, platform.Principal{Tenant: tenant, User: "admin"})
 	if err != nil {
@@ -189,7 +195,8 @@ func newRig(t testing.TB, limits ca.Limits) *rig {
 func description(t testing.TB) *openapitest.Document {
 	t.Helper()
 	text, err := openapi.Describe("EST", "1", "", openapi.Shapes{openapi.ErrorShape: openapi.Of("application/vnd.com.nsn.cumulocity.error+json",
-		"error: string, message: string, info: uri")}, estapi.Calls())
+		"error: string, message: string, info: uri"), "tpmKeys": openapi.JSON("ek_public: string, ak_public: string, *"),
+		"tpmChallenge": openapi.JSON("ticket: string, credential: string, secret: string")}, estapi.Calls())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +251,7 @@ func (r *rig) addUser(id, password string) {
 type ask struct {
 	server *httptest.Server
 	method string
-	path   string // below /.well-known/est/
+	path   string // below /.well-known/est/, or with a slash in front
 	host   string
 	basic  string // user:password
 	bearer string
@@ -267,7 +274,10 @@ func (r *rig) do(a ask) answer {
 	if a.method == "" {
 		a.method = http.MethodPost
 	}
-	req, err := http.NewRequestWithContext(r.t.Context(), a.method, a.server.URL+"/.well-known/est/"+a.path, strings.NewReader(string(a.body)))
+	if !strings.HasPrefix(a.path, "/") {
+		a.path = est.PathPrefix + a.path
+	}
+	req, err := http.NewRequestWithContext(r.t.Context(), a.method, a.server.URL+a.path, strings.NewReader(string(a.body)))
 	if err != nil {
 		r.t.Fatal(err)
 	}

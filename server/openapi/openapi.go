@@ -226,8 +226,13 @@ func responses(shapes Shapes, c Call) (tree, error) {
 		if err != nil || http.StatusText(n) == "" {
 			return nil, fmt.Errorf("%q is no status", status)
 		}
-		if all[status] = problem; n < http.StatusBadRequest && !bad {
+		switch {
+		case n == http.StatusNoContent:
+			all[status] = tree{"description": http.StatusText(n)}
+		case n < http.StatusBadRequest && !bad:
 			all[status] = good
+		default:
+			all[status] = problem
 		}
 	}
 	all[strconv.Itoa(c.success())] = good

@@ -118,6 +118,7 @@ type Store interface {
 	Users
 	Groups
 	InventoryRoles
+	Attestations
 	Options
 	DeviceUsers
 	Registrations

@@ -94,6 +94,9 @@ type Issue struct {
 	// Convert turns a device user that has a password into a certificate user in
 	// the same transaction.
 	Convert bool
+	// Attestation is kept with the certificate; nil: its key was not attested. Its
+	// Tenant, Serial and ExternalID are those of Certificate.
+	Attestation *Attestation
 }
 
 // OTPSpending names the registration whose OTP an Issue spends.
@@ -115,7 +118,7 @@ type Issuers interface {
 // with (tenant, purpose, key ID) as associated data (design decision 15).
 type SealedKey struct {
 	Tenant  TenantID // Management for keys of the instance
-	Purpose string   // "tenant-ca", "tenant-ca-note", "secret-mac", "token-signing", "session-ticket"
+	Purpose string   // "tenant-ca", "tenant-ca-note", "secret-mac", "token-signing", "session-ticket", "attestation-challenge"
 	KeyID   string
 	Sealed  []byte
 	Created time.Time

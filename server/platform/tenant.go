@@ -223,6 +223,22 @@ var (
 	// OptionTLSUnique is "true" if a request must carry the tls-unique of its
 	// connection (RFC 7030 §3.5).
 	OptionTLSUnique = OptionKey{"certificate-authority", "tls-unique.required"}
+	// OptionAttestation says whether devices prove that a TPM holds their keys:
+	// AttestationOff, AttestationOptional or AttestationRequired. Unset is off; any
+	// other value is required.
+	OptionAttestation = OptionKey{"certificate-authority", "enrolment.attestation"}
+	// OptionSameTPM is "refuse" if a TPM that holds the key of one device may not hold
+	// that of another. Whatever else it is, the audit log tells of it.
+	OptionSameTPM = OptionKey{"certificate-authority", "enrolment.attestation.same-tpm"}
+)
+
+// Values of OptionAttestation.
+const (
+	AttestationOff = "off"
+	// AttestationOptional takes devices without proof. One that has given proof does so
+	// at its renewals, too.
+	AttestationOptional = "optional"
+	AttestationRequired = "required"
 )
 
 // FeatureCertificateAuthority switches the tenant certificate authority

@@ -57,6 +57,7 @@ const (
 	ReasonBadCredentials  Reason = "bad-credentials"
 	ReasonBadOTP          Reason = "otp-refused"
 	ReasonBadCSR          Reason = "csr-refused"
+	ReasonAttestation     Reason = "attestation-refused"
 	ReasonProtocol        Reason = "protocol-not-supported"
 	ReasonBadClientID     Reason = "bad-client-id"
 	ReasonOneWay          Reason = "two-way-tls-off"
@@ -89,6 +90,7 @@ var reasonTexts = map[Reason]string{
 	ReasonBadCredentials:  "user or password is wrong",
 	ReasonBadOTP:          "the device is not registered, or its one-time password is wrong or spent",
 	ReasonBadCSR:          "the certificate request is refused",
+	ReasonAttestation:     "what the device shows of its TPM is refused, or it shows nothing and must",
 	ReasonProtocol:        "only MQTT 3.1 and 3.1.1 are spoken here",
 	ReasonBadClientID:     "the client ID is not accepted",
 	ReasonOneWay:          "this server does not take client certificates for MQTT: two-way TLS is switched off; the device needs a user and a password",

@@ -23,6 +23,8 @@ var certificateShapes = openapi.Shapes{
 	"explanation":                  openapi.JSON("reason: string, detail: string, time: date, subject: string, serial: string, last_refusal?: refusalFacts"),
 	"refusalFacts":                 openapi.JSON("reason: string, detail: string, time: date, door: string"),
 	"renewalWindow":                openapi.JSON("start: date, end: date, retryAfter: integer"),
+	"tpmKeys":                      openapi.JSON("ek_public: string, ak_public: string, *"),
+	"tpmChallenge":                 openapi.JSON("ticket: string, credential: string, secret: string"),
 	"refusalCollection":            openapi.JSON(list("refusals", "refusal")),
 	"refusal": openapi.JSON("cn: string, reason: string, detail: string, time: date, door: string, text: string, address: string, subject?: string, " +
 		"issuer?: string, serial?: string, fingerprint_sha256?: string, not_before?: date, not_after?: date"),

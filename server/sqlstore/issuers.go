@@ -64,6 +64,11 @@ func (s *Store) Issue(ctx context.Context, cmd platform.Issue, audit ...platform
 			t, c.Serial, c.ExternalID, c.KeyHash[:], c.Certificate, c.NotBefore, c.NotAfter, c.IssuedAt); err != nil {
 			return err
 		}
+		if cmd.Attestation != nil {
+			if err := tx.insertAttestation(t, c, *cmd.Attestation); err != nil {
+				return err
+			}
+		}
 		if !cmd.Convert {
 			return nil
 		}

@@ -142,6 +142,8 @@ func TestMigrationsStayAsTheyWere(t *testing.T) {
 		"postgres/groups":            "c13d10e31287fe2a",
 		"sqlite/inventory_roles":     "52b138271d6d3636",
 		"postgres/inventory_roles":   "55d567dcd62b355b",
+		"sqlite/attestation":         "06afcf05cc9819b4",
+		"postgres/attestation":       "bdf5ba879028736d",
 
 		"sqlite/audit":                   "62f329f75329c62d",
 		"postgres/audit":                 "48716a5f7e4631ef",

@@ -28,6 +28,8 @@ const (
 	PurposeSecretMAC     = "secret-mac"
 	PurposeTokenSigning  = "token-signing"
 	PurposeSessionTicket = "session-ticket"
+	// PurposeChallenge is the key that challenges of attestation are made with.
+	PurposeChallenge = "attestation-challenge"
 )
 
 // maxOpened bounds the keys kept open in memory. Key: (tenant, purpose, key

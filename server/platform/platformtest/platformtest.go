@@ -19,7 +19,7 @@ import (
 func Run(t *testing.T, open func(testing.TB) platform.Store) {
 	for _, group := range [][]check{
 		tenantChecks, userChecks, optionChecks, deviceUserChecks, registrationChecks, registerObjectChecks,
-		trustedChecks, revocationChecks, issuerChecks, renewalChecks, sealedKeyChecks,
+		trustedChecks, revocationChecks, issuerChecks, attestationChecks, renewalChecks, sealedKeyChecks,
 		objectChecks, objectListChecks, queryChecks, relativeChecks, inventoryRoleChecks, externalIDChecks, childChecks, idChecks,
 		measurementChecks, seriesChecks, collectionChecks, eventChecks, alarmChecks, alarmCommandChecks, retentionChecks, stagedChecks, willChecks, submitChecks, binaryChecks,
 		operationChecks, bulkChecks, notificationChecks, presenceChecks, messageSessionChecks,
