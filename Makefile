@@ -28,7 +28,7 @@ KEEP      ?=
 
 export KEEP
 
-.PHONY: help demo demo-down build test test-arm check fuzz bench bench-arm dist clean go-version
+.PHONY: help demo demo-down build test test-cuts test-arm check fuzz bench bench-arm dist clean go-version
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,11 @@ build: go-version ## bin/mooring-server, bin/mooring-agent and, with a C compile
 test: go-version ## every test, real parts included; installs missing Debian packages when it may
 	@tools/test-packages.sh
 	REQUIRE_HSM=1 $(GO) test -timeout 20m $(TESTFLAGS) ./...
+
+test-cuts: go-version ## every power cut and crash that can be enumerated, with its count; half an hour (make test tries some)
+	@tools/test-packages.sh
+	ALL_CUTS=1 REQUIRE_HSM=1 $(GO) test -timeout 60m -count=1 -v $(TESTFLAGS) -run 'PowerCut|CrashMatrix|Killed|AtEvery' \
+		./internal/durable ./hsm/... ./agent/... ./interop | grep -Ev '^=== |^ *--- PASS'
 
 check: go-version ## format, vet, staticcheck, architecture, modules and generated files; no network
 	@tools/check.sh

@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"net/http"
 	"testing"
@@ -233,7 +234,8 @@ func (d *rig) adopt(chain func(crypto.PublicKey) pki.Chain) {
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	if err := id.Adopt(d.t.Context(), 1, next.KeyRef, chain(next.Signer.Public()), true, time.Now()); err != nil {
+	err = id.Adopt(d.t.Context(), 1, next.KeyRef, chain(next.Signer.Public()), time.Now())
+	if err := errors.Join(err, id.Commit(d.t.Context(), 1)); err != nil {
 		d.t.Fatal(err)
 	}
 }

@@ -52,7 +52,13 @@ func TestAdoptedKey(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Adopt(ctx, 1, ref, ca.issue(t, signer.Public(), 1), stays, time.Now()); err != nil {
+		chain := ca.issue(t, signer.Public(), 1)
+		if stays {
+			err = s.Adopt(ctx, 1, ref, chain, time.Now())
+		} else {
+			err = s.Import(ctx, 1, func(string) (key.Ref, error) { return ref, nil }, chain, time.Now())
+		}
+		if err := errors.Join(err, s.Commit(ctx, 1)); err != nil {
 			t.Fatal(err)
 		}
 		if err := generation(t, s, ca, 2, 2); err != nil {

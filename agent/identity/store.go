@@ -78,8 +78,8 @@ func (s *Store) withKeyOf(keyOf uint32) (metadata, error) {
 // digits.
 const labelFormat = "mooring-%04d-%s"
 
-// Made reports whether ref is the name of a key that Prepare made, for whichever
-// device: a name in which such a label is.
+// Made reports whether ref is the name of a key that Prepare or Import made, for
+// whichever device: a name in which such a label is.
 func Made(ref key.Ref) bool {
 	_, label, found := strings.Cut(string(ref), "mooring-")
 	number, random, two := strings.Cut(label, "-")
@@ -90,13 +90,18 @@ func Made(ref key.Ref) bool {
 	return err == nil
 }
 
-func (s *Store) createKey(ctx context.Context, m *metadata) error {
+// label names the key to come and notes the name, before there is a key.
+func (s *Store) label(m *metadata) error {
 	random := make([]byte, 4)
 	if _, err := rand.Read(random); err != nil {
 		return err
 	}
 	m.KeyLabel = fmt.Sprintf(labelFormat, m.Number, hex.EncodeToString(random))
-	if err := s.writeMetadata(*m); err != nil {
+	return s.writeMetadata(*m)
+}
+
+func (s *Store) createKey(ctx context.Context, m *metadata) error {
+	if err := s.label(m); err != nil {
 		return err
 	}
 	algorithm, err := s.algorithm(ctx)
@@ -128,20 +133,39 @@ func (s *Store) algorithm(ctx context.Context) (usual key.Algorithm, err error) 
 }
 
 // Adopt makes generation number from a key that the store has already and the
-// certificate that belongs to it, and makes it the current one. If stays is set
-// the key is never destroyed.
-func (s *Store) Adopt(ctx context.Context, number uint32, ref key.Ref, chain pki.Chain, stays bool, now time.Time) error {
+// certificate that belongs to it. It is the candidate then. The key is never
+// destroyed.
+func (s *Store) Adopt(ctx context.Context, number uint32, ref key.Ref, chain pki.Chain, now time.Time) error {
+	return s.bring(ctx, number, chain, now, func(m *metadata) error {
+		m.Key, m.KeyStays = ref, true
+		return nil
+	})
+}
+
+// Import is Adopt for a key that take brings into the store, under the label that
+// it is given. It belongs to the generation.
+func (s *Store) Import(ctx context.Context, number uint32, take func(label string) (key.Ref, error), chain pki.Chain, now time.Time) error {
+	return s.bring(ctx, number, chain, now, func(m *metadata) (err error) {
+		if err := s.label(m); err != nil {
+			return err
+		}
+		m.Key, err = take(m.KeyLabel)
+		return err
+	})
+}
+
+func (s *Store) bring(ctx context.Context, number uint32, chain pki.Chain, now time.Time, withKey func(*metadata) error) error {
 	if err := durable.MkdirAll(s.fsys, s.dirOf(number), dirMode); err != nil {
 		return err
 	}
-	m := metadata{Version: metadataVersion, Number: number, KeyOf: number, Key: ref, KeyStays: stays, Created: now.UTC().Round(0)}
+	m := metadata{Version: metadataVersion, Number: number, KeyOf: number, Created: now.UTC().Round(0)}
+	if err := withKey(&m); err != nil {
+		return err
+	}
 	if err := s.writeMetadata(m); err != nil {
 		return err
 	}
-	if err := s.SaveChain(ctx, number, chain); err != nil {
-		return err
-	}
-	return s.Commit(ctx, number)
+	return s.SaveChain(ctx, number, chain)
 }
 
 // SaveChain gives generation number its certificate. When it returns, the

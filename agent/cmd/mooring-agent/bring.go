@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 	"crypto"
+	"crypto/x509"
 	"errors"
 	"flag"
 	"fmt"
-	"os"
 	"time"
 
 	"mooring/agent"
@@ -14,7 +14,6 @@ import (
 	"mooring/agent/identity"
 	"mooring/hsm"
 	"mooring/hsm/key"
-	"mooring/internal/durable"
 	"mooring/internal/pki"
 )
 
@@ -28,7 +27,7 @@ var importCommand = command{
 		"of the leaf is the device ID.",
 	example: "mooring-agent import --server t1000.example.com --cert chain.pem --key-file device.key",
 	setup: func(p *program, f *flag.FlagSet) func([]string) error {
-		b := bring{program: p, place: addPlace(f)}
+		b := bring{program: p, place: p.addPlace(f)}
 		b.aim.add(f)
 		f.StringVar(&b.chainFile, "cert", "", "PEM `file` with the chain, or PKCS#12 file with chain and key")
 		f.StringVar(&b.keyFile, "key-file", "", "PEM or PKCS#12 `file` with the key (default: it is in the key store)")
@@ -54,7 +53,6 @@ type bring struct {
 	config config.Config
 	keys   key.Store
 	ids    *identity.Store
-	found  identity.Found
 }
 
 // settle reads the configuration with the flags over it.
@@ -78,44 +76,58 @@ func (b *bring) settle(cn string) (err error) {
 }
 
 // with lends the locked state directory of a device that has no identity in
-// force to do.
-func (b *bring) with(do func(ctx context.Context) error) error {
+// force to do, which makes a candidate of generation number, and puts that in
+// force. An identity in force that is the same as what do would make is left as
+// it is: the command came to its end before, and was not heard.
+func (b *bring) with(same func(*x509.Certificate) bool, do func(ctx context.Context, number uint32) error) error {
 	c := b.config
-	if err := makeState(c.State); err != nil {
+	if err := b.program.makeState(c.State); err != nil {
 		return err
 	}
-	release, err := identity.Lock(c.State)
+	release, err := b.program.lock(c.State)
 	if errors.Is(err, identity.ErrLocked) {
 		return agent.WithHint(err, "stop the running agent first")
 	}
 	if err != nil {
-		return stateError(c.State, err)
+		return b.program.stateError(c.State, err)
 	}
 	defer release()
 	ctx, cancel := context.WithTimeout(b.program.ctx, keystoreLimit)
 	defer cancel()
-	if b.keys, err = hsm.Open(ctx, c.KeyURI()); err != nil {
+	if b.keys, err = b.program.openKeys(ctx, c.KeyURI()); err != nil {
 		return err
 	}
 	defer func() { _ = b.keys.Close() }()
-	if b.ids, err = identity.Open(durable.OS, c.State, b.keys); err != nil {
+	if b.ids, err = identity.Open(b.program.fsys, c.State, b.keys); err != nil {
 		return err
 	}
-	if b.found, err = b.ids.Find(ctx); err != nil {
+	found, err := b.ids.Find(ctx)
+	if err != nil {
 		return err
 	}
-	if old := b.found.Current; old != nil && time.Now().Before(old.Chain.Leaf().NotAfter) {
-		return agent.WithHint(fmt.Errorf("%s has a certificate in force, valid to %s", c.DeviceID, old.Chain.Leaf().NotAfter.UTC().Format(time.RFC3339)),
-			"it is not replaced, because the new one has not connected yet; name another directory with --state, or move this one away")
-	}
-	if err := do(ctx); err != nil {
+	number := found.Highest + 1
+	if old := found.Current; old != nil && time.Now().Before(old.Chain.Leaf().NotAfter) {
+		if leaf := old.Chain.Leaf(); !same(leaf) {
+			return agent.WithHint(fmt.Errorf("%s has a certificate in force, valid to %s", c.DeviceID, leaf.NotAfter.UTC().Format(time.RFC3339)),
+				"it is not replaced, because the new one has not connected yet; name another directory with --state, or move this one away")
+		}
+		number = old.Number
+		fmt.Fprintln(b.program.stderr, "mooring-agent: note: the device has this certificate already")
+	} else if err := do(ctx, number); err != nil {
 		return err
 	}
-	number := b.found.Highest + 1
+	// Before the certificate is in force: what names the device must not be missing
+	// then.
+	if err := b.config.Save(b.program.fsys); err != nil {
+		return err
+	}
+	if err := b.ids.Commit(ctx, number); err != nil {
+		return err
+	}
 	if err := b.ids.Sweep(ctx, number); err != nil {
 		fmt.Fprintf(b.program.stderr, "mooring-agent: warning: %v\n", err)
 	}
-	return b.config.Save(durable.OS)
+	return nil
 }
 
 func (b *bring) take() error {
@@ -130,7 +142,8 @@ func (b *bring) take() error {
 	if err := b.settle(cn); err != nil {
 		return err
 	}
-	if err := b.with(func(ctx context.Context) error { return b.adopt(ctx, chain) }); err != nil {
+	err = b.with(chain.Leaf().Equal, func(ctx context.Context, number uint32) error { return b.adopt(ctx, number, chain) })
+	if err != nil {
 		return err
 	}
 	fmt.Fprintf(b.program.stdout, "imported %s\nissuer   %s\nvalid to %s\n", cn, chain.Leaf().Issuer, chain.Leaf().NotAfter.UTC().Format(time.RFC3339))
@@ -165,24 +178,16 @@ func (b *bring) readChain() (pki.Chain, error) {
 	return chain, nil
 }
 
-// adopt makes the chain current. A key that was in the store before stays there.
-func (b *bring) adopt(ctx context.Context, chain pki.Chain) error {
-	number := b.found.Highest + 1
+// adopt makes generation number of the chain. A key that was in the store before
+// stays there.
+func (b *bring) adopt(ctx context.Context, number uint32, chain pki.Chain) error {
 	if b.keyFile == "" && b.signer == nil {
 		ref, _, err := agent.FindKey(ctx, b.keys, chain)
 		if err != nil {
 			return agent.WithHint(err, "name its file with --key-file, or its key store with --key")
 		}
-		return b.ids.Adopt(ctx, number, ref, chain, true, time.Now())
+		return b.ids.Adopt(ctx, number, ref, chain, time.Now())
 	}
-	ref, err := b.importKey(ctx, number, chain)
-	if err != nil {
-		return err
-	}
-	return b.ids.Adopt(ctx, number, ref, chain, false, time.Now())
-}
-
-func (b *bring) importKey(ctx context.Context, number uint32, chain pki.Chain) (key.Ref, error) {
 	k := &keystore{program: b.program, passphrase: b.passphrase, keys: b.keys}
 	into, err := k.importer()
 	signer := b.signer
@@ -190,10 +195,11 @@ func (b *bring) importKey(ctx context.Context, number uint32, chain pki.Chain) (
 		into, signer, err = k.parse(b.keyFile)
 	}
 	if err != nil {
-		return "", err
+		return err
 	}
 	if !pki.KeyMatches(chain.Leaf(), signer) {
-		return "", fmt.Errorf("%s is not the key of the certificate", b.keyFile)
+		return fmt.Errorf("%s is not the key of the certificate", b.keyFile)
 	}
-	return into.Import(ctx, signer, fmt.Sprintf("mooring-%04d-imported-%d", number, os.Getpid()))
+	take := func(label string) (key.Ref, error) { return into.Import(ctx, signer, label) }
+	return b.ids.Import(ctx, number, take, chain, time.Now())
 }

@@ -12,7 +12,7 @@ var configCommand = command{
 	long:    "Checks the configuration and prints it with all defaults, secrets left out.",
 	example: "mooring-agent config check --config agent.toml",
 	setup: func(p *program, f *flag.FlagSet) func([]string) error {
-		place := addPlace(f)
+		place := p.addPlace(f)
 		return func(args []string) error {
 			if len(args) == 0 || args[0] != "check" {
 				return usagef("the one thing to do with the configuration is: config check")

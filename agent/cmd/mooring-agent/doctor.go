@@ -25,7 +25,7 @@ var doctorCommand = command{
 	args:    "[CODE…]",
 	example: "mooring-agent doctor --json",
 	setup: func(p *program, f *flag.FlagSet) func([]string) error {
-		place := addPlace(f)
+		place := p.addPlace(f)
 		asJSON := f.Bool("json", false, "print one JSON object, with stable names")
 		codes := f.Bool("codes", false, "explain the codes")
 		timeout := f.Duration("timeout", time.Minute, "how `long` to examine")

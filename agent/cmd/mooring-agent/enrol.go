@@ -6,7 +6,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -30,7 +32,7 @@ var enrolCommand = command{
 		"register the device after it starts asking.",
 	example: "mooring-agent enrol --server t1000.example.com --id dev1 --otp-file otp.txt",
 	setup: func(p *program, f *flag.FlagSet) func([]string) error {
-		e := enrolFlags{program: p, place: addPlace(f)}
+		e := enrolFlags{program: p, place: p.addPlace(f)}
 		e.aim.add(f)
 		f.StringVar(&e.otpFile, "otp-file", "", "`file` with the one-time password; - is standard input")
 		f.StringVar(&e.secondFile, "second-otp-file", "", "`file` with another one, kept for the day when nothing else works")
@@ -89,7 +91,7 @@ func (e *enrolFlags) otps() (otp, second secret.String, err error) {
 }
 
 func (e *enrolFlags) enrol(c config.Config, otp, second secret.String) error {
-	if err := makeState(c.State); err != nil {
+	if err := e.program.makeState(c.State); err != nil {
 		return err
 	}
 	if !e.again {
@@ -99,18 +101,18 @@ func (e *enrolFlags) enrol(c config.Config, otp, second secret.String) error {
 	}
 	if e.newOTP {
 		var err error
-		if otp, err = newOTP(c); err != nil {
+		if otp, err = e.program.newOTP(c); err != nil {
 			return err
 		}
 		e.program.showLink(c.DeviceID, registrationLink(c, otp))
 	}
 	if !second.IsZero() {
-		if err := c.SaveSecondOTP(durable.OS, second); err != nil {
+		if err := c.SaveSecondOTP(e.program.fsys, second); err != nil {
 			return err
 		}
 	}
-	if !isLocked(c.State) {
-		if err := c.Save(durable.OS); err != nil {
+	if !e.program.isLocked(c.State) {
+		if err := c.Save(e.program.fsys); err != nil {
 			return err
 		}
 	}
@@ -120,7 +122,7 @@ func (e *enrolFlags) enrol(c config.Config, otp, second secret.String) error {
 		return err
 	})
 	if err == nil && e.newOTP {
-		err = forgetOTP(c)
+		err = e.program.forgetOTP(c)
 	}
 	if err != nil {
 		return err
@@ -131,7 +133,7 @@ func (e *enrolFlags) enrol(c config.Config, otp, second secret.String) error {
 
 // checkFresh protects a working identity from a second enrolment by mistake.
 func (p *program) checkFresh(c config.Config) error {
-	if isLocked(c.State) {
+	if p.isLocked(c.State) {
 		return nil
 	}
 	s, err := p.newAgent(c, 0).Inspect(p.ctx)
@@ -145,8 +147,8 @@ func (p *program) checkFresh(c config.Config) error {
 	return nil
 }
 
-func isLocked(dir string) bool {
-	release, err := identity.Lock(dir)
+func (p *program) isLocked(dir string) bool {
+	release, err := p.lock(dir)
 	if err != nil {
 		return errors.Is(err, identity.ErrLocked)
 	}
@@ -155,11 +157,15 @@ func isLocked(dir string) bool {
 }
 
 // makeState makes the state directory if its parent exists.
-func makeState(dir string) error {
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
-		return stateError(dir, err)
+func (p *program) makeState(dir string) error {
+	if err := p.fsys.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return p.stateError(dir, err)
 	}
-	return identity.CheckDir(durable.OS, dir)
+	// A parent that may not be read is somebody else's business.
+	if err := durable.SyncDir(p.fsys, filepath.Dir(dir)); err != nil && !errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return identity.CheckDir(p.fsys, dir)
 }
 
 func readOTP(stdin io.Reader, name string) (secret.String, error) {

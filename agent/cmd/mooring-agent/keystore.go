@@ -12,9 +12,7 @@ import (
 	"mooring/agent"
 	"mooring/agent/config"
 	"mooring/agent/identity"
-	"mooring/hsm"
 	"mooring/hsm/key"
-	"mooring/internal/durable"
 	"mooring/internal/pki"
 )
 
@@ -46,7 +44,7 @@ var keystoreCommand = command{
 		"                         removes them",
 	example: "mooring-agent keystore selftest --key tpm: --json",
 	setup: func(p *program, f *flag.FlagSet) func([]string) error {
-		k := &keystore{program: p, place: addPlace(f)}
+		k := &keystore{program: p, place: p.addPlace(f)}
 		f.StringVar(&k.uri, "key", "", "`URI` of the key store (default that of the device)")
 		f.StringVar(&k.algorithm, "algorithm", "", "`kind` of key to make: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096")
 		f.StringVar(&k.label, "label", "", "`text` that the key's name begins with")
@@ -103,13 +101,13 @@ func (k *keystore) run(verb string, args []string) error {
 	}
 	if k.uri != "" {
 		c.Key = k.uri
-	} else if err := identity.CheckDir(durable.OS, c.State); err != nil {
+	} else if err := identity.CheckDir(k.program.fsys, c.State); err != nil {
 		return err // it would be made where the device does not look
 	}
 	k.config = c
 	ctx, cancel := context.WithTimeout(k.program.ctx, keystoreLimit)
 	defer cancel()
-	if k.keys, err = hsm.Open(ctx, c.KeyURI()); err != nil {
+	if k.keys, err = k.program.openKeys(ctx, c.KeyURI()); err != nil {
 		return err
 	}
 	defer func() { _ = k.keys.Close() }()
@@ -171,7 +169,7 @@ func (k *keystore) uses(ctx context.Context) (map[key.Ref]string, error) {
 	if !k.own() {
 		return nil, nil
 	}
-	ids, err := identity.Open(durable.OS, k.config.State, k.keys)
+	ids, err := identity.Open(k.program.fsys, k.config.State, k.keys)
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +190,7 @@ func (k *keystore) uses(ctx context.Context) (map[key.Ref]string, error) {
 // own reports whether the key store is that of the device.
 func (k *keystore) own() bool {
 	own, err := k.place.load()
-	return err == nil && own.KeyURI() == k.config.KeyURI() && identity.CheckDir(durable.OS, own.State) == nil
+	return err == nil && own.KeyURI() == k.config.KeyURI() && identity.CheckDir(k.program.fsys, own.State) == nil
 }
 
 func (k *keystore) create(ctx context.Context, _ []string) error {
@@ -236,12 +234,12 @@ func (k *keystore) destroy(ctx context.Context, args []string) error {
 // sweep finds what earlier lives of the device left in its key store. Another
 // device's keys in the same token look alike, so nothing goes without --force.
 func (k *keystore) sweep(ctx context.Context, _ []string) error {
-	release, err := identity.Lock(k.config.State)
+	release, err := k.program.lock(k.config.State)
 	if errors.Is(err, identity.ErrLocked) {
 		return agent.WithHint(err, "stop the agent first: it may be making a key just now")
 	}
 	if err != nil {
-		return stateError(k.config.State, err)
+		return k.program.stateError(k.config.State, err)
 	}
 	defer release()
 	uses, err := k.uses(ctx)

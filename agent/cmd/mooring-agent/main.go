@@ -16,6 +16,10 @@ import (
 	"syscall"
 
 	"mooring/agent"
+	"mooring/agent/identity"
+	"mooring/hsm"
+	"mooring/hsm/key"
+	"mooring/internal/durable"
 	"mooring/internal/problem"
 )
 
@@ -46,6 +50,16 @@ type program struct {
 	stdin  io.Reader
 	stdout io.Writer
 	stderr io.Writer
+
+	// What a device is made of; see realDevice.
+	fsys     durable.FS
+	openKeys func(ctx context.Context, uri string) (key.Store, error)
+	lock     func(state string) (release func(), err error) // identity.ErrLocked
+}
+
+// realDevice gives p the device that it runs on.
+func (p *program) realDevice() {
+	p.fsys, p.openKeys, p.lock = durable.OS, hsm.Open, identity.Lock
 }
 
 // command is a row of the table of subcommands.
@@ -69,8 +83,13 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	p := &program{ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr}
+	p.realDevice()
+	return p.main(args)
+}
+
+func (p *program) main(args []string) int {
 	if len(args) == 0 {
-		printHelp(stderr)
+		printHelp(p.stderr)
 		return exitUsage
 	}
 	if name := args[0]; name == "help" || name == "-h" || name == "--help" {
@@ -81,8 +100,8 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 			return p.runCommand(c, args[1:])
 		}
 	}
-	fmt.Fprintf(stderr, "mooring-agent: error: unknown command %q\n", args[0])
-	fmt.Fprintln(stderr, "mooring-agent: hint: mooring-agent help lists the commands")
+	fmt.Fprintf(p.stderr, "mooring-agent: error: unknown command %q\n", args[0])
+	fmt.Fprintln(p.stderr, "mooring-agent: hint: mooring-agent help lists the commands")
 	return exitUsage
 }
 

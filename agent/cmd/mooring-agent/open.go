@@ -19,13 +19,16 @@ import (
 )
 
 // place are the flags that every command on a device has.
-type place struct{ state, file string }
+type place struct {
+	fsys        durable.FS
+	state, file string
+}
 
-func addPlace(f *flag.FlagSet) *place {
-	p := &place{}
-	f.StringVar(&p.state, "state", or(os.Getenv("MOORING_STATE"), config.DefaultState), "`directory` of identity, keys and socket")
-	f.StringVar(&p.file, "config", os.Getenv("MOORING_CONFIG"), "configuration `file` (default "+config.DefaultFile+")")
-	return p
+func (p *program) addPlace(f *flag.FlagSet) *place {
+	at := &place{fsys: p.fsys}
+	f.StringVar(&at.state, "state", or(os.Getenv("MOORING_STATE"), config.DefaultState), "`directory` of identity, keys and socket")
+	f.StringVar(&at.file, "config", os.Getenv("MOORING_CONFIG"), "configuration `file` (default "+config.DefaultFile+")")
+	return at
 }
 
 func or(a, b string) string {
@@ -41,12 +44,12 @@ func (p *place) load() (config.Config, error) {
 	if p.file != "" {
 		file, explicit = p.file, true
 	}
-	c, err := config.Load(durable.OS, p.state, file, explicit)
+	c, err := config.Load(p.fsys, p.state, file, explicit)
 	if e, ok := errors.AsType[*fs.PathError](err); ok && strings.HasPrefix(e.Path, p.state) {
-		if fault := identity.CheckDir(durable.OS, p.state); fault != nil {
+		if fault := identity.CheckDir(p.fsys, p.state); fault != nil {
 			return c, fault
 		}
-		if fault := identity.Denied(durable.OS, p.state, err); fault != nil {
+		if fault := identity.Denied(p.fsys, p.state, err); fault != nil {
 			return c, fault
 		}
 	}
@@ -95,7 +98,7 @@ const lockWait = 50 * time.Millisecond
 func (p *program) withAgent(c config.Config, timeout time.Duration, do func(ctx context.Context, a control) error) error {
 	ctx, cancel := context.WithTimeout(p.ctx, timeout)
 	defer cancel()
-	release, err := identity.Lock(c.State)
+	release, err := p.lock(c.State)
 	for errors.Is(err, identity.ErrLocked) {
 		// Who cannot be reached has not heard of it: it does not happen twice.
 		busy := do(ctx, agent.Dial(c.State))
@@ -107,10 +110,10 @@ func (p *program) withAgent(c config.Config, timeout time.Duration, do func(ctx 
 		case <-ctx.Done():
 			return busy
 		}
-		release, err = identity.Lock(c.State)
+		release, err = p.lock(c.State)
 	}
 	if err != nil {
-		return stateError(c.State, err)
+		return p.stateError(c.State, err)
 	}
 	defer release()
 	a := p.newAgent(c, max(slog.LevelWarn, c.Level()))
@@ -119,7 +122,7 @@ func (p *program) withAgent(c config.Config, timeout time.Duration, do func(ctx 
 
 // withControl declares --timeout and lends an agent to do.
 func (p *program) withControl(f *flag.FlagSet, limit time.Duration, do func(context.Context, control, []string) error) func([]string) error {
-	place := addPlace(f)
+	place := p.addPlace(f)
 	timeout := f.Duration("timeout", limit, "how `long` to try")
 	return func(args []string) error {
 		c, err := place.valid()
@@ -157,15 +160,15 @@ func (p *program) logger(level slog.Leveler) *slog.Logger {
 
 func (p *program) options(c config.Config, log *slog.Logger) agent.Options {
 	at, _ := time.Parse(time.RFC3339, buildTime)
-	return agent.Options{Config: c, Log: log, Built: at}
+	return agent.Options{Config: c, FS: p.fsys, OpenKeys: p.openKeys, Log: log, Built: at}
 }
 
 // stateError explains why the state directory cannot be locked.
-func stateError(dir string, err error) error {
-	if checked := identity.CheckDir(durable.OS, dir); checked != nil {
+func (p *program) stateError(dir string, err error) error {
+	if checked := identity.CheckDir(p.fsys, dir); checked != nil {
 		return checked
 	}
-	if fault := identity.Denied(durable.OS, dir, err); fault != nil {
+	if fault := identity.Denied(p.fsys, dir, err); fault != nil {
 		return fault
 	}
 	return err

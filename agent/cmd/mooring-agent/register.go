@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
-	"os"
 	"strings"
 
 	"mooring/agent"
@@ -28,17 +27,17 @@ const (
 // newOTP makes a one-time password for the operator to register. It is kept as
 // the second one, so that the device goes on asking with it when this command
 // has ended, and shows the same link when it is run again.
-func newOTP(c config.Config) (secret.String, error) {
+func (p *program) newOTP(c config.Config) (secret.String, error) {
 	if !c.Recovery.NewOTP {
 		return secret.String{}, agent.WithHint(errors.New("the configuration forbids one-time passwords made here"),
 			"ask the operator for one; or set new_otp = true in [recovery]")
 	}
-	otp, err := c.SecondOTP(durable.OS)
+	otp, err := c.SecondOTP(p.fsys)
 	if err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return otp, err
 	}
 	otp = randomOTP()
-	return otp, c.SaveSecondOTP(durable.OS, otp)
+	return otp, c.SaveSecondOTP(p.fsys, otp)
 }
 
 func randomOTP() secret.String {
@@ -56,8 +55,8 @@ func randomOTP() secret.String {
 }
 
 // forgetOTP removes the password that newOTP kept, once it is spent.
-func forgetOTP(c config.Config) error {
-	if err := os.Remove(c.SecondOTPPath()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+func (p *program) forgetOTP(c config.Config) error {
+	if err := durable.Remove(p.fsys, c.SecondOTPPath()); err != nil {
 		return fmt.Errorf("remove the spent one-time password: %w", err)
 	}
 	return nil

@@ -18,7 +18,7 @@ var runCommand = command{
 		"makes it read its configuration again.",
 	example: "mooring-agent run --state /var/lib/mooring",
 	setup: func(p *program, f *flag.FlagSet) func([]string) error {
-		place := addPlace(f)
+		place := p.addPlace(f)
 		return func(args []string) error {
 			if len(args) > 0 {
 				return usagef("run takes no arguments")
@@ -41,12 +41,12 @@ func (p *program) run(place *place) error {
 	if err != nil {
 		return err
 	}
-	release, err := identity.Lock(c.State)
+	release, err := p.lock(c.State)
 	if errors.Is(err, identity.ErrLocked) {
 		return agent.WithHint(err, "the agent runs already; mooring-agent status tells how it is")
 	}
 	if err != nil {
-		return stateError(c.State, err)
+		return p.stateError(c.State, err)
 	}
 	defer release()
 	return newService(p, place).run(c)

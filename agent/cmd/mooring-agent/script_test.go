@@ -11,13 +11,22 @@ import (
 	"testing"
 
 	"mooring/hsm"
+	"mooring/hsm/pkcs11key/p11test"
 	"mooring/hsm/tpmkey/swtpmtest"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"mooring-agent": main})
+	testscript.Main(tests{m}, map[string]func(){"mooring-agent": main})
+}
+
+type tests struct{ *testing.M }
+
+func (t tests) Run() int {
+	code := p11test.Main(t.M)
+	commandCuts.print(os.Stdout)
+	return code
 }
 
 // TestScripts runs testdata/script/*.txtar against the program. Beside

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/rand"
@@ -15,8 +16,6 @@ import (
 	"mooring/agent"
 	"mooring/agent/config"
 	"mooring/agent/identity"
-	"mooring/hsm"
-	"mooring/internal/durable"
 	"mooring/internal/pki"
 )
 
@@ -36,7 +35,7 @@ var selfsignCommand = command{
 		"device has its key.",
 	example: "mooring-agent selfsign --server t1000.example.com --id dev1 --key tpm:",
 	setup: func(p *program, f *flag.FlagSet) func([]string) error {
-		b := bring{program: p, place: addPlace(f)}
+		b := bring{program: p, place: p.addPlace(f)}
 		b.aim.add(f)
 		days := f.Int("days", 365, "how many `days` it is valid, 1 to 3650")
 		return func(args []string) error {
@@ -56,8 +55,11 @@ func (b *bring) selfsign(life time.Duration) error {
 		return err
 	}
 	var leaf *x509.Certificate
-	err := b.with(func(ctx context.Context) error {
-		number := b.found.Highest + 1
+	own := func(c *x509.Certificate) bool {
+		leaf = c
+		return bytes.Equal(c.RawIssuer, c.RawSubject) && c.Subject.CommonName == b.config.DeviceID
+	}
+	err := b.with(own, func(ctx context.Context, number uint32) error {
 		id, err := b.ids.Prepare(ctx, number, number, time.Now())
 		if err != nil {
 			return err
@@ -67,10 +69,7 @@ func (b *bring) selfsign(life time.Duration) error {
 		if leaf, err = pki.CreateSelfSigned(rand.Reader, id.Signer, b.config.DeviceID, begin, begin.Add(life)); err != nil {
 			return err
 		}
-		if err := b.ids.SaveChain(ctx, number, pki.Chain{leaf}); err != nil {
-			return err
-		}
-		return b.ids.Commit(ctx, number)
+		return b.ids.SaveChain(ctx, number, pki.Chain{leaf})
 	})
 	if err != nil {
 		return err
@@ -109,7 +108,7 @@ var proveCommand = command{
 		"and prints the signature in base64, as the server wants it.",
 	example: "mooring-agent prove 2f1c…",
 	setup: func(p *program, f *flag.FlagSet) func([]string) error {
-		place := addPlace(f)
+		place := p.addPlace(f)
 		return func(args []string) error {
 			if len(args) != 1 || args[0] == "" || len(args[0]) > maxCode {
 				return usagef("prove takes one code of at most %d characters", maxCode)
@@ -126,12 +125,12 @@ func (p *program) prove(place *place, code string) error {
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, time.Minute)
 	defer cancel()
-	keys, err := hsm.Open(ctx, c.KeyURI())
+	keys, err := p.openKeys(ctx, c.KeyURI())
 	if err != nil {
 		return err
 	}
 	defer func() { _ = keys.Close() }()
-	ids, err := identity.Open(durable.OS, c.State, keys)
+	ids, err := identity.Open(p.fsys, c.State, keys)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,6 @@ import (
 
 	"mooring/agent"
 	"mooring/hsm/key"
-	"mooring/internal/durable"
 	"mooring/internal/pki"
 )
 
@@ -95,7 +94,7 @@ func (k *keystore) selftest(ctx context.Context, _ []string) error {
 	sign := report.derive()
 	var unnoted error
 	if report.OK && sign > 0 && k.own() {
-		unnoted = agent.SaveSignLimit(durable.OS, k.config, sign)
+		unnoted = agent.SaveSignLimit(k.program.fsys, k.config, sign)
 		report.Noted = unnoted == nil
 	}
 	k.printReport(report)

@@ -76,7 +76,7 @@ func (s *service) serve(c config.Config) (*config.Config, error) {
 	var beside sync.WaitGroup
 	served := make(chan error, 1)
 	var next *config.Config
-	files, _ := readFiles(c) // if they cannot be read, Run says so
+	files, _ := readFiles(s.p.fsys, c) // if they cannot be read, Run says so
 	beside.Go(func() { served <- a.Serve(ctx, l) })
 	beside.Go(func() { a.Accompany(ctx, s.manager) })
 	beside.Go(func() {
@@ -104,7 +104,7 @@ func (s *service) changed(ctx context.Context, now config.Config, files [sha256.
 		same := reflect.DeepEqual(next, now)
 		if err == nil && same {
 			var found [sha256.Size]byte
-			found, err = readFiles(next)
+			found, err = readFiles(s.p.fsys, next)
 			same = found == files
 		}
 		switch {
@@ -122,17 +122,17 @@ func (s *service) changed(ctx context.Context, now config.Config, files [sha256.
 
 // readFiles is the digest of the files that the agent reads once, when it starts:
 // the trust anchors and the credentials of the proxy. Both must be usable.
-func readFiles(c config.Config) (sum [sha256.Size]byte, err error) {
-	anchors, err := c.Anchors(durable.OS)
+func readFiles(fsys durable.FS, c config.Config) (sum [sha256.Size]byte, err error) {
+	anchors, err := c.Anchors(fsys)
 	if err == nil && anchors != nil && !x509.NewCertPool().AppendCertsFromPEM(anchors) {
 		err = fmt.Errorf("trust anchors: %s holds no certificate", c.CA)
 	}
 	if err == nil {
-		_, err = c.DialProxy(durable.OS, os.Getenv)
+		_, err = c.DialProxy(fsys, os.Getenv)
 	}
 	var credentials []byte
 	if err == nil && c.Proxy.Credentials != "" {
-		credentials, err = durable.OS.ReadFile(c.Proxy.Credentials)
+		credentials, err = fsys.ReadFile(c.Proxy.Credentials)
 	}
 	of := sha256.Sum256(anchors)
 	return sha256.Sum256(append(of[:], credentials...)), err

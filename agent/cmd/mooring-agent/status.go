@@ -11,7 +11,6 @@ import (
 	"mooring/agent"
 	"mooring/agent/identity"
 	"mooring/agent/spool"
-	"mooring/internal/durable"
 	"mooring/internal/lifecycle"
 	"mooring/internal/problem"
 )
@@ -22,7 +21,7 @@ var statusCommand = command{
 	long:    "Tells how the device is: from the running agent, else from the state directory.",
 	example: "mooring-agent status --json",
 	setup: func(p *program, f *flag.FlagSet) func([]string) error {
-		place := addPlace(f)
+		place := p.addPlace(f)
 		asJSON := f.Bool("json", false, "print one JSON object, with stable names")
 		check := f.Bool("check", false, "let the exit status tell the rung: 0 on a certificate in force, 75 on the\n"+
 			"way back by itself, 1 when a person is needed")
@@ -72,7 +71,7 @@ func (p *program) status(place *place) (agent.Status, error) {
 	if s, err := running.Status(ctx); !agent.NotRunning(err) {
 		return s, err
 	}
-	if err := identity.CheckDir(durable.OS, c.State); err != nil {
+	if err := identity.CheckDir(p.fsys, c.State); err != nil {
 		return agent.Status{}, err
 	}
 	// Without the lock: reading needs none, because a generation never changes
