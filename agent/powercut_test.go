@@ -69,7 +69,7 @@ type lifePart struct {
 // more than every fourth. The devices of all cuts are
 // made first, so that they are away at the same time.
 func cutEverywhere(t *testing.T, p lifePart, ways []wayFound, open func(*durabletest.FS) (key.Store, error)) (points int) {
-	s := servertest.Start(t, servertest.Options{Easy: true})
+	s := servertest.Start(t, servertest.Options{Easy: true, LookEvery: servertest.Daily})
 	grace(s, cmp.Or(p.grace, "0"))
 	maker := newFactory(t)
 	maker.trust(s)

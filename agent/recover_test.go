@@ -40,7 +40,7 @@ func onRung(rung string) func(agent.Status) bool {
 func TestRecovery(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := servertest.Start(t, servertest.Options{Seed: 3}) // answers get lost
+		s := servertest.Start(t, servertest.Options{Seed: 3, LookEvery: servertest.Daily}) // answers get lost
 		f := newFactory(t)
 		f.trust(s)
 		devices := []struct {

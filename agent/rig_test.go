@@ -256,7 +256,7 @@ func (d *rig) keys() []key.Ref {
 func TestTwoYears(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := servertest.Start(t, servertest.Options{})
+		s := servertest.Start(t, servertest.Options{LookEvery: servertest.Daily})
 		d := newRig(t, s, "dev1")
 		s.Register("dev1", "the-right-password")
 		d.start()

@@ -65,7 +65,7 @@ type fleet struct {
 }
 
 func newFleet(t *testing.T, n int) *fleet {
-	f := &fleet{t: t, server: servertest.Start(t, servertest.Options{Seed: 20261121})}
+	f := &fleet{t: t, server: servertest.Start(t, servertest.Options{Seed: 20261121, LookEvery: servertest.Daily})}
 	f.end = time.Now().AddDate(simYears, 0, 0)
 	grace(f.server, "20")
 	maker := newFactory(t)

@@ -16,7 +16,7 @@ import (
 // the server.
 func TestServersWindow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := servertest.Start(t, servertest.Options{Easy: true})
+		s := servertest.Start(t, servertest.Options{Easy: true, LookEvery: servertest.Daily})
 		for _, id := range []string{"dev3", "dev2", "dev1"} {
 			d := newRig(t, s, id)
 			s.Register(id, "the-right-password")
@@ -67,7 +67,7 @@ func TestServersWindow(t *testing.T) {
 func TestAuthorityIsRedated(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		s := servertest.Start(t, servertest.Options{Easy: true})
+		s := servertest.Start(t, servertest.Options{Easy: true, LookEvery: servertest.Daily})
 		time.Sleep(time.Until(time.Date(2001, time.September, 1, 0, 0, 0, 0, time.UTC)))
 		bare, chained := newRig(t, s, "bare"), newRig(t, s, "chained")
 		before := map[*rig]agent.Status{}

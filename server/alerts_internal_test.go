@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mooring/internal/durable/durabletest"
 	"mooring/server/ca"
 	"mooring/server/config"
 	"mooring/server/httpauth"
@@ -39,7 +40,7 @@ func (o *outbox) Send(ctx context.Context, subject, text string, at time.Time) e
 
 func newAlerts(t *testing.T) (*authorityAlerts, *telemetry.Service) {
 	t.Helper()
-	store, err := sqlstore.OpenSQLite(t.Context(), t.TempDir(), sqlstore.Options{})
+	store, err := sqlstore.OpenSQLite(t.Context(), durabletest.Dir(t), sqlstore.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +113,7 @@ func TestKeepSchedule(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		began, failed := time.Now(), 0
 		var works []time.Duration
-		keepSchedule(ctx, slog.New(slog.DiscardHandler), []chore{
+		keepSchedule(ctx, slog.New(slog.DiscardHandler), time.Hour, []chore{
 			{"fails", func(context.Context) error { failed++; return errors.New("no") }},
 			{"works", func(context.Context) error {
 				if works = append(works, time.Since(began)); len(works) == 3 {

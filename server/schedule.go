@@ -17,9 +17,10 @@ type chore struct {
 	do   func(context.Context) error
 }
 
-// keepSchedule does the chores that are due, now and every hour until ctx ends.
-func keepSchedule(ctx context.Context, log *slog.Logger, chores []chore) {
-	every := time.NewTicker(lookEvery)
+// keepSchedule does the chores that are due, now and at each turn until ctx
+// ends.
+func keepSchedule(ctx context.Context, log *slog.Logger, turn time.Duration, chores []chore) {
+	every := time.NewTicker(turn)
 	defer every.Stop()
 	for {
 		for _, c := range chores {

@@ -7,6 +7,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"mooring/internal/problem"
+	"mooring/server/account"
 	"mooring/server/config"
 	"mooring/server/platform"
 	"mooring/server/sqlstore"
@@ -34,6 +36,12 @@ type Options struct {
 	// Listen opens a listener by its name; nil: a TCP socket, or for the admin
 	// socket a UNIX socket.
 	Listen func(name, addr string) (net.Listener, error)
+	// LookEvery is how often a server looks whether something has fallen due: what
+	// is too old, dates of authorities, ticket keys. Zero: each hour; a test that
+	// lives years has no need of that.
+	LookEvery time.Duration
+	// PasswordCost is what hashing a person's password costs; zero: account.Usual.
+	PasswordCost account.Cost
 	// Middleware, if set, stands before the HTTP front ends: tests inject faults.
 	Middleware func(http.Handler) http.Handler
 }
@@ -64,6 +72,7 @@ func New(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err e
 	if s.opts.Listen == nil {
 		s.opts.Listen = listen
 	}
+	s.opts.LookEvery = cmp.Or(opts.LookEvery, lookEvery)
 	if opts.Existing && !storeExists(cfg) {
 		return nil, problem.New(problem.NotFound, "there is no server's data in "+cfg.Data, nil)
 	}
@@ -85,7 +94,7 @@ func New(ctx context.Context, cfg config.Config, opts Options) (_ *Server, err e
 	if err := s.checkStamp(ctx); err != nil {
 		return nil, err
 	}
-	if s.services, err = wire(ctx, cfg, s.store, feed, s.log); err != nil {
+	if s.services, err = wire(ctx, cfg, s.opts, s.store, feed, s.log); err != nil {
 		return nil, err
 	}
 	if err := s.bootstrap(ctx); err != nil {
@@ -228,10 +237,10 @@ func (s *Server) rotateTickets(ctx context.Context) error {
 	return s.tls.setTicketKeys(ctx, s.services.vault)
 }
 
-// keepTicketsFresh rotates while the server runs. It looks each hour, so that
-// keys made by other nodes are taken up too.
+// keepTicketsFresh rotates while the server runs. It looks each hour (Options.LookEvery),
+// so that keys made by other nodes are taken up too.
 func (s *Server) keepTicketsFresh(ctx context.Context) {
-	every := time.NewTicker(time.Hour)
+	every := time.NewTicker(s.opts.LookEvery)
 	defer every.Stop()
 	for {
 		select {

@@ -62,6 +62,7 @@ type services struct {
 	presence    *presence.Service
 	alarmStatus *alarmstatus.Service
 	chores      []chore
+	lookEvery   time.Duration // Options.LookEvery
 	retention   *retention.Service
 
 	est      *estapi.API
@@ -75,7 +76,7 @@ type services struct {
 
 // wire builds every service on the store and every front end on the services.
 // It reads and writes nothing yet but the key-encryption key.
-func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *changeFeed, log *slog.Logger) (*services, error) {
+func wire(ctx context.Context, cfg config.Config, opts Options, store platform.Store, feed *changeFeed, log *slog.Logger) (*services, error) {
 	sealer, err := hsm.OpenSealer(ctx, cfg.Encryption())
 	if err != nil {
 		return nil, fmt.Errorf("key-encryption key: %w", err)
@@ -90,10 +91,10 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 	if err != nil {
 		return nil, err
 	}
-	s := &services{store: store, feed: feed, log: log, tailing: cfg.Store.Postgres != ""}
+	s := &services{store: store, feed: feed, log: log, tailing: cfg.Store.Postgres != "", lookEvery: opts.LookEvery}
 	s.vault = vault.New(store, sealer, log)
 	s.accounts = account.New(account.Config{Tenants: store, Users: store, Groups: store, InventoryRoles: store, IDs: store, Options: store, Bootstrap: s.vault, Sealer: s.vault,
-		Domain: cfg.Names.Domain, Log: log})
+		Domain: cfg.Names.Domain, PasswordCost: opts.PasswordCost, Log: log})
 	s.lists = crlcheck.New(crlcheck.Config{AllowPrivate: cfg.Limits.CRLPrivateNetworks, Audits: store, Changed: s.listsChanged, Log: log})
 	s.trust = trust.New(trust.Config{Certificates: store, Revocations: store, Options: store, Tenants: store, Lists: s.lists, Log: log})
 	s.devices = deviceauth.New(deviceauth.Config{Trust: s.trust, Users: store, Secrets: s.vault, Log: log})
@@ -115,7 +116,7 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 	samples := telemetry.New(telemetry.Config{Store: store, IDs: store, Live: s.presence, Notices: s.notices, Options: s.accounts, Watcher: s.alarmStatus})
 	needs.objects, needs.samples = objects, samples
 	files := binary.New(binary.Config{Store: store, IDs: store, MaxBytes: cfg.Limits.BinaryBytes, Quota: cfg.Limits.BinaryQuota, Log: log})
-	s.operations = operation.New(operation.Config{Store: store, IDs: store, Objects: objects, Options: s.accounts, Notices: s.notices, Log: log})
+	s.operations = operation.New(operation.Config{Store: store, IDs: store, Objects: objects, Options: s.accounts, Notices: s.notices, LookEvery: opts.LookEvery, Log: log})
 	s.alerts = newAuthorityAlerts(objects, samples, log)
 	if cfg.Mail.Server != "" {
 		s.alerts.mail = mail.New(mail.Config{Server: cfg.Mail.Server, From: cfg.Mail.From, To: cfg.Mail.To})
@@ -127,7 +128,7 @@ func wire(ctx context.Context, cfg config.Config, store platform.Store, feed *ch
 		Refusals: s.refusals, ReasonOf: deviceauth.ReasonOf, Log: log})
 	s.est = estapi.New(estapi.Config{CA: authority, Auth: auth, Tenants: s.accounts, Refusals: s.refusals, Log: log})
 	s.retention = retention.New(retention.Config{Rules: store, Tenants: store, IDs: store, Telemetry: store, Operations: store,
-		Old: store, Changes: store, Log: log})
+		Old: store, Changes: store, Every: opts.LookEvery, Log: log})
 	s.rest = restapi.New(restapi.Config{Auth: auth, Accounts: s.accounts, DeviceUsers: store, Inventory: objects, Files: files, IDs: store, Telemetry: samples, Operations: s.operations,
 		Audit: audit.New(store, time.Now), Retention: s.retention, Legacy: collections, Trust: s.trust, Authority: authority, Tokens: tokens, Registrations: registrations,
 		Notifications: s.notices, NotificationTokens: tokens, Refusals: s.refusals, Described: append(estapi.Calls(), notifyapi.Calls()...), Version: systemVersion, Log: log})
@@ -203,7 +204,7 @@ func (s *services) run(ctx context.Context) {
 
 // keepSchedule does what falls due while the server serves.
 func (s *services) keepSchedule(ctx context.Context) {
-	keepSchedule(ctx, s.log, s.chores)
+	keepSchedule(ctx, s.log, s.lookEvery, s.chores)
 	s.alerts.close()
 }
 

@@ -46,6 +46,8 @@ type Config struct {
 	// Failures bounds wrong passwords.
 	Failures FailureLimits
 
+	// PasswordCost is what a password's hash costs; zero is Usual.
+	PasswordCost Cost
 	// Verifications is how many password hashes run at once; zero is GOMAXPROCS.
 	Verifications int
 	// MaxWait is how long a login waits for its turn; zero is DefaultMaxWait.
@@ -71,6 +73,8 @@ type Service struct {
 	options        platform.Options
 	now            func() time.Time
 	log            *slog.Logger
+
+	passwordCost Cost
 
 	maxWait  time.Duration
 	turns    chan struct{} // holds one element a running hash
@@ -98,6 +102,9 @@ func New(c Config) *Service {
 	if c.MaxWait <= 0 {
 		c.MaxWait = DefaultMaxWait
 	}
+	if c.PasswordCost == (Cost{}) {
+		c.PasswordCost = Usual
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -115,6 +122,7 @@ func New(c Config) *Service {
 		options:        c.Options,
 		now:            c.Now,
 		log:            c.Log,
+		passwordCost:   c.PasswordCost,
 		maxWait:        c.MaxWait,
 		turns:          make(chan struct{}, c.Verifications),
 		verified:       newVerified(key),

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"mooring/internal/durable/durabletest"
 	"mooring/internal/problem"
 	"mooring/internal/secret"
 	"mooring/server/account"
@@ -24,7 +25,7 @@ var admin = platform.Principal{Tenant: "t1", User: "admin"}
 func open(t testing.TB, c account.Config) (*account.Service, *sqlstore.Store) {
 	t.Helper()
 	var s *account.Service
-	store, err := sqlstore.OpenSQLite(context.Background(), t.TempDir(), sqlstore.Options{OnCommit: func(changes []platform.Change) {
+	store, err := sqlstore.OpenSQLite(context.Background(), durabletest.Dir(t), sqlstore.Options{OnCommit: func(changes []platform.Change) {
 		for _, c := range changes {
 			check(t, s.Apply(context.Background(), c))
 		}

@@ -76,7 +76,7 @@ func (s *Service) verify(ctx context.Context, tenant platform.TenantID, user str
 	if err != nil && !errors.Is(err, problem.NotFound) {
 		return platform.Principal{}, err
 	}
-	hash, usable := dummy, err == nil && u.Enabled && u.PasswordHash != ""
+	hash, usable := s.passwordCost.dummy(), err == nil && u.Enabled && u.PasswordHash != ""
 	if usable {
 		if hash, err = parsePHC(u.PasswordHash); err != nil {
 			return platform.Principal{}, err

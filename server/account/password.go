@@ -15,15 +15,19 @@ import (
 	"mooring/internal/secret"
 )
 
-// Parameters of argon2id: OWASP's password storage cheat sheet, second choice
-// (19 MiB, two passes, one lane).
+// Parameters of argon2id.
 const (
-	argonMemoryKiB = 19 << 10
-	argonPasses    = 2
-	argonLanes     = 1
-	argonSalt      = 16
-	argonKey       = 32
+	argonLanes = 1
+	argonSalt  = 16
+	argonKey   = 32
 )
+
+// Cost is what hashing a password costs.
+type Cost struct{ MemoryKiB, Passes uint32 }
+
+// Usual is OWASP's, its password storage cheat sheet's second choice. Cheap is
+// for tests of other things than passwords: it protects nothing.
+var Usual, Cheap = Cost{19 << 10, 2}, Cost{8, 1}
 
 // Bounds of what a stored hash may ask for, so that a damaged row cannot take
 // the machine's memory.
@@ -53,12 +57,12 @@ func argon2id(password, salt []byte, passes, memoryKiB uint32, lanes uint8, keyB
 	return argon2.IDKey(password, salt, passes, memoryKiB, lanes, keyBytes)
 }
 
-// HashPassword returns the argon2id hash of p in PHC form:
+// Hash returns the argon2id hash of a password in PHC form:
 //
 //	$argon2id$v=19$m=19456,t=2,p=1$<salt>$<key>     base64 without padding
 //
 // A password that is too short or too long is problem.Unprocessable.
-func HashPassword(p secret.String) (string, error) {
+func (c Cost) Hash(p secret.String) (string, error) {
 	text := p.Reveal()
 	if len(text) < MinPasswordBytes || len(text) > MaxPasswordBytes {
 		return "", problem.WithCode(problem.Unprocessable, "users/Invalid Data",
@@ -66,8 +70,8 @@ func HashPassword(p secret.String) (string, error) {
 	}
 	salt := make([]byte, argonSalt)
 	_, _ = rand.Read(salt) // never fails (crypto/rand)
-	key := argon2id([]byte(text), salt, argonPasses, argonMemoryKiB, argonLanes, argonKey)
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, argonMemoryKiB, argonPasses, argonLanes,
+	key := argon2id([]byte(text), salt, c.Passes, c.MemoryKiB, argonLanes, argonKey)
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, c.MemoryKiB, c.Passes, argonLanes,
 		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(key)), nil
 }
 
@@ -80,8 +84,9 @@ type phc struct {
 
 // dummy costs what a real hash costs, so that an unknown user takes as long to
 // refuse as a wrong password.
-var dummy = phc{memoryKiB: argonMemoryKiB, passes: argonPasses, lanes: argonLanes,
-	salt: make([]byte, argonSalt), key: make([]byte, argonKey)}
+func (c Cost) dummy() phc {
+	return phc{memoryKiB: c.MemoryKiB, passes: c.Passes, lanes: argonLanes, salt: make([]byte, argonSalt), key: make([]byte, argonKey)}
+}
 
 func (h phc) matches(p secret.String) bool {
 	key := argon2id([]byte(p.Reveal()), h.salt, h.passes, h.memoryKiB, h.lanes, uint32(len(h.key)))

@@ -7,16 +7,19 @@ import (
 	"mooring/internal/secret"
 )
 
-func TestHashPassword(t *testing.T) {
+func TestHash(t *testing.T) {
+	if got := New(Config{}).passwordCost; got != Usual {
+		t.Errorf("passwords cost %+v, want %+v", got, Usual)
+	}
 	p := secret.New("correct horse")
-	text, err := HashPassword(p)
+	text, err := Usual.Hash(p)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !strings.HasPrefix(text, "$argon2id$v=19$m=19456,t=2,p=1$") {
 		t.Errorf("got %s", text)
 	}
-	if again, _ := HashPassword(p); again == text {
+	if again, _ := Usual.Hash(p); again == text {
 		t.Error("two hashes have the same salt")
 	}
 	h, err := parsePHC(text)

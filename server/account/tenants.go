@@ -47,7 +47,7 @@ func (s *Service) CreateTenant(ctx context.Context, t platform.Tenant, adminName
 	if err := checkUserName(adminName); err != nil {
 		return err
 	}
-	hash, err := HashPassword(password)
+	hash, err := s.passwordCost.Hash(password)
 	if err != nil {
 		return err
 	}

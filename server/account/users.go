@@ -64,7 +64,7 @@ func (s *Service) CreateUser(ctx context.Context, actor platform.Principal, u pl
 	u.Created, u.PasswordSet = now, now
 	if password.IsZero() {
 		u.ResetPassword = true // nobody can log in until somebody sets one
-	} else if u.PasswordHash, err = HashPassword(password); err != nil {
+	} else if u.PasswordHash, err = s.passwordCost.Hash(password); err != nil {
 		return err
 	}
 	err = s.users.CreateUser(ctx, u, s.userRecord(actor, u, "User created"))
@@ -83,7 +83,7 @@ func (s *Service) UpdateUser(ctx context.Context, actor platform.Principal, u pl
 	}
 	activity := "User updated"
 	if !password.IsZero() {
-		hash, err := HashPassword(password)
+		hash, err := s.passwordCost.Hash(password)
 		if err != nil {
 			return err
 		}
@@ -161,7 +161,7 @@ func (s *Service) SetPassword(ctx context.Context, actor platform.Principal, ten
 	if err != nil {
 		return err
 	}
-	if u.PasswordHash, err = HashPassword(password); err != nil {
+	if u.PasswordHash, err = s.passwordCost.Hash(password); err != nil {
 		return err
 	}
 	u.PasswordSet = platform.Millis(s.now())

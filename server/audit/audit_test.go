@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"mooring/internal/durable/durabletest"
 	"mooring/internal/problem"
 	"mooring/server/audit"
 	"mooring/server/platform"
@@ -15,7 +16,7 @@ import (
 
 func TestAudit(t *testing.T) {
 	ctx := context.Background()
-	store, err := sqlstore.OpenSQLite(ctx, t.TempDir(), sqlstore.Options{})
+	store, err := sqlstore.OpenSQLite(ctx, durabletest.Dir(t), sqlstore.Options{})
 	check(t, err)
 	t.Cleanup(func() { check(t, store.Close()) })
 	for _, id := range []platform.TenantID{"t1", "t2"} {

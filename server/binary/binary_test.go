@@ -10,6 +10,7 @@ import (
 	"testing/iotest"
 	"time"
 
+	"mooring/internal/durable/durabletest"
 	"mooring/internal/problem"
 	"mooring/server/binary"
 	"mooring/server/platform"
@@ -20,7 +21,7 @@ const tenant platform.TenantID = "t1"
 
 func open(t testing.TB, c binary.Config) (*binary.Service, *sqlstore.Store) {
 	t.Helper()
-	store, err := sqlstore.OpenSQLite(t.Context(), t.TempDir(), sqlstore.Options{})
+	store, err := sqlstore.OpenSQLite(t.Context(), durabletest.Dir(t), sqlstore.Options{})
 	check(t, err)
 	t.Cleanup(func() { check(t, store.Close()) })
 	for _, id := range []platform.TenantID{tenant, "t2"} {

@@ -16,6 +16,7 @@ import (
 	"mooring/hsm/filekey"
 	"mooring/hsm/key"
 	"mooring/internal/durable"
+	"mooring/internal/durable/durabletest"
 	"mooring/internal/pki"
 	"mooring/internal/secret"
 	"mooring/server/ca"
@@ -53,7 +54,7 @@ func newRig(t testing.TB, s setup) *rig {
 	t.Helper()
 	r := &rig{t: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	var apply func([]platform.Change)
-	store, err := sqlstore.OpenSQLite(t.Context(), t.TempDir(), sqlstore.Options{OnCommit: func(c []platform.Change) { apply(c) }})
+	store, err := sqlstore.OpenSQLite(t.Context(), durabletest.Dir(t), sqlstore.Options{OnCommit: func(c []platform.Change) { apply(c) }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"mooring/hsm/filekey"
 	"mooring/internal/durable"
+	"mooring/internal/durable/durabletest"
 	"mooring/internal/jwt"
 	"mooring/internal/problem"
 	"mooring/server/devicetoken"
@@ -49,7 +50,7 @@ type rig struct {
 func newRig(t testing.TB, lifespan string) *rig {
 	t.Helper()
 	r := &rig{now: time.Unix(1638442997, 0)}
-	store, err := sqlstore.OpenSQLite(t.Context(), t.TempDir(), sqlstore.Options{})
+	store, err := sqlstore.OpenSQLite(t.Context(), durabletest.Dir(t), sqlstore.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

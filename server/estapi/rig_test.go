@@ -23,6 +23,7 @@ import (
 	"mooring/hsm"
 	"mooring/hsm/filekey"
 	"mooring/internal/durable"
+	"mooring/internal/durable/durabletest"
 	"mooring/internal/est"
 	"mooring/internal/pki"
 	"mooring/internal/problem"
@@ -154,7 +155,7 @@ func newRig(t testing.TB, limits ca.Limits) *rig {
 	t.Helper()
 	r := &rig{t: t, refusals: &refusals{}, about: description(t), options: options{}}
 	var err error
-	if r.store, err = sqlstore.OpenSQLite(t.Context(), t.TempDir(), sqlstore.Options{}); err != nil {
+	if r.store, err = sqlstore.OpenSQLite(t.Context(), durabletest.Dir(t), sqlstore.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.store.Close() })

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"mooring/internal/durable/durabletest"
 	"mooring/internal/problem"
 	"mooring/server/inventory"
 	"mooring/server/platform"
@@ -20,7 +21,7 @@ import (
 func open(t testing.TB) (alone, told *inventory.Service) {
 	t.Helper()
 	ctx := context.Background()
-	store, err := sqlstore.OpenSQLite(ctx, t.TempDir(), sqlstore.Options{OnCommit: func(changes []platform.Change) {
+	store, err := sqlstore.OpenSQLite(ctx, durabletest.Dir(t), sqlstore.Options{OnCommit: func(changes []platform.Change) {
 		for _, c := range changes {
 			check(t, told.Apply(ctx, c))
 		}

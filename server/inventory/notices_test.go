@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"mooring/internal/durable/durabletest"
 	"mooring/internal/problem"
 	"mooring/server/inventory"
 	"mooring/server/platform"
@@ -37,7 +38,7 @@ func (l *listener) Post(notices []platform.Notice, done func(error)) {
 func listening(t testing.TB) (*inventory.Service, *listener) {
 	t.Helper()
 	ctx := context.Background()
-	store, err := sqlstore.OpenSQLite(ctx, t.TempDir(), sqlstore.Options{})
+	store, err := sqlstore.OpenSQLite(ctx, durabletest.Dir(t), sqlstore.Options{})
 	check(t, err)
 	t.Cleanup(func() { check(t, store.Close()) })
 	for _, id := range []platform.TenantID{"t1", "t2"} {

@@ -9,6 +9,7 @@ import (
 
 	mqtt "github.com/eclipse/paho.mqtt.golang/packets"
 
+	"mooring/internal/durable/durabletest"
 	"mooring/internal/secret"
 	"mooring/server/account"
 	"mooring/server/inventory"
@@ -40,7 +41,7 @@ func newWhole(t testing.TB, configure func(*whole, *mqttapi.Config)) *whole {
 	var things atomic.Pointer[inventory.Service]
 	var front atomic.Pointer[mqttapi.Server]
 	var collections atomic.Pointer[templates.Service]
-	store, err := sqlstore.OpenSQLite(ctx, t.TempDir(), sqlstore.Options{OnCommit: func(changes []platform.Change) {
+	store, err := sqlstore.OpenSQLite(ctx, durabletest.Dir(t), sqlstore.Options{OnCommit: func(changes []platform.Change) {
 		for _, c := range changes {
 			if s := things.Load(); s != nil {
 				_ = s.Apply(ctx, c)
@@ -58,7 +59,7 @@ func newWhole(t testing.TB, configure func(*whole, *mqttapi.Config)) *whole {
 	}
 	t.Cleanup(func() { _ = store.Close() })
 	w.store = store
-	accounts := account.New(account.Config{Tenants: store, Users: store, Options: store, Domain: "cloud.example.com"})
+	accounts := account.New(account.Config{Tenants: store, Users: store, Options: store, Domain: "cloud.example.com", PasswordCost: account.Cheap})
 	for _, id := range []platform.TenantID{tenant, otherTenant} {
 		if err := accounts.CreateTenant(ctx, platform.Tenant{ID: id, Domain: string(id) + ".example.com"}, "admin", secret.New("correct horse")); err != nil {
 			t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"mooring/internal/durable/durabletest"
 	"mooring/internal/problem"
 	"mooring/server/notify"
 	"mooring/server/platform"
@@ -31,7 +32,7 @@ func newRig(t *testing.T, limits notify.Limits) *rig {
 	t.Helper()
 	r := &rig{T: t}
 	var err error
-	r.store, err = sqlstore.OpenSQLite(t.Context(), t.TempDir(), sqlstore.Options{OnCommit: func(changes []platform.Change) {
+	r.store, err = sqlstore.OpenSQLite(t.Context(), durabletest.Dir(t), sqlstore.Options{OnCommit: func(changes []platform.Change) {
 		if s := r.told.Load(); s != nil {
 			for _, c := range changes {
 				if err := s.Apply(context.Background(), c); err != nil {

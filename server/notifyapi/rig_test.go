@@ -16,6 +16,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"mooring/internal/durable/durabletest"
 	"mooring/internal/problem"
 	"mooring/server/httpauth"
 	"mooring/server/notify"
@@ -43,7 +44,7 @@ func newRig(t *testing.T, limits notifyapi.Limits) *rig {
 	t.Helper()
 	r := &rig{T: t, auth: &logins{}}
 	var told atomic.Pointer[notify.Service]
-	store, err := sqlstore.OpenSQLite(t.Context(), t.TempDir(), sqlstore.Options{OnCommit: func(changes []platform.Change) {
+	store, err := sqlstore.OpenSQLite(t.Context(), durabletest.Dir(t), sqlstore.Options{OnCommit: func(changes []platform.Change) {
 		if s := told.Load(); s != nil {
 			for _, c := range changes {
 				if err := s.Apply(context.Background(), c); err != nil {

@@ -10,7 +10,7 @@ import (
 // How often is looked for what is due; ours. Who waits for something else is
 // woken by it.
 const (
-	lookRarely = time.Hour   // nothing is known to be due: another node may have left something
+	lookRarely = time.Hour   // Config.LookEvery, if nobody gave it
 	lookOften  = time.Minute // some tenant lets operations time out
 	lookSoon   = 20 * time.Millisecond
 )
@@ -53,7 +53,7 @@ func (s *Service) Apply(_ context.Context, c platform.Change) error {
 
 // duty does what is due and returns how long there is nothing to do.
 func (s *Service) duty(ctx context.Context) time.Duration {
-	wait := lookRarely
+	wait := s.LookEvery
 	timing, err := s.FailOverdue(ctx)
 	if err != nil && ctx.Err() == nil {
 		s.Log.Error("operations that took too long are not failed yet", "err", err)

@@ -15,6 +15,7 @@
 package operation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -64,8 +65,11 @@ type Config struct {
 	Objects Objects
 	Options Options          // nil: nothing times out
 	Notices platform.Notices // nil: nobody listens
-	Now     func() time.Time // nil is time.Now
-	Log     *slog.Logger     // nil discards
+	// LookEvery is how often Keep looks when nothing is known to be due: another
+	// node may have left something. Zero is an hour.
+	LookEvery time.Duration
+	Now       func() time.Time // nil is time.Now
+	Log       *slog.Logger     // nil discards
 }
 
 // Service is the operations of an instance.
@@ -82,6 +86,7 @@ func New(c Config) *Service {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	c.LookEvery = cmp.Or(c.LookEvery, lookRarely)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}

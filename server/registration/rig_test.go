@@ -10,6 +10,7 @@ import (
 
 	"mooring/hsm/filekey"
 	"mooring/internal/durable"
+	"mooring/internal/durable/durabletest"
 	"mooring/internal/secret"
 	"mooring/server/platform"
 	"mooring/server/registration"
@@ -61,7 +62,7 @@ var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
-	store, err := sqlstore.OpenSQLite(t.Context(), t.TempDir(), sqlstore.Options{})
+	store, err := sqlstore.OpenSQLite(t.Context(), durabletest.Dir(t), sqlstore.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

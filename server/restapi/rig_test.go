@@ -22,6 +22,7 @@ import (
 
 	"mooring/hsm/filekey"
 	"mooring/internal/durable"
+	"mooring/internal/durable/durabletest"
 	"mooring/internal/secret"
 	"mooring/server/account"
 	"mooring/server/audit"
@@ -83,7 +84,7 @@ func newRig(t testing.TB) *rig {
 	t.Helper()
 	ctx := context.Background()
 	var listeners atomic.Pointer[[]applier]
-	store, err := sqlstore.OpenSQLite(ctx, t.TempDir(), sqlstore.Options{OnCommit: func(changes []platform.Change) {
+	store, err := sqlstore.OpenSQLite(ctx, durabletest.Dir(t), sqlstore.Options{OnCommit: func(changes []platform.Change) {
 		if all := listeners.Load(); all != nil {
 			for _, c := range changes {
 				for _, a := range *all {
@@ -102,7 +103,7 @@ func newRig(t testing.TB) *rig {
 	r := &rig{t: t, store: store}
 	v := vault.New(store, sealer, nil)
 	r.vault = v
-	r.accounts = account.New(account.Config{Tenants: store, Users: store, Groups: store, InventoryRoles: store, IDs: store, Options: store, Bootstrap: v, Sealer: v, Domain: "cloud.example.com"})
+	r.accounts = account.New(account.Config{Tenants: store, Users: store, Groups: store, InventoryRoles: store, IDs: store, Options: store, Bootstrap: v, Sealer: v, Domain: "cloud.example.com", PasswordCost: account.Cheap})
 	notices := notify.New(notify.Config{Store: store, IDs: store, Encode: func(context.Context, platform.Notice) []byte { return []byte("{}") }})
 	r.things = inventory.New(inventory.Config{Store: store, IDs: store, Names: store})
 	notices.Objects = r.things

@@ -8,6 +8,7 @@
 package retention
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -17,7 +18,7 @@ import (
 
 // Bounds of the work.
 const (
-	// Every is how often the rules are carried out.
+	// Every is how often the rules are carried out, if Config says nothing else.
 	Every = time.Hour
 	// RefusalDays is how long the reasons of refusals are kept.
 	RefusalDays = 60
@@ -36,6 +37,7 @@ type Config struct {
 	Operations Operations
 	Old        platform.Expiry
 	Changes    Changes
+	Every      time.Duration    // between two sweeps; zero is Every
 	Now        func() time.Time // nil is time.Now
 	Log        *slog.Logger     // nil discards
 }
@@ -78,10 +80,10 @@ func New(c Config) *Service {
 	return &Service{Config: c}
 }
 
-// Run sweeps every hour until ctx ends, first after an hour: a start has other
-// things to do.
+// Run sweeps every hour (Config.Every) until ctx ends, first after an hour: a
+// start has other things to do.
 func (s *Service) Run(ctx context.Context) {
-	every := time.NewTicker(Every)
+	every := time.NewTicker(cmp.Or(s.Every, Every))
 	defer every.Stop()
 	for {
 		select {

@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mooring/internal/durable/durabletest"
 	"mooring/internal/problem"
 	"mooring/server/platform"
 	"mooring/server/retention"
@@ -40,7 +41,7 @@ type world struct {
 
 func open(t *testing.T) *world {
 	t.Helper()
-	store, err := sqlstore.OpenSQLite(t.Context(), t.TempDir(), sqlstore.Options{})
+	store, err := sqlstore.OpenSQLite(t.Context(), durabletest.Dir(t), sqlstore.Options{})
 	check(t, err)
 	t.Cleanup(func() { check(t, store.Close()) })
 	for _, id := range []platform.TenantID{"t1", "t2", platform.Management} {

@@ -23,7 +23,9 @@ import (
 	"testing"
 	"time"
 
+	"mooring/internal/durable/durabletest"
 	"mooring/server"
+	"mooring/server/account"
 	"mooring/server/config"
 )
 
@@ -47,6 +49,10 @@ const startWithin, stopWithin = time.Minute, time.Minute
 // package alone.
 type Config = config.Config
 
+// Daily is for Options.LookEvery. What falls due on a server is rare; looking for
+// it each hour was a third of the cost of a year.
+const Daily = 24 * time.Hour
+
 // Options say how the server behaves.
 type Options struct {
 	Easy bool // no faults
@@ -63,7 +69,9 @@ type Options struct {
 	// Intercept stands before the HTTP front ends, for answers that no good server
 	// gives; nil: nothing does.
 	Intercept func(http.Handler) http.Handler
-	// Dir is the data directory; empty: one of the test's own.
+	// LookEvery is server.Options.LookEvery: Daily for tests that live years.
+	LookEvery time.Duration
+	// Dir is the data directory; empty: one of the test's own, in memory if possible.
 	Dir string
 }
 
@@ -90,7 +98,7 @@ func Start(tb testing.TB, opts Options) *Server {
 		opts.Seed = rand.Uint64()
 	}
 	if opts.Dir == "" {
-		opts.Dir = tb.TempDir()
+		opts.Dir = durabletest.Dir(tb)
 	}
 	s := &Server{Network: NewNetwork(), Roots: x509.NewCertPool(), opts: opts, tb: tb, faults: newFaults(opts)}
 	tb.Cleanup(func() {
@@ -137,7 +145,7 @@ func (s *Server) Start() {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	srv, err := server.New(ctx, cfg, server.Options{
-		Log: s.opts.Log, AdminPassword: AdminPassword, Middleware: s.faults.middleware,
+		Log: s.opts.Log, AdminPassword: AdminPassword, LookEvery: s.opts.LookEvery, PasswordCost: account.Cheap, Middleware: s.faults.middleware,
 		Listen: func(name, addr string) (net.Listener, error) {
 			if name == "admin.sock" {
 				addr = Host + ":0" // a UNIX socket would hold a bubble's clock

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"mooring/internal/durable/durabletest"
 	"mooring/server/platform"
 	"mooring/server/sqlstore"
 	"mooring/server/telemetry"
@@ -31,7 +32,7 @@ func (w *watcher) Changed(_ platform.TenantID, source platform.ID) {
 func mapping(t testing.TB, rules map[string]string) (*telemetry.Service, *watcher) {
 	t.Helper()
 	ctx := context.Background()
-	store, err := sqlstore.OpenSQLite(ctx, t.TempDir(), sqlstore.Options{})
+	store, err := sqlstore.OpenSQLite(ctx, durabletest.Dir(t), sqlstore.Options{})
 	check(t, err)
 	t.Cleanup(func() { check(t, store.Close()) })
 	for _, id := range []platform.TenantID{"t1", "t2"} {

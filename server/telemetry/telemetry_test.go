@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"mooring/internal/durable/durabletest"
 	"mooring/internal/problem"
 	"mooring/server/platform"
 	"mooring/server/sqlstore"
@@ -19,7 +20,7 @@ var now = time.Date(2026, 1, 10, 8, 0, 0, 123_000_000, time.UTC)
 func open(t testing.TB) *telemetry.Service {
 	t.Helper()
 	ctx := context.Background()
-	store, err := sqlstore.OpenSQLite(ctx, t.TempDir(), sqlstore.Options{})
+	store, err := sqlstore.OpenSQLite(ctx, durabletest.Dir(t), sqlstore.Options{})
 	check(t, err)
 	t.Cleanup(func() { check(t, store.Close()) })
 	for _, id := range []platform.TenantID{"t1", "t2"} {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"mooring/internal/durable/durabletest"
 	"mooring/internal/problem"
 	"mooring/internal/smartrest/template"
 	"mooring/server/inventory"
@@ -33,7 +34,7 @@ func newService(t *testing.T) (*templates.Service, *counting, *time.Time) {
 	t.Helper()
 	ctx := t.Context()
 	var hear atomic.Pointer[func(platform.Change)]
-	store, err := sqlstore.OpenSQLite(ctx, t.TempDir(), sqlstore.Options{OnCommit: func(changes []platform.Change) {
+	store, err := sqlstore.OpenSQLite(ctx, durabletest.Dir(t), sqlstore.Options{OnCommit: func(changes []platform.Change) {
 		for _, c := range changes {
 			if f := hear.Load(); f != nil {
 				(*f)(c)

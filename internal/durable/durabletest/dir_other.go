@@ -1,0 +1,5 @@
+//go:build !linux
+
+package durabletest
+
+func inMemory() string { return "" }
