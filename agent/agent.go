@@ -155,6 +155,7 @@ func (a *Agent) open(ctx context.Context) (identity.Found, error) {
 	}
 	a.measured = a.readMeasured()
 	a.measured.apply(a.keys)
+	remember(a.cfg, a.keys)
 	a.watchKeys(a.keys)
 	if a.ids, err = identity.Open(a.o.FS, a.cfg.State, a.keys); err != nil {
 		return identity.Found{}, err

@@ -64,6 +64,7 @@ func (a *Agent) bootstrap(ctx context.Context) (id *identity.Identity, done func
 		if keys, err = a.o.OpenKeys(ctx, uri); err != nil {
 			return nil, nil, err
 		}
+		remember(a.cfg, keys)
 		done = func() { _ = keys.Close() }
 	}
 	if _, id.Signer, err = FindKey(ctx, keys, chain); err != nil {

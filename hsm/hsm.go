@@ -106,8 +106,10 @@ func MakeCredential(ekPublic, name, secret []byte) (credential, encrypted []byte
 	return tpmkey.MakeCredential(ekPublic, name, secret)
 }
 
-// OpenSealer opens the sealer that uri names, under the same rules.
-func OpenSealer(ctx context.Context, uri string) (key.Sealer, error) {
+// OpenSealer opens the sealer that uri names, under the same rules. In the
+// directory notes a token's refusal of its PIN is remembered (key.Rememberer);
+// empty: nowhere.
+func OpenSealer(ctx context.Context, uri, notes string) (key.Sealer, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -123,7 +125,7 @@ func OpenSealer(ctx context.Context, uri string) (key.Sealer, error) {
 		if err != nil {
 			return nil, err
 		}
-		return pkcs11key.OpenSealer(ctx, l)
+		return pkcs11key.OpenSealer(ctx, l, notes)
 	}
 	path, err := filePath(uri)
 	if err != nil {

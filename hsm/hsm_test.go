@@ -28,7 +28,7 @@ func TestFileURI(t *testing.T) {
 	keys := t.TempDir()
 	sealer := func(name string) func(testing.TB) key.Sealer {
 		return func(t testing.TB) key.Sealer {
-			s, err := hsm.OpenSealer(t.Context(), "FILE:"+filepath.Join(keys, name))
+			s, err := hsm.OpenSealer(t.Context(), "FILE:"+filepath.Join(keys, name), "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -47,7 +47,7 @@ func TestRefusedURIs(t *testing.T) {
 	for _, uri := range []string{"", "keys", "/var/keys", "file:", "file:keys", "file:./keys", "file://host/keys", "file:/keys?x=1", "file:/keys?",
 		"file:/keys#a", "file:/%zz", "http:/keys", "tpm:dev", "TPM:", "tpm:?x=1", "pkcs11:token=x?pin-value=1234"} {
 		_, err := hsm.Open(t.Context(), uri)
-		_, errSealer := hsm.OpenSealer(t.Context(), uri)
+		_, errSealer := hsm.OpenSealer(t.Context(), uri, "")
 		for _, err := range []error{err, errSealer} {
 			if !errors.Is(err, problem.Unprocessable) {
 				t.Errorf("%q: %v, want Unprocessable", uri, err)

@@ -29,5 +29,8 @@ func authorityStore(ctx context.Context, cfg config.Config) (key.Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keys.authority: %w", err)
 	}
+	if remembers, able := store.(key.Rememberer); able {
+		remembers.Remember(cfg.Data)
+	}
 	return store, nil
 }

@@ -77,7 +77,7 @@ type services struct {
 // wire builds every service on the store and every front end on the services.
 // It reads and writes nothing yet but the key-encryption key.
 func wire(ctx context.Context, cfg config.Config, opts Options, store platform.Store, feed *changeFeed, log *slog.Logger) (*services, error) {
-	sealer, err := hsm.OpenSealer(ctx, cfg.Encryption())
+	sealer, err := hsm.OpenSealer(ctx, cfg.Encryption(), cfg.Data)
 	if err != nil {
 		return nil, fmt.Errorf("key-encryption key: %w", err)
 	}

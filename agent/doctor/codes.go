@@ -84,10 +84,11 @@ var Codes = []Entry{
 	{"M040", inKey, Error, false, "the key store cannot be opened", "check key in the configuration, and that this user may use the store"},
 	{"M041", inKey, Error, false, "the key of the device cannot be used", "repair the key store or restore the key; if it is gone, enrol the device again"},
 	{"M042", inKey, Error, false, "the certificate is for another key", "restore key and certificate that belong together, or enrol the device again"},
-	{"M043", inKey, Error, false, "what the key signs does not verify", "the key store is at fault: mooring-agent keystore selftest tells more"},
+	{"M043", inKey, Error, false, "the key does not sign, or what it signs does not verify", "the key store is at fault: mooring-agent keystore selftest tells more"},
 	{"M044", inKey, Warning, false, "the key signs slowly", "handshakes may run into limits of servers: mooring-agent keystore selftest measures"},
-
 	{"M045", inKey, Warning, true, "the key store does not serve the doctor beside the running agent, which is connected", "nothing, if the store takes one user at a time; else mooring-agent keystore selftest tells more when the agent is stopped"},
+	{"M046", inKey, Error, true, "the token or TPM with the key cannot be reached", "see that it is plugged in, switched on and not in use by another program"},
+	{"M047", inKey, Error, false, "the key store does not take the PIN or passphrase", "correct the file with the PIN or passphrase that key names"},
 
 	{"M050", inCertificate, Error, false, "the certificates are not in order: the device's own is not the first", "put the device's certificate first, then each issuer"},
 	{"M051", inCertificate, Error, false, "the chain breaks: a certificate is not issued by the next one", "put the certificates in order and leave none out: the device's, then each issuer"},

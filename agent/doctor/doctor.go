@@ -58,6 +58,8 @@ type exam struct {
 	dialer *dial.Dialer
 	roots  *x509.CertPool
 
+	signLimit time.Duration // measured; zero: it was not
+
 	resolved []string           // addresses of what is dialled
 	keys     key.Store          // nil until it is open
 	id       *identity.Identity // nil: none that can be used
@@ -74,6 +76,7 @@ func Run(ctx context.Context, o Options) Report {
 	e := &exam{o: o.real(), cfg: o.Config}
 	defer e.close()
 	now := e.o.Now()
+	e.signLimit = agent.MeasuredSignLimit(e.o.FS, e.cfg)
 	e.clock = clock.NewFrom(e.o.Now, o.Built)
 	e.local(ctx)
 	if e.dialer != nil {
@@ -99,7 +102,7 @@ func (e *exam) remote(ctx context.Context) {
 	if !e.names(ctx) {
 		return
 	}
-	doors := []*door{{name: "https", port: e.cfg.HTTPSPort}, {name: "mtls", port: e.cfg.MTLSPort, asks: true}, {name: "mqtts", port: e.cfg.MQTTSPort, asks: true}}
+	doors := []*door{{name: "https", port: e.cfg.HTTPSPort}, {name: "mtls", port: e.cfg.MTLSPort, asks: true}, {name: mqttsDoor, port: e.cfg.MQTTSPort, asks: true}}
 	var all sync.WaitGroup
 	for _, d := range doors {
 		if d.port != 0 {

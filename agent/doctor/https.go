@@ -52,7 +52,7 @@ func (a *answer) isHTML() bool { return est.IsHTML(a.body) }
 // ask puts one question on a connection of its own. Its error is one of TCP,
 // TLS or HTTP.
 func (e *exam) ask(ctx context.Context, d *door, id *identity.Identity, method, path string, bearer secret.String) (*answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, answerLimit+shakeLimit)
+	ctx, cancel := context.WithTimeout(ctx, answerLimit+e.shakeLimit())
 	defer cancel()
 	conn, s := e.handshake(ctx, d, tls.VersionTLS12, tls.VersionTLS13, id)
 	if s.err != nil {
@@ -150,6 +150,7 @@ func (e *exam) est(ctx context.Context, d *door) {
 	}
 	a, err := e.ask(ctx, d, nil, http.MethodGet, est.PathPrefix+est.OpCACerts, secret.String{})
 	switch {
+	case ctx.Err() != nil: // M198 says so
 	case err != nil:
 		e.find("est", "M173", err.Error())
 	case a.isHTML():
@@ -188,6 +189,7 @@ func (e *exam) present(ctx context.Context, d *door) (refused bool) {
 	}
 	a, err := e.ask(ctx, d, e.id, http.MethodGet, "/mooring/whoami", secret.String{})
 	switch {
+	case ctx.Err() != nil:
 	case err != nil:
 		e.find(check, httpsCode(err), err.Error())
 		return true
@@ -273,6 +275,7 @@ func (e *exam) tokenOverHTTPS(ctx context.Context, https, mtls *door) {
 	}
 	a, err := e.ask(ctx, mtls, e.id, http.MethodPost, "/devicecontrol/deviceAccessToken", secret.String{})
 	switch {
+	case ctx.Err() != nil:
 	case err != nil:
 		e.find(check, httpsCode(err), err.Error())
 	case a.isHTML():
@@ -301,6 +304,7 @@ func (e *exam) tryToken(ctx context.Context, check string, https *door, token se
 	}
 	a, err := e.ask(ctx, https, nil, http.MethodGet, "/identity/externalIds/c8y_Serial/"+url.PathEscape(e.id.Chain.Leaf().Subject.CommonName), token)
 	switch {
+	case ctx.Err() != nil:
 	case err != nil:
 		e.find(check, "M173", err.Error())
 	case a.status == http.StatusUnauthorized:

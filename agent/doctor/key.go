@@ -3,24 +3,36 @@ package doctor
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"mooring/agent"
+	"mooring/agent/config"
 	"mooring/agent/identity"
 	"mooring/hsm/key"
+	"mooring/internal/durable"
 	"mooring/internal/pki"
 )
 
 const (
-	// keyLimit bounds everything that is asked of the key store.
+	// keyLimit bounds everything that is asked of the key store, beside what two
+	// signatures may take: a store tries a second time.
 	keyLimit = 20 * time.Second
 	// slowSignature is where limits of servers come near: they give a
 	// handshake 10 s or more, and it needs one signature.
 	slowSignature = 2 * time.Second
-	clockFile     = "clock"
+	// signatures is how often the key signs for a whole examination.
+	signatures = 8
+	clockFile  = "clock"
 )
+
+// Limit is what an examination may take: a minute, and what a key needs that a
+// self-test found to be slow.
+func Limit(fsys durable.FS, c config.Config) time.Duration {
+	return time.Minute + signatures*agent.MeasuredSignLimit(fsys, c)
+}
 
 // held is what the key store gave.
 type held struct {
@@ -34,7 +46,7 @@ type held struct {
 // identity looks at key and certificate.
 func (e *exam) identity(ctx context.Context) {
 	_ = e.clock.Load(e.o.FS, filepath.Join(e.cfg.State, clockFile)) // without it there is only less to compare with
-	ctx, cancel := context.WithTimeout(ctx, keyLimit)
+	ctx, cancel := context.WithTimeout(ctx, keyLimit+2*e.signLimit)
 	defer cancel()
 	got := make(chan held, 1)
 	go func() { got <- e.hold(ctx) }()
@@ -43,7 +55,7 @@ func (e *exam) identity(ctx context.Context) {
 		e.keys = h.keys
 		e.judgeIdentity(h)
 	case <-ctx.Done(): // what hangs ends with the program
-		e.keyFault("M041", errors.New("the key store does not answer"))
+		e.keyFault("M046", errors.New("the key store does not answer"))
 	}
 	if !e.clock.Trusted() {
 		e.find("clock", "M032", "the clock says "+stamp(e.o.Now())+", and "+stamp(e.clock.Floor())+" has passed")
@@ -54,10 +66,14 @@ func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 func (e *exam) hold(ctx context.Context) (h held) {
 	if h.keys, h.err = e.o.OpenKeys(ctx, e.cfg.KeyURI()); h.err != nil {
-		h.code = "M040"
+		h.code = keyCode(h.err, "M040")
 		return h
 	}
-	agent.LimitKeys(e.o.FS, e.cfg, h.keys)
+	agent.PrepareKeys(e.o.FS, e.cfg, h.keys)
+	if _, h.err = h.keys.List(ctx); h.err != nil {
+		h.code = keyCode(h.err, "M040")
+		return h
+	}
 	ids, err := identity.Open(e.o.FS, e.cfg.State, h.keys)
 	if err != nil {
 		h.code, h.err = "M010", err
@@ -68,10 +84,27 @@ func (e *exam) hold(ctx context.Context) (h held) {
 	}
 	begin := time.Now()
 	if h.err = pki.SignVerify(h.found.Current.Signer); h.err != nil {
-		h.code = "M043"
+		h.code = keyCode(h.err, "M043")
+		if errors.Is(h.err, fs.ErrPermission) {
+			h.code = "M040"
+		}
 	}
 	h.took = time.Since(begin)
 	return h
+}
+
+// keyCode names why a key store does not serve, as far as that can be told apart
+// from otherwise.
+func keyCode(err error, otherwise Code) Code {
+	switch {
+	case errors.Is(err, key.ErrAway):
+		return "M046"
+	case errors.Is(err, key.ErrBarred):
+		return "M047"
+	case errors.Is(err, key.ErrNotFound):
+		return "M041"
+	}
+	return otherwise
 }
 
 func (e *exam) judgeIdentity(h held) {
@@ -80,6 +113,8 @@ func (e *exam) judgeIdentity(h held) {
 		e.chain(id.Chain)
 	}
 	switch {
+	case h.code != "" && identity.Denied(e.o.FS, e.cfg.State, h.err) != nil:
+		e.skip("key", cut(h.err.Error())) // for the file that M012 names
 	case h.code != "":
 		e.keyFault(h.code, h.err)
 	case h.err != nil:
@@ -115,7 +150,7 @@ func (e *exam) identityFault(err error) {
 	case fault == nil:
 		e.fail("identity", "M011", err)
 	case strings.HasPrefix(fault.Path, "key ") || errors.Is(err, key.ErrNotFound):
-		e.keyFault("M041", err)
+		e.keyFault(keyCode(err, "M041"), err)
 	case fault.What == identity.WrongKey && e.misordered():
 		e.find("certificate", "M050", fault.Path)
 	case fault.What == identity.WrongKey:

@@ -79,6 +79,15 @@ func TestLocal(t *testing.T) {
 		{"key store away", func(r *rig) {
 			r.o.OpenKeys = func(context.Context, string) (key.Store, error) { return nil, errors.New("no such token") }
 		}, "M040", "no such token", nil},
+		{"key store that is away", func(r *rig) { r.keys = brokenKeys{Store: r.keys, list: key.ErrAway} }, "M046", "away", nil},
+		{"key store that wants another PIN", func(r *rig) { r.keys = brokenKeys{Store: r.keys, list: key.ErrBarred} }, "M047", "let this program in", nil},
+		{"key store that does not list", func(r *rig) { r.keys = brokenKeys{Store: r.keys, list: fs.ErrPermission} }, "M040", "permission", nil},
+		{"key store that this user may not use", func(r *rig) { r.keys = brokenKeys{Store: r.keys, sign: fs.ErrPermission} }, "M040", "permission", nil},
+		{"key store that goes away", func(r *rig) { r.keys = brokenKeys{Store: r.keys, sign: key.ErrAway} }, "M046", "away", nil},
+		{"slow key that was measured", func(r *rig) {
+			must(r.t, agent.SaveSignLimit(r.disk, r.o.Config, agent.MaxSignLimit))
+			r.keys = brokenKeys{Store: r.keys, slow: 25 * time.Second}
+		}, "M044", "25s", nil},
 		{"key gone", func(r *rig) { must(r.t, r.keys.Destroy(r.t.Context(), r.ref())) }, "M041", "no such key", nil},
 		{"key that is not readable", func(r *rig) { r.keys = brokenKeys{Store: r.keys, open: fs.ErrPermission} }, "M041", "permission", nil},
 		{"key that does not sign (a poisoned session, thin-edge.io#4352)", func(r *rig) { r.keys = brokenKeys{Store: r.keys, sign: errors.New("TPM_RC_INITIALIZE")} }, "M043", "TPM_RC_INITIALIZE",
@@ -89,7 +98,7 @@ func TestLocal(t *testing.T) {
 				time.Sleep(time.Second)
 				return nil, ctx.Err()
 			}
-		}, "M041", "does not answer", nil},
+		}, "M046", "does not answer", nil},
 		{"key store with one seat", func(r *rig) {
 			r.keys = brokenKeys{Store: r.keys, sign: errors.New("TPM_RC_OBJECT_MEMORY")}
 			r.o.Daemon = daemon{agent.Status{Connected: true, Generation: 1}}
@@ -191,8 +200,16 @@ func (o ownedInfo) Sys() any { return o.stat }
 // brokenKeys spoils what another store does.
 type brokenKeys struct {
 	key.Store
-	open, sign error
-	slow       time.Duration
+	list, open, sign error
+	slow             time.Duration
+}
+
+// List implements key.Store.
+func (b brokenKeys) List(ctx context.Context) ([]key.Ref, error) {
+	if b.list != nil {
+		return nil, b.list
+	}
+	return b.Store.List(ctx)
 }
 
 // Open implements key.Store.

@@ -79,6 +79,9 @@ func (e *exam) shakeBoth(ctx context.Context, d *door) (works bool) {
 			s.err = refusedAfterwards(conn, v.version)
 			_ = conn.Close()
 		}
+		if ctx.Err() != nil {
+			break
+		}
 		if s.err != nil {
 			failed = append(failed, finding("tls+cert mqtts", tlsCode(s.err, true), tls.VersionName(v.version)+": "+s.err.Error()))
 			continue
@@ -126,6 +129,12 @@ func (e *exam) connect(ctx context.Context, d, mtls *door) {
 		if conn, in, code, err = e.connectOnce(ctx, d); code == "" {
 			e.find(check, "M156", "the first time: "+string(firstCode))
 		}
+	}
+	if ctx.Err() != nil {
+		if conn != nil {
+			_ = conn.Close()
+		}
+		return
 	}
 	switch code {
 	case "":

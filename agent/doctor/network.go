@@ -26,6 +26,8 @@ const (
 	maxSpares = 32
 )
 
+const mqttsDoor = "mqtts"
+
 // door is a port of the server.
 type door struct {
 	name string // of the listener: https, mtls, mqtts

@@ -307,3 +307,17 @@ func TestSpareAddress(t *testing.T) {
 		})
 	}
 }
+
+// TestPortOfHTTPS: the port of HTTPS, which asks for no certificate, is not said to
+// be one of MQTT without two-way TLS.
+func TestPortOfHTTPS(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, easy(t))
+		a := newAuthority(t)
+		r.trust(a.cert, true)
+		r.certificates()
+		r.hold(a.leafOf(a.cert))
+		r.o.Config.MQTTSPort = r.o.Config.HTTPSPort
+		r.finds("M154")
+	})
+}

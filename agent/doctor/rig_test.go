@@ -115,7 +115,7 @@ func (r *rig) replace(chain pki.Chain) {
 
 func (r *rig) run() doctor.Report {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute) // as the command does
+	ctx, cancel := context.WithTimeout(r.t.Context(), doctor.Limit(r.disk, r.o.Config)) // as the command does
 	defer cancel()
 	return r.examine(ctx)
 }

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// shakeLimit leaves room for keys in slow hardware.
+	// shakeLimit leaves room for keys in hardware.
 	shakeLimit = 20 * time.Second
 	// afterwards is how long a refusal may come after a handshake of TLS 1.3,
 	// where the server judges the certificate after the client is done.
@@ -28,6 +28,9 @@ const (
 	// itself ends (RFC 8446 §4.3.2: 2 bytes of length).
 	manyCABytes = 16 << 10
 )
+
+// shakeLimit leaves room for a signature that is as slow as a self-test found.
+func (e *exam) shakeLimit() time.Duration { return shakeLimit + 2*e.signLimit }
 
 // shake is what one handshake showed.
 type shake struct {
@@ -40,7 +43,7 @@ type shake struct {
 // handshake opens a connection to d. It judges no certificate: the caller does.
 func (e *exam) handshake(ctx context.Context, d *door, low, high uint16, id *identity.Identity) (*tls.Conn, shake) {
 	var s shake
-	ctx, cancel := context.WithTimeout(ctx, shakeLimit)
+	ctx, cancel := context.WithTimeout(ctx, e.shakeLimit())
 	defer cancel()
 	raw, err := e.dial(ctx, d)
 	if err != nil {
@@ -103,6 +106,10 @@ func (e *exam) tls(ctx context.Context, d *door) {
 		if !d.tls13 {
 			newer = older
 		}
+		if !newer.asked && d.name == mqttsDoor && e.speaksHTTP(ctx, d) {
+			d.find("tls", "M154", "it speaks HTTP")
+			return
+		}
 		e.request(d, newer)
 	}
 	if d.verify = e.verifyServer(d.chain, e.now()); d.verify == nil {
@@ -141,6 +148,24 @@ func (e *exam) versions(d *door, newer, older shake) {
 		names = "TLS 1.3 alone"
 	}
 	d.ok("tls", "%s, server certificate %s valid to %s", names, d.chain[0].Subject, d.chain[0].NotAfter.UTC().Format(time.RFC3339))
+}
+
+// speaksHTTP tells whether a door that should lead to MQTT leads to HTTP. To a
+// server of MQTT the question is a broken packet.
+func (e *exam) speaksHTTP(ctx context.Context, d *door) bool {
+	conn, s := e.handshake(ctx, d, tls.VersionTLS12, tls.VersionTLS13, nil)
+	if s.err != nil {
+		return false
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(answerLimit)) // fails on closed connections only
+	const question, status = "GET / HTTP/1.0\r\n\r\n", "HTTP/"
+	if _, err := io.WriteString(conn, question); err != nil {
+		return false
+	}
+	begin := make([]byte, len(status))
+	_, err := io.ReadFull(conn, begin)
+	return err == nil && string(begin) == status
 }
 
 // request looks at how the server asks for a client certificate.

@@ -47,10 +47,18 @@ func ParseKey(text, passphrase []byte) (crypto.Signer, error) {
 }
 
 // ErrEncrypted says that a key needs a passphrase.
-var ErrEncrypted = errors.New("the key is encrypted, and no passphrase was given")
+var ErrEncrypted error = barred("the key is encrypted, and no passphrase was given")
 
 // errPassphrase does not say more, because nobody can know.
-var errPassphrase = errors.New("the passphrase is wrong, or the key is damaged")
+var errPassphrase error = barred("the passphrase is wrong, or the key is damaged")
+
+// barred is the text of an error that is key.ErrBarred.
+type barred string
+
+func (b barred) Error() string { return string(b) }
+
+// Is implements what errors.Is looks for.
+func (barred) Is(target error) bool { return target == key.ErrBarred }
 
 func decryptBlock(block *pem.Block, passphrase []byte) (*pem.Block, error) {
 	encrypted := block.Type == "ENCRYPTED PRIVATE KEY"

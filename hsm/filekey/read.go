@@ -57,7 +57,7 @@ func parse(text []byte) (crypto.Signer, error) {
 		}
 	}
 	if block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "" {
-		return nil, errors.New("is encrypted with a password, which nobody is there to type")
+		return nil, barred("is encrypted with a password, which nobody is there to type: name its file with ?passphrase-file= in the key's URI")
 	}
 	parsed, err := parseDER(block)
 	if err != nil {

@@ -21,6 +21,12 @@ import (
 var (
 	// ErrNotFound says that the store has no key of that name.
 	ErrNotFound = errors.New("no such key")
+	// ErrAway says that the token or TPM that holds the keys cannot be reached now.
+	// Trying again later may help.
+	ErrAway = errors.New("the key store is away")
+	// ErrBarred says that the store does not take the PIN or passphrase. A person
+	// must help.
+	ErrBarred = errors.New("the key store does not let this program in")
 	// ErrSealed says that sealed data cannot be opened: it was sealed by
 	// another key or for other associated data, or somebody changed it.
 	ErrSealed = errors.New("sealed data cannot be opened with this key")
@@ -130,6 +136,14 @@ type Chooser interface {
 type Limiter interface {
 	// SetSignLimit replaces the limit of the store, before it is used.
 	SetSignLimit(time.Duration)
+}
+
+// Rememberer is a Store whose token locks itself after a few wrong PINs. It notes
+// in a directory which one the token refused, so that a process that is started
+// again and again tries it once.
+type Rememberer interface {
+	// Remember names the directory, which exists, before the store is used.
+	Remember(dir string)
 }
 
 // Recovery is one step that a store took to get at its keys again after a fault.

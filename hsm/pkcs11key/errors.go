@@ -41,6 +41,11 @@ func (e *Error) Error() string {
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.err }
 
+// Is tells what the kind is to those who know no token.
+func (e *Error) Is(target error) bool {
+	return e.Kind == Gone && target == key.ErrAway || e.Kind == PIN && target == key.ErrBarred
+}
+
 // HintText says what to do.
 func (e *Error) HintText() string { return e.Hint }
 
@@ -116,7 +121,11 @@ func (l Location) explain(err error) error {
 	}
 	var fault *wire.Fault
 	if !errors.As(err, &fault) {
-		return &Error{Kind: Gone, Text: "the helper of " + l.describe() + " does not answer as it should", err: err}
+		e := &Error{Kind: Gone, Text: "the helper of " + l.describe() + " does not answer as it should", err: err}
+		if errors.Is(err, errSilent) {
+			e.Hint = "if the token is only slow, mooring-agent keystore selftest finds out how long to wait for it"
+		}
+		return e
 	}
 	switch fault.Kind {
 	case wire.KindNotFound:

@@ -8,7 +8,8 @@
 //
 // The PIN comes from a file or a systemd credential, is read whenever the token
 // is opened, and is never tried again once the token has found it wrong, until
-// its file changes. The last try before a token locks itself is never used.
+// its file changes; a Store with a directory to Remember in notes it there, for
+// the processes that follow. The last try before a token locks itself is never used.
 //
 // Keys are named by label and CKA_ID (wire.RefOf). The name of a new key is
 // chosen here, before the token is asked, so that a failure at any point leaves
@@ -38,6 +39,8 @@ var (
 	_ key.Store   = (*Store)(nil)
 	_ key.Chooser = (*Store)(nil)
 	_ key.Limiter = (*Store)(nil)
+
+	_ key.Rememberer = (*Store)(nil)
 
 	_ key.Recoverer = (*Store)(nil)
 	_ key.Recoverer = (*Sealer)(nil)
@@ -156,8 +159,15 @@ func (s *Store) Token(ctx context.Context) (wire.Token, error) {
 	return s.supervisor.token, nil
 }
 
-// SetSignLimit implements key.Limiter.
-func (s *Store) SetSignLimit(d time.Duration) { s.supervisor.limits.sign = d }
+// SetSignLimit implements key.Limiter. A token that is slow to sign is slow in
+// what else it does.
+func (s *Store) SetSignLimit(d time.Duration) {
+	s.supervisor.limits.sign = d
+	s.supervisor.limits.command = max(usualLimits.command, d)
+}
+
+// Remember implements key.Rememberer.
+func (s *Store) Remember(dir string) { s.supervisor.refused.at(dir, s.supervisor.location) }
 
 // Close implements key.Store. It ends the helper.
 func (s *Store) Close() error {

@@ -42,7 +42,7 @@ func openedSealer(t testing.TB, uri string) *pkcs11key.Sealer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := pkcs11key.OpenSealer(t.Context(), l)
+	s, err := pkcs11key.OpenSealer(t.Context(), l, "")
 	if err != nil {
 		t.Fatal(err)
 	}

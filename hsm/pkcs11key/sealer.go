@@ -49,9 +49,13 @@ type Sealer struct {
 var _ key.Sealer = (*Sealer)(nil)
 
 // OpenSealer opens the sealing key of l, which it makes if the token has none
-// and l names none. The token must be there.
-func OpenSealer(ctx context.Context, l Location) (*Sealer, error) {
+// and l names none. The token must be there. Which PIN it refused is noted in
+// the directory notes, as key.Rememberer has it; empty: nowhere.
+func OpenSealer(ctx context.Context, l Location, notes string) (*Sealer, error) {
 	s := &Sealer{supervisor: newSupervisor(l), label: l.Object}
+	if notes != "" {
+		s.supervisor.refused.at(notes, l)
+	}
 	if s.label == "" {
 		s.label = DefaultSealingLabel
 	}

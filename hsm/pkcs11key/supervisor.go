@@ -2,7 +2,6 @@ package pkcs11key
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -41,14 +40,8 @@ type supervisor struct {
 	watch    func(key.Recovery)
 	failures int // helpers in a row that came to nothing
 	notUntil time.Time
-	wrong    *wrongPIN // nil: none is known
+	refused  memory
 	closed   bool
-}
-
-// wrongPIN is a PIN that must not be tried again, and why.
-type wrongPIN struct {
-	digest [sha256.Size]byte
-	why    error
 }
 
 var errClosed = errors.New("the key store is closed")
@@ -187,27 +180,42 @@ func (s *supervisor) open(ctx context.Context) error {
 	return nil
 }
 
-// withPIN sends a request with the PIN, unless that is known to be wrong.
+// withPIN sends a request with the PIN. A token that is known to find it wrong is
+// not asked again.
 func (s *supervisor) withPIN(ctx context.Context, r wire.Request) (wire.Response, error) {
 	pin, err := readPIN(s.location.PINSource)
 	if err != nil {
 		return wire.Response{}, err
 	}
-	digest := sha256.Sum256(pin)
-	if s.wrong != nil && s.wrong.digest == digest {
-		return wire.Response{}, s.wrong.why
+	known := s.refused.recall()
+	if known != nil && known.isOf(pin) {
+		r.Spare = []string{known.Serial}
 	}
 	r.PIN = pin
 	answer, err := s.call(ctx, r)
 	var fault *wire.Fault
-	if errors.As(err, &fault) && classOf(fault) == badPIN {
-		s.wrong = &wrongPIN{digest: digest, why: s.location.explain(err)}
-		return answer, s.wrong.why
-	}
-	if err == nil {
-		s.wrong = nil
+	switch {
+	case err == nil && answer.Token != nil && answer.Token.LoggedIn:
+		s.refused.forget(answer.Token.Serial)
+	case err == nil || !errors.As(err, &fault):
+	case fault.Kind == wire.KindPINRefused && known != nil:
+		return answer, s.wrongPIN(known.Code)
+	case classOf(fault) == badPIN:
+		if made, err := newRefusal(fault.Serial, fault.Code, pin); err == nil {
+			s.refused.keep(made)
+		}
+		return answer, s.wrongPIN(fault.Code)
 	}
 	return answer, err
+}
+
+// wrongPIN is the error of a PIN that the token refuses, or has refused.
+func (s *supervisor) wrongPIN(code uint) error {
+	err := s.location.explain(&wire.Fault{Code: code})
+	if e, ok := errors.AsType[*Error](err); ok {
+		e.Hint += s.refused.wayOut()
+	}
+	return err
 }
 
 // shut ends the helper for good.

@@ -82,7 +82,7 @@ func dial(path string) (transport.TPMCloser, error) {
 			return tpm, nil
 		}
 		if errors.Is(err, fs.ErrPermission) {
-			return nil, &Error{Kind: Gone, Text: "this user may not use the TPM at " + path,
+			return nil, &Error{Kind: Refused, Text: "this user may not use the TPM at " + path,
 				Advice: "add the user to the group that owns " + path + ", mostly tss", err: err}
 		}
 		if try == openTries {

@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/google/go-tpm/tpm2"
+
+	"mooring/hsm/key"
 )
 
 // Kind says what a caller may do about an Error.
@@ -39,6 +41,9 @@ func (e *Error) Error() string {
 
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.err }
+
+// Is tells what the kind is to those who know no TPM.
+func (e *Error) Is(target error) bool { return e.Kind == Gone && target == key.ErrAway }
 
 // Hint says what to do, to a person; it may be empty.
 func (e *Error) Hint() string { return e.Advice }

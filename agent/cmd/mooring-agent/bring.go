@@ -98,6 +98,7 @@ func (b *bring) with(same func(*x509.Certificate) bool, do func(ctx context.Cont
 		return err
 	}
 	defer func() { _ = b.keys.Close() }()
+	agent.PrepareKeys(b.program.fsys, c, b.keys)
 	if b.ids, err = identity.Open(b.program.fsys, c.State, b.keys); err != nil {
 		return err
 	}

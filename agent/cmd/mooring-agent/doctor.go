@@ -28,7 +28,7 @@ var doctorCommand = command{
 		place := p.addPlace(f)
 		asJSON := f.Bool("json", false, "print one JSON object, with stable names")
 		codes := f.Bool("codes", false, "explain the codes")
-		timeout := f.Duration("timeout", time.Minute, "how `long` to examine")
+		timeout := f.Duration("timeout", 0, "how `long` to examine (default a minute, and what a slow key takes by keystore selftest)")
 		return func(args []string) error {
 			if *codes {
 				return p.explainCodes(args)
@@ -36,9 +36,7 @@ var doctorCommand = command{
 			if len(args) > 0 {
 				return usagef("doctor takes no arguments; --codes explains codes")
 			}
-			ctx, cancel := context.WithTimeout(p.ctx, *timeout)
-			defer cancel()
-			r := p.examine(ctx, place)
+			r := p.examine(*timeout, place)
 			if *asJSON {
 				if err := json.NewEncoder(p.stdout).Encode(r); err != nil {
 					return err
@@ -54,8 +52,13 @@ var doctorCommand = command{
 	},
 }
 
-func (p *program) examine(ctx context.Context, place *place) doctor.Report {
+func (p *program) examine(timeout time.Duration, place *place) doctor.Report {
 	c, err := place.load()
+	if timeout == 0 {
+		timeout = doctor.Limit(p.fsys, c)
+	}
+	ctx, cancel := context.WithTimeout(p.ctx, timeout)
+	defer cancel()
 	if usage, ok := errors.AsType[usageError](err); ok {
 		err = usage.error
 	}

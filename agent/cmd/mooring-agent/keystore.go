@@ -50,7 +50,7 @@ var keystoreCommand = command{
 		f.StringVar(&k.label, "label", "", "`text` that the key's name begins with")
 		f.StringVar(&k.passphrase, "passphrase-file", "", "`file` whose first line opens the key to import; - is standard input")
 		f.StringVar(&k.nonce, "nonce", "", "at most 32 bytes in `hex` that a verifier has signed along with attest")
-		f.IntVar(&k.signatures, "n", 50, "how `many` signatures a self-test makes, 1 to 10000")
+		f.IntVar(&k.signatures, "n", 50, "how `many` signatures a self-test makes, 1 to 10000; fewer if they take more than two minutes")
 		f.BoolVar(&k.all, "all", false, "let a self-test try every kind of key; RSA takes minutes on some chips")
 		f.BoolVar(&k.force, "force", false, "destroy a key although the device uses it; let sweep remove what it finds")
 		f.BoolVar(&k.asJSON, "json", false, "print one JSON object")
@@ -111,6 +111,7 @@ func (k *keystore) run(verb string, args []string) error {
 		return err
 	}
 	defer func() { _ = k.keys.Close() }()
+	agent.PrepareKeys(k.program.fsys, c, k.keys)
 	return do(ctx, args)
 }
 

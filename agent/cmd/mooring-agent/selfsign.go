@@ -123,13 +123,14 @@ func (p *program) prove(place *place, code string) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(p.ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(p.ctx, time.Minute+2*agent.MeasuredSignLimit(p.fsys, c))
 	defer cancel()
 	keys, err := p.openKeys(ctx, c.KeyURI())
 	if err != nil {
 		return err
 	}
 	defer func() { _ = keys.Close() }()
+	agent.PrepareKeys(p.fsys, c, keys)
 	ids, err := identity.Open(p.fsys, c.State, keys)
 	if err != nil {
 		return err

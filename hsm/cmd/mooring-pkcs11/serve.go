@@ -98,7 +98,7 @@ func (h *helper) do(r *wire.Request, answer *wire.Response) (err error) {
 	case wire.OpSession:
 		return t.newSessions()
 	case wire.OpLogin:
-		return t.newLogin(string(r.PIN))
+		return t.newLogin(string(r.PIN), r.Spare)
 	}
 	if t.ctx == nil {
 		return &wire.Fault{Code: wire.SessionClosed}
@@ -135,7 +135,7 @@ func (h *helper) open(r *wire.Request, answer *wire.Response) error {
 	if r.Target == nil {
 		return refused("no token is named")
 	}
-	t, err := open(*r.Target, string(r.PIN))
+	t, err := open(*r.Target, string(r.PIN), r.Spare)
 	if err != nil {
 		return err
 	}

@@ -38,12 +38,12 @@ func (t *token) newSessions() error {
 
 // newLogin logs out and in again. What the token tells of its PIN is looked at
 // first, as when it was opened.
-func (t *token) newLogin(pin string) error {
+func (t *token) newLogin(pin string, spare []string) error {
 	found, err := t.same()
 	if err != nil {
 		return err
 	}
-	login, err := checkLogin(found, pin)
+	login, err := checkLogin(found, pin, spare)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,9 @@ func (t *token) leave() {
 func (t *token) login(pin string) error {
 	err := t.raw.Login(t.keeper, pkcs11.CKU_USER, pin)
 	if err != nil && !errors.Is(err, pkcs11.Error(pkcs11.CKR_USER_ALREADY_LOGGED_IN)) {
-		return fmt.Errorf("log in: %w", err)
+		fault := faultOf(err)
+		fault.Serial = t.info.Serial
+		return fault
 	}
 	return nil
 }

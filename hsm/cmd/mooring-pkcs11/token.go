@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/eclipse-keypont/crypto11"
@@ -31,11 +32,11 @@ type token struct {
 //
 // It looks at the token before the PIN is used: crypto11 takes the first token
 // that fits and tries the PIN at once.
-func open(target wire.Target, pin string) (*token, error) {
+func open(target wire.Target, pin string, spare []string) (*token, error) {
 	if _, err := os.Stat(target.Module); err != nil {
 		return nil, refused("the PKCS#11 module cannot be read: " + err.Error())
 	}
-	slot, info, err := survey(target, pin)
+	slot, info, err := survey(target, pin, spare)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +53,7 @@ func open(target wire.Target, pin string) (*token, error) {
 }
 
 // survey chooses the token and says whether to log in.
-func survey(target wire.Target, pin string) (uint, wire.Token, error) {
+func survey(target wire.Target, pin string, spare []string) (uint, wire.Token, error) {
 	raw := pkcs11.New(target.Module)
 	if raw == nil {
 		return 0, wire.Token{}, &wire.Fault{Kind: wire.KindRefused, Text: "the PKCS#11 module " + target.Module + " cannot be loaded: it is no shared library for this machine"}
@@ -66,7 +67,7 @@ func survey(target wire.Target, pin string) (uint, wire.Token, error) {
 	if err != nil {
 		return 0, wire.Token{}, err
 	}
-	login, err := checkLogin(found, pin)
+	login, err := checkLogin(found, pin, spare)
 	if err != nil {
 		return 0, wire.Token{}, err
 	}
@@ -125,7 +126,7 @@ func fits(target wire.Target, slot uint, info pkcs11.TokenInfo) bool {
 
 // checkLogin reads what the token tells about its PIN and never lets the last
 // try be used up: a person may know better.
-func checkLogin(info pkcs11.TokenInfo, pin string) (login bool, err error) {
+func checkLogin(info pkcs11.TokenInfo, pin string, spare []string) (login bool, err error) {
 	has := func(flag uint) bool { return info.Flags&flag != 0 }
 	switch {
 	case !has(pkcs11.CKF_LOGIN_REQUIRED):
@@ -136,6 +137,8 @@ func checkLogin(info pkcs11.TokenInfo, pin string) (login bool, err error) {
 		return false, &wire.Fault{Kind: wire.KindPINLocked}
 	case has(pkcs11.CKF_USER_PIN_FINAL_TRY):
 		return false, &wire.Fault{Kind: wire.KindFinalTry}
+	case slices.Contains(spare, info.SerialNumber):
+		return false, &wire.Fault{Kind: wire.KindPINRefused}
 	case pin == "" && !has(pkcs11.CKF_PROTECTED_AUTHENTICATION_PATH):
 		return false, &wire.Fault{Kind: wire.KindNeedsPIN}
 	}

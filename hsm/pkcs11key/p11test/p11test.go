@@ -81,6 +81,27 @@ func (h *SoftHSM) Plug(t testing.TB) {
 	}
 }
 
+// Keep copies all tokens; restore brings them back as they are now, wherever they
+// went meanwhile.
+func (h *SoftHSM) Keep(t testing.TB) (restore func()) {
+	t.Helper()
+	kept := t.TempDir()
+	if err := os.CopyFS(kept, os.DirFS(h.dir)); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		t.Helper()
+		for _, dir := range []string{h.dir, h.dir + ".pulled"} {
+			if err := os.RemoveAll(dir); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := os.CopyFS(h.dir, os.DirFS(kept)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func (h *SoftHSM) move(t testing.TB, from, to string) {
 	t.Helper()
 	if err := os.Rename(from, to); err != nil {

@@ -21,7 +21,7 @@ import (
 )
 
 // Version of the protocol. A helper that speaks another one is refused.
-const Version = 2
+const Version = 3
 
 // MaxFrame bounds a body in bytes. The longest is a list of MaxRefs keys.
 const MaxFrame = 256 << 10
@@ -32,9 +32,9 @@ const MaxRefs = 1024
 // What is asked for.
 const (
 	OpHello   = "hello"   // Version → Version
-	OpOpen    = "open"    // Target, PIN → Token; initialises the module anew, and all above it
+	OpOpen    = "open"    // Target, PIN, Spare → Token; initialises the module anew, and all above it
 	OpSession = "session" // other sessions; those that keep the login and the module stay
-	OpLogin   = "login"   // PIN; out and in again, in other sessions
+	OpLogin   = "login"   // PIN, Spare; out and in again, in other sessions
 	OpList    = "list"    // → Refs
 	OpCreate  = "create"  // Ref, Algorithm → Public
 	OpPublic  = "public"  // Ref → Public
@@ -57,22 +57,23 @@ type Target struct {
 
 // Request is what the program asks.
 type Request struct {
-	ID        uint64  `json:"id"`
-	Op        string  `json:"op"`
-	Version   int     `json:"version,omitempty"`
-	Target    *Target `json:"target,omitempty"`
-	PIN       []byte  `json:"pin,omitempty"`
-	Ref       string  `json:"ref,omitempty"`
-	Object    string  `json:"object,omitempty"` // CKA_LABEL that listed keys have; empty: any
-	ObjectID  []byte  `json:"object_id,omitempty"`
-	Algorithm string  `json:"algorithm,omitempty"` // as hsm/key names it
-	Digest    []byte  `json:"digest,omitempty"`
-	Hash      uint    `json:"hash,omitempty"` // a crypto.Hash
-	PSS       bool    `json:"pss,omitempty"`
-	Salt      int     `json:"salt,omitempty"`  // bytes, of PSS
-	Label     string  `json:"label,omitempty"` // of the sealing key
-	New       bool    `json:"new,omitempty"`
-	Data      []byte  `json:"data,omitempty"`
+	ID        uint64   `json:"id"`
+	Op        string   `json:"op"`
+	Version   int      `json:"version,omitempty"`
+	Target    *Target  `json:"target,omitempty"`
+	PIN       []byte   `json:"pin,omitempty"`
+	Spare     []string `json:"spare,omitempty"` // serial numbers of tokens that have refused this PIN
+	Ref       string   `json:"ref,omitempty"`
+	Object    string   `json:"object,omitempty"` // CKA_LABEL that listed keys have; empty: any
+	ObjectID  []byte   `json:"object_id,omitempty"`
+	Algorithm string   `json:"algorithm,omitempty"` // as hsm/key names it
+	Digest    []byte   `json:"digest,omitempty"`
+	Hash      uint     `json:"hash,omitempty"` // a crypto.Hash
+	PSS       bool     `json:"pss,omitempty"`
+	Salt      int      `json:"salt,omitempty"`  // bytes, of PSS
+	Label     string   `json:"label,omitempty"` // of the sealing key
+	New       bool     `json:"new,omitempty"`
+	Data      []byte   `json:"data,omitempty"`
 }
 
 // Response is the answer to the request of the same ID.
@@ -100,16 +101,17 @@ type Token struct {
 // The kinds of faults that the helper finds itself. Other faults have the code
 // that the module returned.
 const (
-	KindNoToken   = "no-token"  // none matches the target
-	KindNotFound  = "not-found" // no such key
-	KindAmbiguous = "ambiguous" // several match
-	KindNeedsPIN  = "needs-pin"
-	KindFinalTry  = "final-try"  // a wrong PIN would lock the token
-	KindPINLocked = "pin-locked" //
-	KindNoUserPIN = "no-user-pin"
-	KindSealed    = "sealed"  // the data, not the token, are at fault
-	KindRefused   = "refused" // Text says what and why
-	KindBroken    = "broken"  // the module panicked or cannot be loaded
+	KindNoToken    = "no-token"  // none matches the target
+	KindNotFound   = "not-found" // no such key
+	KindAmbiguous  = "ambiguous" // several match
+	KindNeedsPIN   = "needs-pin"
+	KindFinalTry   = "final-try"   // a wrong PIN would lock the token
+	KindPINLocked  = "pin-locked"  //
+	KindPINRefused = "pin-refused" // the token is one of Spare: nothing was tried
+	KindNoUserPIN  = "no-user-pin"
+	KindSealed     = "sealed"  // the data, not the token, are at fault
+	KindRefused    = "refused" // Text says what and why
+	KindBroken     = "broken"  // the module panicked or cannot be loaded
 )
 
 // Fault says why something was not done.
@@ -117,6 +119,8 @@ type Fault struct {
 	Kind string `json:"kind,omitempty"`
 	Code uint   `json:"code,omitempty"` // CKR_…; 0: see Kind
 	Text string `json:"text,omitempty"`
+	// Serial is that of the token that refused the PIN.
+	Serial string `json:"serial,omitempty"`
 }
 
 func (f *Fault) Error() string {
