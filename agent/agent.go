@@ -157,7 +157,7 @@ func (a *Agent) open(ctx context.Context) (identity.Found, error) {
 	a.measured.apply(a.keys)
 	remember(a.cfg, a.keys)
 	a.watchKeys(a.keys)
-	if a.ids, err = identity.Open(a.o.FS, a.cfg.State, a.keys); err != nil {
+	if a.ids, err = OpenIdentities(a.o.FS, a.cfg, a.keys); err != nil {
 		return identity.Found{}, err
 	}
 	if err := a.clock.Load(a.o.FS, filepath.Join(a.cfg.State, clockFile)); err != nil {

@@ -75,21 +75,6 @@ func (a *Agent) readMeasured() measured {
 	return m
 }
 
-// PrepareKeys readies the device's key store as an agent does when it starts: it
-// gets the limit that a self-test has measured, and notes in the state directory
-// which PIN its token refused.
-func PrepareKeys(fsys durable.FS, c config.Config, keys key.Store) {
-	m, _ := readMeasured(fsys, c) // the agent says in its log what is wrong with it
-	m.apply(keys)
-	remember(c, keys)
-}
-
-func remember(c config.Config, keys key.Store) {
-	if remembers, able := keys.(key.Rememberer); able {
-		remembers.Remember(c.State)
-	}
-}
-
 // MeasuredSignLimit is what to allow for a signature of the device's key store,
 // zero if that was not measured.
 func MeasuredSignLimit(fsys durable.FS, c config.Config) time.Duration {

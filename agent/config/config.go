@@ -7,6 +7,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,6 +20,7 @@ import (
 	"strings"
 	"time"
 
+	"mooring/hsm/key"
 	"mooring/internal/deviceid"
 	"mooring/internal/durable"
 )
@@ -72,6 +74,10 @@ type Config struct {
 	// Key is the URI of the key store. Empty means the directory "keys" in the
 	// state directory.
 	Key string `toml:"key"`
+	// KeyAlgorithm is the kind of the next key: ecdsa-p256, ecdsa-p384, rsa-2048,
+	// rsa-3072 or rsa-4096. Empty means ecdsa-p256, or what the key store has in
+	// its place.
+	KeyAlgorithm string `toml:"key_algorithm"`
 	// Rekey makes a new key at each renewal.
 	Rekey bool `toml:"rekey"`
 
@@ -185,10 +191,22 @@ func (c *Config) merge(fsys durable.FS, path string, must bool) error {
 	if err != nil {
 		return fmt.Errorf("configuration: %w", err)
 	}
+	if text, err = bare(text); err != nil {
+		return fmt.Errorf("configuration %s: %w", path, err)
+	}
 	if err := readTOML(text, c); err != nil {
 		return fmt.Errorf("configuration %s: %w", path, err)
 	}
 	return nil
+}
+
+// bare takes off the mark that some editors put before UTF-8, and names UTF-16,
+// which others write, for what it is.
+func bare(text []byte) ([]byte, error) {
+	if bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) {
+		return nil, errors.New("the file is UTF-16: save it as UTF-8")
+	}
+	return bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), nil
 }
 
 func readBounded(fsys durable.FS, path string) ([]byte, error) {
@@ -215,6 +233,11 @@ type settings struct {
 	Key       string `toml:"key"`
 }
 
+// keySettings are noted only if they were set, so that an older agent reads them.
+type keySettings struct {
+	Algorithm string `toml:"key_algorithm"`
+}
+
 // AnchorsHint is what to do about trust anchors that cannot be read.
 const AnchorsHint = "name a PEM file with the trust anchors of the server's certificate: --ca of enrol, ca in the configuration"
 
@@ -235,6 +258,9 @@ func (c *Config) Save(fsys durable.FS) error {
 	}
 	text := "# Written by mooring-agent enrol. The configuration file wins over it.\n" +
 		writeTOML(settings{c.Server, c.HTTPSPort, c.MTLSPort, c.MQTTSPort, c.CA, c.DeviceID, c.Key})
+	if c.KeyAlgorithm != "" {
+		text += writeTOML(keySettings{c.KeyAlgorithm})
+	}
 	return durable.WriteFile(fsys, filepath.Join(c.State, settingsFile), []byte(text), 0o644)
 }
 
@@ -317,6 +343,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Key != "" && !strings.Contains(c.Key, ":") {
 		errs = append(errs, errors.New("key: must be a URI, as file:/var/lib/mooring/keys is"))
+	}
+	if _, err := key.ParseAlgorithm(c.KeyAlgorithm); err != nil {
+		errs = append(errs, fmt.Errorf("key_algorithm: %w", err))
 	}
 	return errors.Join(errs...)
 }

@@ -61,6 +61,8 @@ func TestValidate(t *testing.T) {
 		{"another device's port", func(c *config.Config) { c.Local.Proxy = "192.0.2.1:80" }, "local.proxy"},
 		{"64 rules", func(c *config.Config) { c.Local.Allow = slices.Repeat([]string{"* status"}, 64) }, ""},
 		{"65 rules", func(c *config.Config) { c.Local.Allow = slices.Repeat([]string{"* status"}, 65) }, "local: must be at most 64"},
+		{"kind of key", func(c *config.Config) { c.KeyAlgorithm = "ecdsa-p384" }, ""},
+		{"unknown kind of key", func(c *config.Config) { c.KeyAlgorithm = "ed25519" }, "key_algorithm: unknown"},
 		{"key", func(c *config.Config) { c.Key = "/var/keys" }, "key: must be a URI"},
 	}
 	for _, tt := range tests {
@@ -97,12 +99,24 @@ func TestLoadOrder(t *testing.T) {
 	}
 }
 
+// TestMark: editors of Windows put a mark before UTF-8.
+func TestMark(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "agent.toml")
+	write(t, file, "\xef\xbb\xbfserver = 'file'\r\n")
+	if c, err := config.Load(durable.OS, t.TempDir(), file, true); err != nil || c.Server != "file" {
+		t.Errorf("got %+v, %v", c, err)
+	}
+}
+
 func TestLoadRefuses(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "agent.toml")
 	for _, tt := range []struct{ name, text, want string }{
 		{"unknown key", "sever = 'x'\n", "unknown key sever"},
 		{"unknown key in a section", "[renewal]\nrigth = 1\n", "unknown key renewal.rigth"},
+		{"UTF-16", "\xff\xfes\x00", "UTF-16"},
+		{"UTF-16, the other way", "\xfe\xff\x00s", "UTF-16"},
+		{"a mark that is not at the beginning", "server = 'x'\n\xef\xbb\xbf", "agent.toml"},
 		{"no TOML", "server =\n", "agent.toml"},
 		{"no duration", "keep_alive = '5 apples'\n", "no duration"},
 		{"too long", "# " + strings.Repeat("x", 256<<10), "longer than"},

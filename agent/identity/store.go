@@ -25,6 +25,7 @@ type Store struct {
 	fsys durable.FS
 	dir  string
 	keys key.Store
+	kind *key.Algorithm // of new keys; nil: the best that the key store has
 }
 
 // Open takes the state directory dir, which must exist and belong to this user
@@ -35,6 +36,9 @@ func Open(fsys durable.FS, dir string, keys key.Store) (*Store, error) {
 	}
 	return &Store{fsys: fsys, dir: dir, keys: keys}, nil
 }
+
+// MakeKeysOf has new keys be of one kind, whatever the key store finds best.
+func (s *Store) MakeKeysOf(a key.Algorithm) { s.kind = &a }
 
 // Prepare makes generation number with a new key, or with that of generation
 // keyOf if it differs. The metadata names the label before the key exists, so
@@ -116,8 +120,12 @@ func (s *Store) createKey(ctx context.Context, m *metadata) error {
 	return nil
 }
 
-// algorithm is the usual one, or the best that the key store has.
+// algorithm is the one that was chosen, else the usual one or the best that the
+// key store has.
 func (s *Store) algorithm(ctx context.Context) (usual key.Algorithm, err error) {
+	if s.kind != nil {
+		return *s.kind, nil
+	}
 	chooser, ok := s.keys.(key.Chooser)
 	if !ok {
 		return usual, nil

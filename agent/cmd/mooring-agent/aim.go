@@ -13,6 +13,7 @@ import (
 // which key store.
 type aim struct {
 	server, id, key, ca string
+	algorithm           string
 	mtls, mqtts         int
 }
 
@@ -20,6 +21,7 @@ func (a *aim) add(f *flag.FlagSet) {
 	f.StringVar(&a.server, "server", "", "`HOST[:PORT]` of the tenant's HTTPS")
 	f.StringVar(&a.id, "id", "", "external `ID` of the device, as registered")
 	f.StringVar(&a.key, "key", "", "`URI` of the key store (default file: in the state directory)")
+	f.StringVar(&a.algorithm, "algorithm", "", "`kind` of key to make, now and at each renewal: ecdsa-p256 (default), ecdsa-p384, rsa-2048, rsa-3072, rsa-4096")
 	f.StringVar(&a.ca, "ca", "", "PEM `file` with the trust anchors of the server's certificate (default the system's)")
 	f.IntVar(&a.mtls, "mtls-port", -1, "`port` of HTTPS with client certificate; 0 if there is none (default 8443)")
 	f.IntVar(&a.mqtts, "mqtts-port", 0, "`port` of MQTT over TLS (default 8883)")
@@ -38,6 +40,7 @@ func (a *aim) apply(c *config.Config) error {
 		}
 	}
 	c.DeviceID, c.Key, c.CA = or(a.id, c.DeviceID), or(a.key, c.Key), or(a.ca, c.CA)
+	c.KeyAlgorithm = or(a.algorithm, c.KeyAlgorithm)
 	if a.mtls >= 0 {
 		c.MTLSPort = a.mtls
 	}

@@ -99,7 +99,7 @@ func (b *bring) with(same func(*x509.Certificate) bool, do func(ctx context.Cont
 	}
 	defer func() { _ = b.keys.Close() }()
 	agent.PrepareKeys(b.program.fsys, c, b.keys)
-	if b.ids, err = identity.Open(b.program.fsys, c.State, b.keys); err != nil {
+	if b.ids, err = agent.OpenIdentities(b.program.fsys, c, b.keys); err != nil {
 		return err
 	}
 	found, err := b.ids.Find(ctx)
