@@ -56,9 +56,15 @@ func keyMissing(ref key.Ref, err error) error {
 		error
 		Hint() string
 	}](err)
+	token, isToken := errors.AsType[interface {
+		error
+		HintText() string // of what has a field Hint
+	}](err)
 	switch {
 	case hasHint:
 		hint = own.Hint()
+	case isToken && token.HintText() != "":
+		hint = token.HintText()
 	case errors.Is(err, key.ErrNotFound):
 		hint = "the key is gone from its store: restore it, or move the state directory away and enrol the device again"
 	case errors.Is(err, fs.ErrPermission):

@@ -94,7 +94,7 @@ var sayings = []struct {
 }{
 	{kinds: []string{wire.KindNoToken}, kind: Gone, text: "no token is there that matches the URI",
 		hint: "plug the token in, or compare token=, serial= and slot-id= of the URI with pkcs11-tool --list-slots"},
-	{kinds: []string{wire.KindAmbiguous}, kind: Refused, text: "it is not clear what is meant", hint: "add serial= or id= to the URI"},
+	{kinds: []string{wire.KindAmbiguous}, kind: Refused, text: "it is not clear what is meant", hint: "add serial= or id= to the URI, or remove what is there twice (pkcs11-tool --list-objects)"},
 	{kinds: []string{wire.KindNeedsPIN}, kind: PIN, text: "the token wants a PIN", hint: "write it to a file and add pin-source=file:/path to the URI"},
 	{kinds: []string{wire.KindFinalTry}, kind: PIN, text: "a wrong PIN was tried before, and one more would lock the token: nothing is tried",
 		hint: "correct the PIN file and log in once by hand, as with pkcs11-tool --login --test, which sets the counter back"},
