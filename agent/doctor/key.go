@@ -101,7 +101,7 @@ func keyCode(err error, otherwise Code) Code {
 		return "M046"
 	case errors.Is(err, key.ErrBarred):
 		return "M047"
-	case errors.Is(err, key.ErrNotFound):
+	case errors.Is(err, key.ErrNotFound), errors.Is(err, key.ErrLost):
 		return "M041"
 	}
 	return otherwise

@@ -80,6 +80,7 @@ func TestLocal(t *testing.T) {
 			r.o.OpenKeys = func(context.Context, string) (key.Store, error) { return nil, errors.New("no such token") }
 		}, "M040", "no such token", nil},
 		{"key store that is away", func(r *rig) { r.keys = brokenKeys{Store: r.keys, list: key.ErrAway} }, "M046", "away", nil},
+		{"key of another TPM", func(r *rig) { r.keys = brokenKeys{Store: r.keys, sign: key.ErrLost} }, "M041", "lost", nil},
 		{"key store that wants another PIN", func(r *rig) { r.keys = brokenKeys{Store: r.keys, list: key.ErrBarred} }, "M047", "let this program in", nil},
 		{"key store that does not list", func(r *rig) { r.keys = brokenKeys{Store: r.keys, list: fs.ErrPermission} }, "M040", "permission", nil},
 		{"key store that this user may not use", func(r *rig) { r.keys = brokenKeys{Store: r.keys, sign: fs.ErrPermission} }, "M040", "permission", nil},

@@ -67,6 +67,8 @@ func keyMissing(ref key.Ref, err error) error {
 		hint = token.HintText()
 	case errors.Is(err, key.ErrNotFound):
 		hint = "the key is gone from its store: restore it, or move the state directory away and enrol the device again"
+	case errors.Is(err, key.ErrBarred):
+		hint = "correct the file with the passphrase that the key store's URI names; the key itself was not touched"
 	case errors.Is(err, fs.ErrPermission):
 		hint = "make the key readable for this user; the key itself was not touched"
 	}

@@ -24,6 +24,9 @@ var (
 	// ErrAway says that the token or TPM that holds the keys cannot be reached now.
 	// Trying again later may help.
 	ErrAway = errors.New("the key store is away")
+	// ErrLost says that the private key cannot be had any more, although its name
+	// is known: it was made by another TPM, or that one was cleared.
+	ErrLost = errors.New("the key is lost")
 	// ErrBarred says that the store does not take the PIN or passphrase. A person
 	// must help.
 	ErrBarred = errors.New("the key store does not let this program in")

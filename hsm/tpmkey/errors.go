@@ -20,8 +20,10 @@ const (
 	// and a new certificate are needed.
 	Foreign Kind = "foreign"
 	// Refused: the TPM does not do what is asked: a policy is not met, an algorithm
-	// is unknown, a password is needed.
+	// is unknown.
 	Refused Kind = "refused"
+	// Barred: the TPM wants a password, which this program has not.
+	Barred Kind = "barred"
 )
 
 // Error is what went wrong with a TPM, in words.
@@ -43,7 +45,9 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.err }
 
 // Is tells what the kind is to those who know no TPM.
-func (e *Error) Is(target error) bool { return e.Kind == Gone && target == key.ErrAway }
+func (e *Error) Is(target error) bool {
+	return e.Kind == Gone && target == key.ErrAway || e.Kind == Barred && target == key.ErrBarred || e.Kind == Foreign && target == key.ErrLost
+}
 
 // Hint says what to do, to a person; it may be empty.
 func (e *Error) Hint() string { return e.Advice }
@@ -91,7 +95,7 @@ func explain(path string, err error) error {
 		return &Error{Refused, "the state of this machine (its PCRs) is not the one the key was made for",
 			"enrol again if firmware or boot chain were changed on purpose", err}
 	case is(tpm2.TPMRCBadAuth, tpm2.TPMRCAuthFail):
-		return &Error{Refused, "the TPM asks for a password", "the owner hierarchy must have none; see tpm2_changeauth", err}
+		return &Error{Barred, "the TPM asks for a password", "the owner hierarchy must have none; see tpm2_changeauth", err}
 	case is(tpm2.TPMRCCurve, tpm2.TPMRCScheme, tpm2.TPMRCHash, tpm2.TPMRCValue, tpm2.TPMRCKeySize):
 		return &Error{Refused, "this TPM does not do that algorithm", "use ecdsa-p256", err}
 	case lost(err):

@@ -48,7 +48,7 @@ func TestFaults(t *testing.T) {
 		{"cut short", first(1, tpm2.TPMCCSign, code(0)[:6]), ""},
 		{"hung up twice", first(2, tpm2.TPMCCSign, nil), tpmkey.Gone},
 		{"locked out", first(1, tpm2.TPMCCSign, code(tpm2.TPMRCLockout)), tpmkey.Gone},
-		{"password", first(1, tpm2.TPMCCSign, code(tpm2.TPMRCBadAuth)), tpmkey.Refused},
+		{"password", first(1, tpm2.TPMCCSign, code(tpm2.TPMRCBadAuth)), tpmkey.Barred},
 		{"failure mode", first(1, tpm2.TPMCCSign, code(tpm2.TPMRCFailure)), tpmkey.Refused},
 	}
 	for _, row := range rows {

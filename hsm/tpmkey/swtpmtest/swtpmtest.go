@@ -29,7 +29,7 @@ type TPM struct {
 // skipped, and with REQUIRE_HSM=1 in the environment it fails.
 func Start(t testing.TB) *TPM {
 	t.Helper()
-	need(t, "swtpm")
+	Need(t, "swtpm")
 	m := prepare(t)
 	m.Run(t)
 	return m
@@ -39,7 +39,7 @@ func Start(t testing.TB) *TPM {
 // as those of a maker; makers is a PEM file with who issued them.
 func StartEndorsed(t testing.TB) (m *TPM, makers string) {
 	t.Helper()
-	need(t, "swtpm", "swtpm_setup", "swtpm_localca")
+	Need(t, "swtpm", "swtpm_setup", "swtpm_localca")
 	m = prepare(t)
 	ca := filepath.Join(m.dir, "ca")
 	if err := os.Mkdir(ca, 0o700); err != nil {
@@ -78,7 +78,9 @@ func StartEndorsed(t testing.TB) (m *TPM, makers string) {
 	return m, makers
 }
 
-func need(t testing.TB, programs ...string) {
+// Need skips a test without a program, and fails it with REQUIRE_HSM=1 in the
+// environment.
+func Need(t testing.TB, programs ...string) {
 	t.Helper()
 	for _, program := range programs {
 		if _, err := exec.LookPath(program); err != nil {
