@@ -184,8 +184,9 @@ func (a *Agent) connect(ctx context.Context, generation uint32) {
 		return
 	}
 	a.inUse = generation
-	proven := generation == a.state.Current.Number && a.state.Current.Proven
-	a.up.Use(uplink.Credential{Generation: generation, Certificate: id.TLS(), Fingerprint: id.Fingerprint(), Confirm: !proven})
+	current := generation == a.state.Current.Number
+	a.up.Use(uplink.Credential{Generation: generation, Certificate: id.TLS(), Fingerprint: id.Fingerprint(),
+		Confirm: !current || !a.state.Current.Proven, Alone: current})
 }
 
 // connection takes what the uplink reports.
@@ -194,7 +195,9 @@ func (a *Agent) connection(e uplink.Event) {
 		uplink.Failed: lifecycle.ConnectFailed, uplink.Down: lifecycle.Disconnected}[e.Kind]
 	switch e.Kind {
 	case uplink.Up:
-		a.log.Info("the server confirmed the connection", "generation", e.Generation)
+		if e.Fingerprint != ([32]byte{}) {
+			a.log.Info("the server confirmed the connection", "generation", e.Generation)
+		}
 		a.noError()
 	case uplink.Refused, uplink.Failed:
 		a.log.Warn("not connected", "reason", e.Reason, "detail", e.Detail, "err", e.Err)

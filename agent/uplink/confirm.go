@@ -50,6 +50,17 @@ func (u *Uplink) confirm(ctx context.Context, s *session) ([32]byte, error) {
 	return named, err
 }
 
+// confirmLater confirms a connection that is up already.
+func (u *Uplink) confirmLater(ctx context.Context, s *session) {
+	named, err := u.confirm(ctx, s)
+	switch {
+	case err == nil:
+		u.cfg.Report(Event{Kind: Up, Generation: s.credential.Generation, Fingerprint: named})
+	case ctx.Err() == nil:
+		u.log.Warn("the server does not tell by which certificate the device is connected", "err", err)
+	}
+}
+
 func (u *Uplink) isConfirmed(c *Credential) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -99,8 +99,8 @@ func (u *Uplink) options(s *session) *mqtt.ClientOptions {
 		SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) { u.received(s, m) })
 }
 
-// openTLS dials and shakes hands. The first connection of a generation never
-// resumes, because its cache is empty.
+// openTLS dials and shakes hands. A certificate to be confirmed never resumes,
+// because a connection that did shows no certificate.
 func (u *Uplink) openTLS(ctx context.Context, s *session) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, u.cfg.HandshakeLimit)
 	defer cancel()
@@ -109,7 +109,9 @@ func (u *Uplink) openTLS(ctx context.Context, s *session) (net.Conn, error) {
 		return nil, err
 	}
 	cfg := u.tlsConfig(s.credential, u.cfg.MQTTS, func() { s.asked.Store(true) })
-	cfg.ClientSessionCache = u.sessionCache(s.credential.Generation)
+	if !s.credential.Confirm || u.isConfirmed(s.credential) {
+		cfg.ClientSessionCache = u.sessionCache(s.credential.Generation)
+	}
 	conn := tls.Client(raw, cfg)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = raw.Close()

@@ -83,6 +83,10 @@ type Credential struct {
 	// Confirm asks the server once which certificate it saw, before Up is
 	// reported.
 	Confirm bool
+	// Alone says that there is no other certificate to fall back on: Up is reported
+	// at once, without fingerprint, and again when the server has named one. A
+	// server that never does so serves the device all the same.
+	Alone bool
 }
 
 // EventKind says what happened to a connection.
@@ -90,7 +94,7 @@ type EventKind int
 
 // The events.
 const (
-	Up      EventKind = iota // connected; Fingerprint is what the server named
+	Up      EventKind = iota // connected; Fingerprint is what the server named, if it did
 	Refused                  // the server does not want this device, or not so
 	Failed                   // the connection did not come about
 	Down                     // the connection ended
@@ -292,11 +296,16 @@ func (u *Uplink) serve(ctx context.Context, s *session) (up bool, why error) {
 	defer beside.Wait()
 	defer cancel(nil)
 	beside.Go(func() { u.subscribe(ctx, s) })
-	named, err := u.confirm(ctx, s)
-	if err != nil {
-		return false, cause(ctx, err)
+	if s.credential.Alone && s.credential.Confirm && !u.isConfirmed(s.credential) {
+		u.cfg.Report(Event{Kind: Up, Generation: s.credential.Generation})
+		beside.Go(func() { u.confirmLater(ctx, s) })
+	} else {
+		named, err := u.confirm(ctx, s)
+		if err != nil {
+			return false, cause(ctx, err)
+		}
+		u.cfg.Report(Event{Kind: Up, Generation: s.credential.Generation, Fingerprint: named})
 	}
-	u.cfg.Report(Event{Kind: Up, Generation: s.credential.Generation, Fingerprint: named})
 	beside.Go(func() { cancel(u.drain(ctx, s)) })
 	u.attend(ctx, s)
 	return true, context.Cause(ctx)

@@ -1,6 +1,7 @@
 package uplink_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -295,6 +296,68 @@ func TestConfirm(t *testing.T) {
 				l.mu.Unlock()
 				if e.Kind != tt.kind || (e.Fingerprint == c.Fingerprint) != tt.same {
 					t.Errorf("got %+v, want kind %d, the same certificate: %v", e, tt.kind, tt.same)
+				}
+				l.stop()
+			})
+		})
+	}
+}
+
+// TestConfirmedLater has the token come on the second connection only.
+func TestConfirmedLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBroker(t)
+		l := b.link(t, nil)
+		c := credential(t, 1)
+		c.Confirm = true
+		l.Use(c)
+		time.Sleep(time.Minute)
+		b.set(func() { b.token = func() string { return token(1) } })
+		time.Sleep(5 * time.Minute)
+		if e := l.last(); e.Kind != uplink.Up || e.Fingerprint != c.Fingerprint {
+			t.Errorf("got %+v, want up and named", e)
+		}
+		l.stop()
+	})
+}
+
+// TestAlone connects with a certificate that has no predecessor to servers that
+// do not say which certificate they saw, as brokers are that know nothing of it.
+func TestAlone(t *testing.T) {
+	tests := []struct {
+		name   string
+		whoami http.HandlerFunc
+		token  string
+		named  bool
+	}{
+		{"no such call and no token", nil, "", false},
+		{"somebody else's web server", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, "", false},
+		{"a token", nil, "yes", true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBroker(t)
+				b.whoami = tt.whoami
+				if tt.token != "" {
+					b.token = func() string { return token(1) }
+				}
+				l := b.link(t, nil)
+				c := credential(t, 1)
+				c.Confirm, c.Alone = true, true
+				l.Use(c)
+				time.Sleep(time.Second)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				if err := l.Delivered(ctx, publish(t, l, "200,a,b,1")); err != nil {
+					t.Errorf("a message in the first second: %v", err)
+				}
+				time.Sleep(time.Hour)
+				if n := len(get(b, func() []time.Time { return b.connects })); n != 1 {
+					t.Errorf("%d connections in an hour, want 1", n)
+				}
+				if e := l.last(); e.Kind != uplink.Up || (e.Fingerprint == c.Fingerprint) != tt.named {
+					t.Errorf("got %+v, want up, named: %v", e, tt.named)
 				}
 				l.stop()
 			})
