@@ -204,6 +204,9 @@ func (a *Agent) connection(e uplink.Event) {
 		a.setError(e.Reason, e.Detail)
 		a.badClock(e.Err)
 	}
+	if e.Kind == uplink.Down && e.Reason != "" {
+		a.setError(e.Reason, e.Detail)
+	}
 	if e.Kind == uplink.Failed {
 		a.dialer.Avoid()
 	}

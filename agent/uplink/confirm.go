@@ -232,12 +232,25 @@ func failure(generation uint32, err error) Event {
 		e.Reason, e.Detail = reason, detail
 	case errors.Is(err, packets.ErrorRefusedServerUnavailable):
 		e.Reason, e.Detail = "unavailable", "the server says that it is not available"
-	case errors.Is(err, errTooLong):
+	case errors.Is(err, errTooLong) || errors.Is(err, errSuback):
 		e.Reason, e.Detail = "protocol", err.Error()
 	default:
 		e.Detail = unready(err)
 	}
 	e.Detail = cut(e.Detail)
+	return e
+}
+
+// ended explains the end of a good connection. No reason means that we wanted it.
+func ended(generation uint32, why error) Event {
+	e := Event{Kind: Down, Generation: generation, Detail: "the connection ended", Err: why}
+	switch {
+	case errors.Is(why, errReplaced) || errors.Is(why, context.Canceled):
+	case errors.Is(why, io.EOF):
+		e.Reason, e.Detail = "disconnected", "the server closed the connection"
+	default:
+		e.Reason, e.Detail = "disconnected", cut("the connection ended: "+why.Error())
+	}
 	return e
 }
 

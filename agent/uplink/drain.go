@@ -84,7 +84,9 @@ func (u *Uplink) send(ctx context.Context, s *session, flights chan<- flight, ro
 			f.why = spool.Refused
 			u.log.Error("a message is dropped that ended one connection after the other", "topic", e.Topic, "bytes", len(e.Payload))
 		default:
-			f.token = s.client.Publish(e.Topic, e.QoS, false, u.dated(e))
+			if f.token = s.publish(ctx, e.Topic, e.QoS, u.dated(e)); f.token == nil {
+				return
+			}
 		}
 		flights <- f // has room, because the window has
 	}

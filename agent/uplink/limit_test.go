@@ -49,6 +49,9 @@ func TestLimitConn(t *testing.T) {
 		{"five length bytes", []byte{0x30, 0x80, 0x80, 0x80, 0x80, 0x01}, errTooLong},
 		{"four length bytes of nothing, and more", []byte{0x30, 0x80, 0x80, 0x80, 0x80, 0x00}, errTooLong},
 		{"second packet too long", append(packet(200), header(maxPacket+1)...), errTooLong},
+		{"SUBACK for one topic", []byte{0x90, 3, 0, 1, 0}, nil},
+		{"SUBACK for none", []byte{0x90, 2, 0, 1}, errSuback},
+		{"SUBACK for two", []byte{0x90, 4, 0, 1, 0, 0}, errSuback},
 		{"headers hidden in a body", append(header(4), 0xff, 0xff, 0xff, 0xff), nil},
 	}
 	for _, tt := range tests {

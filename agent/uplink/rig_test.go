@@ -35,6 +35,7 @@ type broker struct {
 	mu         sync.Mutex
 	connack    byte
 	suback     func(topic string, try int) byte
+	subacks    int // how many codes answer one topic; zero means one
 	tries      map[string]int
 	given      []string // topics given back
 	token      func() string
@@ -158,7 +159,7 @@ func (b *broker) answer(c *tls.Conn, p packets.ControlPacket) bool {
 		a := packets.NewControlPacket(packets.Suback).(*packets.SubackPacket)
 		a.MessageID = p.MessageID
 		b.tries[p.Topics[0]]++
-		a.ReturnCodes = []byte{b.suback(p.Topics[0], b.tries[p.Topics[0]])}
+		a.ReturnCodes = bytes.Repeat([]byte{b.suback(p.Topics[0], b.tries[p.Topics[0]])}, max(1, b.subacks))
 		_ = a.Write(c)
 	case *packets.UnsubscribePacket:
 		a := packets.NewControlPacket(packets.Unsuback).(*packets.UnsubackPacket)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"github.com/eclipse/paho.mqtt.golang/packets"
 
 	"mooring/internal/problem"
 	"mooring/internal/smartrest"
@@ -91,6 +92,7 @@ func (u *Uplink) options(s *session) *mqtt.ClientOptions {
 		SetAutoReconnect(false).
 		SetConnectRetry(false).
 		SetOrderMatters(true).
+		SetStore(noStore{}).
 		SetKeepAlive(u.cfg.KeepAlive).
 		SetPingTimeout(min(u.cfg.KeepAlive, answerLimit)).
 		SetConnectTimeout(u.cfg.HandshakeLimit + answerLimit).
@@ -98,6 +100,18 @@ func (u *Uplink) options(s *session) *mqtt.ClientOptions {
 		SetConnectionLostHandler(func(_ mqtt.Client, err error) { s.lost <- err }).
 		SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) { u.received(s, m) })
 }
+
+// noStore keeps no packet: what must not be lost is in the spool, and a server
+// that never ends its exchanges must not fill our memory.
+type noStore struct{}
+
+func (noStore) Open()                             {}
+func (noStore) Put(string, packets.ControlPacket) {}
+func (noStore) Get(string) packets.ControlPacket  { return nil }
+func (noStore) All() []string                     { return nil }
+func (noStore) Del(string)                        {}
+func (noStore) Close()                            {}
+func (noStore) Reset()                            {}
 
 // openTLS dials and shakes hands. A certificate to be confirmed never resumes,
 // because a connection that did shows no certificate.
@@ -135,16 +149,41 @@ func (s *session) vouches(t time.Time) bool { return !t.After(s.serverEnds) }
 // close ends the session, telling the server if it still listens.
 func (s *session) close() { s.client.Disconnect(uint(closeLimit.Milliseconds())) }
 
-// done waits for the library to finish one exchange.
-func done(ctx context.Context, t mqtt.Token, limit time.Duration) error {
+// begin starts an exchange with the library, whose calls wait for its writer: for
+// answerLimit if that is stuck or has just ended. It returns nil if ctx ends first.
+func begin(ctx context.Context, start func() mqtt.Token) mqtt.Token {
+	begun := make(chan mqtt.Token, 1)
+	go func() { begun <- start() }()
+	select {
+	case t := <-begun:
+		return t
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// publish begins to send a message; see begin.
+func (s *session) publish(ctx context.Context, topic string, qos byte, payload []byte) mqtt.Token {
+	return begin(ctx, func() mqtt.Token { return s.client.Publish(topic, qos, false, payload) })
+}
+
+// deliver sends a message and waits until the library is done with it.
+func (s *session) deliver(ctx context.Context, topic string, qos byte, payload []byte, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	select {
-	case <-t.Done():
-		return t.Error()
-	case <-ctx.Done():
-		return problem.New(problem.Unavailable, "the server did not answer in time", ctx.Err())
+	return done(ctx, s.publish(ctx, topic, qos, payload))
+}
+
+// done waits for the end of one exchange, which is nil if it never began.
+func done(ctx context.Context, t mqtt.Token) error {
+	if t != nil {
+		select {
+		case <-t.Done():
+			return t.Error()
+		case <-ctx.Done():
+		}
 	}
+	return problem.New(problem.Unavailable, "the server did not answer in time", ctx.Err())
 }
 
 // hello says who the device is, and waits until the server has it: only then
@@ -171,7 +210,7 @@ func (u *Uplink) say(ctx context.Context, s *session, what []string, limit time.
 		return problem.New(problem.Internal, "a line is longer than 16184 bytes", nil)
 	}
 	for _, part := range parts {
-		if err := done(ctx, s.client.Publish(topicUp, 1, false, part), limit); err != nil {
+		if err := s.deliver(ctx, topicUp, 1, part, limit); err != nil {
 			return err
 		}
 	}
@@ -199,7 +238,7 @@ func (u *Uplink) attend(ctx context.Context, s *session) {
 		case <-ctx.Done():
 			return
 		case <-beat:
-			s.client.Publish(topicUp, 0, false, templateHeartbeat)
+			s.publish(ctx, topicUp, 0, []byte(templateHeartbeat))
 		case <-s.missed:
 			if again == nil {
 				again = time.After(missedRetry)

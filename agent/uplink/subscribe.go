@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	refusedSUBACK = 0x80
+	// grantedSUBACK is the highest code that grants a subscription.
+	grantedSUBACK = 2
 	// subscribeRetry is how long to wait after a refused subscription: the
 	// server refuses until it knows the device.
 	subscribeRetry = 5 * time.Second
@@ -94,17 +95,25 @@ func (u *Uplink) giveBack(ctx context.Context, s *session, heard []string, grant
 
 // askPending makes the server send all operations that nobody has reported on.
 func (u *Uplink) askPending(ctx context.Context, s *session) {
-	if err := done(ctx, s.client.Publish(topicUp, 1, false, templatePending), answerLimit); err != nil {
+	if err := s.deliver(ctx, topicUp, 1, []byte(templatePending), answerLimit); err != nil {
 		u.log.Warn("pending operations cannot be asked for", "err", err)
 	}
 }
 
 func (u *Uplink) subscribeOne(ctx context.Context, s *session, topic string) bool {
-	t := s.client.Subscribe(topic, quality(topic), nil)
-	if err := done(ctx, t, answerLimit); err != nil {
+	ctx, cancel := context.WithTimeout(ctx, answerLimit)
+	defer cancel()
+	t := begin(ctx, func() mqtt.Token { return s.client.Subscribe(topic, quality(topic), nil) })
+	if err := done(ctx, t); err != nil {
 		return false
 	}
-	if st, ok := t.(*mqtt.SubscribeToken); !ok || st.Result()[topic] == refusedSUBACK {
+	st, ok := t.(*mqtt.SubscribeToken)
+	if ok {
+		var code byte
+		code, ok = st.Result()[topic]
+		ok = ok && code <= grantedSUBACK
+	}
+	if !ok {
 		u.log.Warn("subscription refused", "topic", topic)
 		return false
 	}

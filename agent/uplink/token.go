@@ -110,7 +110,7 @@ func (u *Uplink) askToken(ctx context.Context, s *session) (string, error) {
 	case <-s.tokens: // an answer to somebody who gave up
 	default:
 	}
-	if err := done(ctx, s.client.Publish(topicTokenAsk, 0, false, []byte{}), answerLimit); err != nil {
+	if err := s.deliver(ctx, topicTokenAsk, 0, []byte{}, answerLimit); err != nil {
 		return "", problem.New(problem.Unavailable, "the connection ended", err)
 	}
 	select {

@@ -105,7 +105,7 @@ type Event struct {
 	Kind        EventKind
 	Generation  uint32
 	Fingerprint [32]byte
-	Reason      string // a word: the server's, or ours
+	Reason      string // a word: the server's, or ours; empty: nothing is wrong
 	Detail      string // a sentence for a person
 	Err         error
 }
@@ -276,7 +276,7 @@ func (u *Uplink) connectOnce(ctx context.Context, c *Credential) (stable bool) {
 	switch {
 	case up:
 		u.log.Info("disconnected", "generation", c.Generation, "err", why)
-		u.cfg.Report(Event{Kind: Down, Generation: c.Generation, Reason: "disconnected", Detail: "the connection ended", Err: why})
+		u.cfg.Report(ended(c.Generation, why))
 	case ctx.Err() == nil:
 		u.cfg.Report(u.explained(ctx, c, why))
 	}
