@@ -155,7 +155,7 @@ func (p *program) newAgent(c config.Config, level slog.Level) *agent.Agent {
 }
 
 func (p *program) logger(level slog.Leveler) *slog.Logger {
-	return slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
+	return slog.New(newDampened(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level})))
 }
 
 func (p *program) options(c config.Config, log *slog.Logger) agent.Options {
