@@ -14,7 +14,7 @@ const (
 	alikeFor = time.Minute
 )
 
-// dampened leaves out records whose message came too often lately. The next one
+// dampened leaves out warnings and errors whose message came too often lately. The next one
 // that is logged says in left_out how many there were.
 type dampened struct {
 	slog.Handler
@@ -36,6 +36,9 @@ func newDampened(h slog.Handler) dampened { return dampened{h, &heard{messages: 
 
 // Handle implements slog.Handler.
 func (d dampened) Handle(ctx context.Context, r slog.Record) error {
+	if r.Level < slog.LevelWarn { // who called the local API, among others
+		return d.Handler.Handle(ctx, r)
+	}
 	missed, ok := d.heard.count(r)
 	if !ok {
 		return nil

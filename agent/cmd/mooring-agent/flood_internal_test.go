@@ -29,8 +29,9 @@ func TestFlood(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			var out bytes.Buffer
 			h := newDampened(slog.NewTextHandler(&out, nil)).WithAttrs([]slog.Attr{slog.String("a", "b")})
+			level := slog.LevelWarn
 			log := func(message string, at time.Time) {
-				if err := h.Handle(context.Background(), slog.NewRecord(at, slog.LevelWarn, message, 0)); err != nil {
+				if err := h.Handle(context.Background(), slog.NewRecord(at, level, message, 0)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -46,6 +47,14 @@ func TestFlood(t *testing.T) {
 			log("another", begin)
 			if out.Len() == 0 {
 				t.Error("another message is not logged")
+			}
+			out.Reset()
+			level = slog.LevelInfo
+			for range 2 * maxAlike {
+				log("informed", begin)
+			}
+			if n := strings.Count(out.String(), "\n"); n != 2*maxAlike {
+				t.Errorf("%d lines that are no warnings, want %d", n, 2*maxAlike)
 			}
 		})
 	}
