@@ -169,21 +169,22 @@ func (s *session) publish(ctx context.Context, topic string, qos byte, payload [
 
 // deliver sends a message and waits until the library is done with it.
 func (s *session) deliver(ctx context.Context, topic string, qos byte, payload []byte, limit time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	return done(ctx, s.publish(ctx, topic, qos, payload))
+	_, err := exchange(ctx, limit, func() mqtt.Token { return s.client.Publish(topic, qos, false, payload) })
+	return err
 }
 
-// done waits for the end of one exchange, which is nil if it never began.
-func done(ctx context.Context, t mqtt.Token) error {
-	if t != nil {
+// exchange waits for the library to finish one exchange.
+func exchange(ctx context.Context, limit time.Duration, start func() mqtt.Token) (mqtt.Token, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	if t := begin(ctx, start); t != nil {
 		select {
 		case <-t.Done():
-			return t.Error()
+			return t, t.Error()
 		case <-ctx.Done():
 		}
 	}
-	return problem.New(problem.Unavailable, "the server did not answer in time", ctx.Err())
+	return nil, problem.New(problem.Unavailable, "the server did not answer in time", ctx.Err())
 }
 
 // hello says who the device is, and waits until the server has it: only then

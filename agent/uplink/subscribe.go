@@ -83,7 +83,7 @@ func (u *Uplink) giveBack(ctx context.Context, s *session, heard []string, grant
 			continue
 		}
 		if granted[topic] {
-			if err := done(ctx, s.client.Unsubscribe(topic), answerLimit); err != nil {
+			if _, err := exchange(ctx, answerLimit, func() mqtt.Token { return s.client.Unsubscribe(topic) }); err != nil {
 				u.log.Warn("a topic stays subscribed to", "topic", topic, "err", err)
 			}
 		}
@@ -101,10 +101,8 @@ func (u *Uplink) askPending(ctx context.Context, s *session) {
 }
 
 func (u *Uplink) subscribeOne(ctx context.Context, s *session, topic string) bool {
-	ctx, cancel := context.WithTimeout(ctx, answerLimit)
-	defer cancel()
-	t := begin(ctx, func() mqtt.Token { return s.client.Subscribe(topic, quality(topic), nil) })
-	if err := done(ctx, t); err != nil {
+	t, err := exchange(ctx, answerLimit, func() mqtt.Token { return s.client.Subscribe(topic, quality(topic), nil) })
+	if err != nil {
 		return false
 	}
 	st, ok := t.(*mqtt.SubscribeToken)
