@@ -19,8 +19,9 @@ const (
 	// agentMessages go through the agent before its memory is looked at: it has
 	// served its socket, written its disk and sent.
 	agentMessages = 100
-	// agentSettles is how long the collector gets after that.
-	agentSettles = 5 * time.Second
+	// agentSettles is how long the agent gets after that to give memory back; it
+	// looks every 30 s.
+	agentSettles = 35 * time.Second
 	// agentConnects bounds the wait for the connection.
 	agentConnects = 30 * time.Second
 )
@@ -32,57 +33,67 @@ func benchAgent(ctx context.Context, s settings) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	pss, cpu, err := agentMemory(ctx, s)
+	m, err := agentMemory(ctx, s)
 	if err != nil {
 		return nil, err
 	}
 	mb := float64(info.Size()) / 1e6
 	return []figure{
 		{what: "agent program, stripped", got: fmt.Sprintf("%.1f MB", mb), bound: "≤ 8 MB", ok: mb <= 8},
-		{what: fmt.Sprintf("agent PSS when connected, after %d messages from other programs (on this machine)", agentMessages),
-			got: fmt.Sprintf("%.1f MB, %d ms of CPU time", pss, cpu.Milliseconds()), bound: "≤ 12 MB", ok: pss <= 12},
+		{what: fmt.Sprintf("agent PSS when connected, %.0f s after %d messages from other programs (on this machine)", agentSettles.Seconds(), agentMessages),
+			got: fmt.Sprintf("%.1f MB, %d ms of CPU time", m.pss, m.cpu.Milliseconds()), bound: "≤ 12 MB", ok: m.pss <= 12},
+		{what: "the most it had in memory until then", got: fmt.Sprintf("%.1f MB", m.most)},
 	}, nil
 }
 
-// agentMemory runs a server and an agent, and returns the agent's share of memory
-// in MB and the CPU time it has used.
-func agentMemory(ctx context.Context, s settings) (pss float64, cpu time.Duration, err error) {
+// agentUse is what an agent has used.
+type agentUse struct {
+	pss, most float64 // MB; most is the highest resident size
+	cpu       time.Duration
+}
+
+// agentMemory runs a server and an agent, and returns what the agent has used.
+func agentMemory(ctx context.Context, s settings) (use agentUse, err error) {
 	server, dir, err := startServer(ctx, s)
 	if err != nil {
-		return 0, 0, err
+		return use, err
 	}
 	defer func() { err = errors.Join(err, server.stop(), os.RemoveAll(dir)) }()
 	r := newREST(server)
 	if err := errors.Join(r.do(ctx, http.MethodPost, "/certificate-authority", "", nil), r.register(ctx, 1, agentOTP)); err != nil {
-		return 0, 0, err
+		return use, err
 	}
 	d := device{s.agent, filepath.Join(dir, "device")}
 	if err := d.enrol(ctx, server, dir); err != nil {
-		return 0, 0, err
+		return use, err
 	}
 	p := &process{cmd: exec.CommandContext(ctx, s.agent, "run", "--state", d.state, "--config", d.config())}
 	if err := p.cmd.Start(); err != nil {
-		return 0, 0, err
+		return use, err
 	}
 	defer func() {
 		_ = p.cmd.Process.Kill() // it is of no more use
 		_ = p.cmd.Wait()         // says that it was killed
 	}()
 	if err := d.connected(ctx); err != nil {
-		return 0, 0, err
+		return use, err
 	}
 	for range agentMessages {
 		if err := d.do(ctx, "pub", "--queue", "--state", d.state, "--config", d.config(), "200,c8y_Bench,N,1"); err != nil {
-			return 0, 0, err
+			return use, err
 		}
 	}
 	time.Sleep(agentSettles)
-	kib, err := p.memory("Pss")
+	kib, err := p.memory("smaps_rollup", "Pss")
 	if err != nil {
-		return 0, 0, err
+		return use, err
 	}
-	cpu, err = p.cpu()
-	return kib * 1024 / 1e6, cpu, err
+	most, err := p.memory("status", "VmHWM")
+	if err != nil {
+		return use, err
+	}
+	cpu, err := p.cpu()
+	return agentUse{kib * 1024 / 1e6, most * 1024 / 1e6, cpu}, err
 }
 
 // device is an agent's program and state.

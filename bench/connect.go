@@ -221,7 +221,7 @@ func memoryOf(ctx context.Context, s settings, devices int) (_ []figure, err err
 // what each connection costs. profile is the file for a profile of the heap, if one
 // is wanted.
 func (f *fleet) idleKiB(ctx context.Context, p *process, addr, profile string) (float64, error) {
-	before, err := p.memory("Rss")
+	before, err := p.memory("smaps_rollup", "Rss")
 	if err != nil {
 		return 0, err
 	}
@@ -239,7 +239,7 @@ func (f *fleet) idleKiB(ctx context.Context, p *process, addr, profile string) (
 		clients = append(clients, c)
 	}
 	time.Sleep(15 * time.Second) // a settled heap, as notes/baselines.md measured the peers
-	after, err := p.memory("Rss")
+	after, err := p.memory("smaps_rollup", "Rss")
 	if err == nil && profile != "" {
 		err = p.profile(ctx, "heap", profile)
 	}

@@ -88,18 +88,23 @@ func (p *process) cpu() (time.Duration, error) {
 	return time.Duration(utime+stime) * time.Second / clockTicks, errors.Join(err1, err2)
 }
 
-// memory is the value of a field of /proc/PID/smaps_rollup in KiB: "Rss", "Pss".
-func (p *process) memory(field string) (float64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", p.cmd.Process.Pid))
+// memory is the value of a field of a file in /proc/PID, in KiB: Rss or Pss of
+// smaps_rollup, VmHWM of status.
+func (p *process) memory(file, field string) (float64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", p.cmd.Process.Pid, file))
 	if err != nil {
 		return 0, err
 	}
-	for line := range strings.SplitSeq(string(text), "\n") {
+	return kib(string(text), field)
+}
+
+func kib(text, field string) (float64, error) {
+	for line := range strings.SplitSeq(text, "\n") {
 		if rest, ok := strings.CutPrefix(line, field+":"); ok {
 			return strconv.ParseFloat(strings.Fields(rest)[0], 64)
 		}
 	}
-	return 0, fmt.Errorf("no %s in smaps_rollup", field)
+	return 0, fmt.Errorf("no %s in it", field)
 }
 
 // rate runs work and returns operations per CPU-second of p.

@@ -1,10 +1,9 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
-	"os"
-	"runtime/debug"
 
 	"mooring/agent"
 	"mooring/agent/identity"
@@ -28,15 +27,7 @@ var runCommand = command{
 	},
 }
 
-// heapGrowth is how far the heap grows between collections, in percent: memory is
-// short on devices, and the agent has so little to do that collections cost
-// nothing to speak of (measured: 1.7 MB less after an outage, the same time).
-const heapGrowth = 25
-
 func (p *program) run(place *place) error {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(heapGrowth)
-	}
 	c, err := place.valid()
 	if err != nil {
 		return err
@@ -49,5 +40,8 @@ func (p *program) run(place *place) error {
 		return p.stateError(c.State, err)
 	}
 	defer release()
+	ctx, stop := context.WithCancel(p.ctx)
+	defer stop()
+	go spareMemory(ctx)
 	return newService(p, place).run(c)
 }
