@@ -86,3 +86,24 @@ func TestOwners(t *testing.T) {
 		t.Errorf("no directory: %v", err)
 	}
 }
+
+// Directories count, too: 1,000 names are looked at, so that a directory that
+// somebody filled holds nobody up.
+func TestOwnersAreLookedForInAThousandNames(t *testing.T) {
+	for n, want := range map[int]bool{999: true, 1000: true, 1001: false} {
+		disk := durabletest.New()
+		if err := durable.MkdirAll(disk, dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		last := ""
+		for i := range n {
+			last = fmt.Sprintf("%s/%04d", dir, i)
+			if err := durable.WriteFile(disk, last, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := identity.CheckOwners(ownedFS{disk, map[string]uint32{last: 4711}}, dir); (err != nil) != want {
+			t.Errorf("the last of %d names is another user's: %v, want it found: %v", n, err, want)
+		}
+	}
+}

@@ -31,7 +31,7 @@ func (l *limiter) take(uid uint32, now time.Time) time.Duration {
 	if wait := free.Add(l.every).Sub(now) - burst; wait > 0 {
 		return wait
 	}
-	if len(l.free) >= maxUsers {
+	if _, known := l.free[uid]; !known && len(l.free) >= maxUsers {
 		clear(l.free)
 	}
 	l.free[uid] = free.Add(l.every)

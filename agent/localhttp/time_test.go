@@ -1,6 +1,7 @@
 package localhttp_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -12,30 +13,8 @@ import (
 	"time"
 
 	"mooring/agent/localhttp"
+	"mooring/internal/pipetest"
 )
-
-// pipes is a listener whose callers come through its channel.
-type pipes struct {
-	calls  chan net.Conn
-	closed chan struct{}
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case nc := <-p.calls:
-		return nc, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-func (p *pipes) Close() error   { close(p.closed); return nil }
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{} }
-
-func (p *pipes) dial() net.Conn {
-	near, far := net.Pipe()
-	p.calls <- far
-	return near
-}
 
 // How long a caller may take, by what it sent.
 func TestSlowCallers(t *testing.T) {
@@ -49,11 +28,11 @@ func TestSlowCallers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l := &pipes{make(chan net.Conn), make(chan struct{})}
+				l := pipetest.New()
 				ctx, cancel := context.WithCancel(t.Context())
 				ended := make(chan error)
 				go func() { ended <- (&localhttp.Server{Handler: http.HandlerFunc(echo)}).Serve(ctx, l) }()
-				nc := l.dial()
+				nc := l.Dial()
 				began := time.Now()
 				go func() { _, _ = io.WriteString(nc, row.send) }()
 				all, _ := io.ReadAll(nc)
@@ -76,7 +55,7 @@ func TestShutdown(t *testing.T) {
 		seats        int
 	}{{time.Second, time.Second, 3}, {time.Hour, 2 * time.Second, 3}, {time.Hour, 2 * time.Second, 2}} {
 		synctest.Test(t, func(t *testing.T) {
-			l := &pipes{make(chan net.Conn), make(chan struct{})}
+			l := pipetest.New()
 			ctx, cancel := context.WithCancel(t.Context())
 			ended := make(chan error)
 			s := &localhttp.Server{MaxConns: row.seats, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -87,7 +66,7 @@ func TestShutdown(t *testing.T) {
 				}
 			})}
 			go func() { ended <- s.Serve(ctx, l) }()
-			idle, busy := l.dial(), l.dial()
+			idle, busy := l.Dial(), l.Dial()
 			defer func() { _ = idle.Close() }()
 			fmt.Fprint(busy, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 			answer := make(chan string)
@@ -112,13 +91,13 @@ func TestShutdown(t *testing.T) {
 // One caller more than there are seats waits until one leaves.
 func TestSeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &pipes{make(chan net.Conn), make(chan struct{})}
+		l := pipetest.New()
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- (&localhttp.Server{MaxConns: 2, Handler: http.HandlerFunc(echo)}).Serve(ctx, l) }()
-		first, second := l.dial(), l.dial()
+		first, second := l.Dial(), l.Dial()
 		third := make(chan net.Conn)
-		go func() { third <- l.dial() }()
+		go func() { third <- l.Dial() }()
 		synctest.Wait()
 		select {
 		case <-third:
@@ -133,4 +112,44 @@ func TestSeats(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// half is a connection whose sending side can be closed alone, as a socket's.
+type half struct{ net.Conn }
+
+func (half) CloseWrite() error { return nil }
+
+// Who still sends when its answer has come may do so for half a second and 64 KiB.
+func TestLinger(t *testing.T) {
+	for _, row := range []struct {
+		pause time.Duration
+		bytes int
+		taken bool
+	}{
+		{0, 1, true}, {499 * time.Millisecond, 1, true}, {501 * time.Millisecond, 1, false},
+		{0, 64<<10 - 1, true}, {0, 64 << 10, true}, {0, 64<<10 + 1, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			l := pipetest.New()
+			l.Wrap = func(nc net.Conn) net.Conn { return half{nc} }
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan error)
+			refuse := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }
+			go func() { ended <- (&localhttp.Server{Handler: http.HandlerFunc(refuse)}).Serve(ctx, l) }()
+			nc := l.Dial()
+			fmt.Fprint(nc, "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1000000\r\n\r\n")
+			if res, err := http.ReadResponse(bufio.NewReader(nc), nil); err != nil || res.StatusCode != http.StatusForbidden {
+				t.Fatalf("got %+v, %v", res, err)
+			}
+			time.Sleep(row.pause)
+			if _, err := nc.Write(make([]byte, row.bytes)); (err == nil) != row.taken {
+				t.Errorf("%d bytes after %v: %v, want them taken: %v", row.bytes, row.pause, err, row.taken)
+			}
+			_ = nc.Close()
+			cancel()
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }

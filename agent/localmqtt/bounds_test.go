@@ -10,13 +10,14 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"mooring/internal/pipetest"
 )
 
 // dialPipe makes a caller of a listener of pipes.
-func dialPipe(t *testing.T, l *pipes) net.Conn {
+func dialPipe(t *testing.T, l *pipetest.Listener) net.Conn {
 	t.Helper()
-	near, far := net.Pipe()
-	l.calls <- far
+	near := l.Dial()
 	t.Cleanup(func() { _ = near.Close() })
 	return near
 }
@@ -25,7 +26,7 @@ func dialPipe(t *testing.T, l *pipes) net.Conn {
 // find the connection closed.
 func TestSeats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := &pipes{make(chan net.Conn), make(chan struct{})}
+		l := pipetest.New()
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		b := newBroker(t, newDevice(), 1000)

@@ -4,11 +4,11 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"net"
 	"testing"
 
 	"mooring/agent/localapi"
 	"mooring/agent/localmqtt"
+	"mooring/internal/pipetest"
 )
 
 // Whatever bytes a client sends, the broker ends the connection or goes on.
@@ -24,12 +24,11 @@ func FuzzClient(f *testing.F) {
 		d := newDevice()
 		d.arrived = make(chan struct{}, len(sent))
 		b := localmqtt.New(d, p, slog.New(slog.DiscardHandler))
-		l := &pipes{make(chan net.Conn), make(chan struct{})}
+		l := pipetest.New()
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- b.Serve(ctx, l) }()
-		near, far := net.Pipe()
-		l.calls <- far
+		near := l.Dial()
 		go func() { _, _ = io.Copy(io.Discard, near) }()
 		_, _ = near.Write(sent) // cut short when the broker ends it
 		_ = near.Close()

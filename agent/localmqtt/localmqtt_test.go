@@ -20,6 +20,7 @@ import (
 
 	"mooring/agent/localapi"
 	"mooring/agent/localmqtt"
+	"mooring/internal/pipetest"
 	"mooring/internal/secret"
 )
 
@@ -329,23 +330,6 @@ func TestWindow(t *testing.T) {
 	c.want("publish s/ds 32 qos1 id33")
 }
 
-// pipes is a listener whose callers come through its channel.
-type pipes struct {
-	calls  chan net.Conn
-	closed chan struct{}
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case nc := <-p.calls:
-		return nc, nil
-	case <-p.closed:
-		return nil, net.ErrClosed
-	}
-}
-func (p *pipes) Close() error   { close(p.closed); return nil }
-func (p *pipes) Addr() net.Addr { return &net.TCPAddr{} }
-
 // Who is silent for one and a half times the keep-alive is gone, who never says
 // CONNECT after five seconds, and who sends too fast is slowed down.
 func TestTime(t *testing.T) {
@@ -368,12 +352,11 @@ func TestTime(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBroker(t, newDevice(), 10)
-				l := &pipes{make(chan net.Conn), make(chan struct{})}
+				l := pipetest.New()
 				ctx, cancel := context.WithCancel(t.Context())
 				ended := make(chan error)
 				go func() { ended <- b.Serve(ctx, l) }()
-				near, far := net.Pipe()
-				l.calls <- far
+				near := l.Dial()
 				began := time.Now()
 				c := &caller{t, near, bufio.NewReader(near)}
 				row.send(c)

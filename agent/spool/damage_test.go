@@ -1,6 +1,7 @@
 package spool_test
 
 import (
+	"encoding/binary"
 	"strings"
 	"testing"
 
@@ -26,6 +27,12 @@ func TestDamage(t *testing.T) {
 	flip := func(at int) func([]byte) []byte {
 		return func(b []byte) []byte { b[at] ^= 0x40; return b }
 	}
+	zerosTo := func(size int) func([]byte) []byte {
+		return func(b []byte) []byte { return append(b, make([]byte, size-len(b))...) }
+	}
+	begun := func(length uint32) func([]byte) []byte { // a record that is cut off
+		return func(b []byte) []byte { return append(binary.BigEndian.AppendUint32(b, length), "12345"...) }
+	}
 	tests := []struct {
 		name     string
 		edit     func([]byte) []byte
@@ -41,6 +48,10 @@ func TestDamage(t *testing.T) {
 		{"cut off", func(b []byte) []byte { return b[:len(b)-1] }, 4, 0, false},
 		{"cut off in a length", func(b []byte) []byte { return b[:10040] }, 1, 0, false},
 		{"zeros at the end", func(b []byte) []byte { return append(b[:len(b)-100], make([]byte, 4096)...) }, 4, 0, false},
+		{"zeros until it is as long as can be", zerosTo(114_752), 5, 0, false},
+		{"longer by a byte", zerosTo(114_753), 0, 1, true},
+		{"the longest record, cut off", begun(16_416), 5, 0, false},
+		{"a longer one", begun(16_417), 5, 1, true},
 		{"zeros in the middle", func(b []byte) []byte { clear(b[12000:20000]); return b }, 1, 1, true},
 		{"empty", func(b []byte) []byte { return nil }, 0, 0, false},
 		{"foreign", func(b []byte) []byte { return []byte(strings.Repeat("what is this? ", 100)) }, 0, 1, true},

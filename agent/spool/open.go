@@ -25,10 +25,6 @@ func Open(cfg Config) (*Spool, error) {
 	if err := durable.MkdirAll(cfg.FS, cfg.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	// What an earlier process left may not be on the disk yet.
-	if err := durable.SyncDir(cfg.FS, cfg.Dir); err != nil {
-		return nil, err
-	}
 	if err := durable.RemoveTemporary(cfg.FS, cfg.Dir); err != nil {
 		return nil, err
 	}

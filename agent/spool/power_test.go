@@ -113,6 +113,28 @@ func testPowerCutWhileDraining(t *testing.T) {
 	}
 }
 
+// What is reported message by message is synced once in 256.
+func TestSyncOfWhatIsDone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := durabletest.New()
+		s := open(t, disk, nil)
+		all := numbers(0, 600)
+		for _, p := range all {
+			put(t, s, p)
+		}
+		most := 0
+		for done := 1; done <= len(all); done++ {
+			s.Done(uint64(done))
+			synctest.Wait()
+			left := len(drain(t, open(t, disk.PowerLoss(nil), nil), false))
+			most = max(most, left-(len(all)-done))
+		}
+		if most != 255 {
+			t.Errorf("%d messages are repeated at most, want 255", most)
+		}
+	})
+}
+
 // TestFaults lets one step on the disk fail, each in turn: that Put says so, the
 // others are kept in order.
 func TestFaults(t *testing.T) {

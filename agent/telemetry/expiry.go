@@ -35,7 +35,7 @@ func (v Validity) level(now time.Time, part float64) string {
 	switch {
 	case part <= 0 || left >= life*part:
 		return none
-	case left < life*min(part, criticalPart):
+	case left < life*criticalPart:
 		return critical
 	}
 	return major

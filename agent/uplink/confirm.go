@@ -89,10 +89,10 @@ func (u *Uplink) askWhoami(ctx context.Context, s *session) ([32]byte, error) {
 
 // confirmByToken is for servers that cannot be asked, as the original platform
 // cannot. The platform gives tokens to certificate sessions alone (contract
-// mqtt.md §7.2), so one that arrives on a connection that resumed nothing, and
-// for which the server asked for the certificate, proves the certificate.
+// mqtt.md §7.2), so one that arrives on a connection for which the server asked
+// for the certificate, as none does that resumes, proves the certificate.
 func (u *Uplink) confirmByToken(ctx context.Context, s *session) ([32]byte, error) {
-	if s.resumed || !s.asked.Load() {
+	if !s.asked.Load() {
 		return [32]byte{}, problem.New(problem.Unavailable, "this connection does not show which certificate authenticated", nil)
 	}
 	text, err := u.askToken(ctx, s)

@@ -249,6 +249,12 @@ func TestConfirm(t *testing.T) {
 			fmt.Fprintf(w, `{"device":%q,"fingerprint_sha256":%q}`, device, hex.EncodeToString(sum[:]))
 		}
 	}
+	padded := func(n int) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			text := fmt.Sprintf(`{"device":"dev1","fingerprint_sha256":"%x"}`, sha256.Sum256(r.TLS.PeerCertificates[0].Raw))
+			fmt.Fprintf(w, "%-*s", n, text)
+		}
+	}
 	presented := func(r *http.Request) [32]byte { return sha256.Sum256(r.TLS.PeerCertificates[0].Raw) }
 	other := func(*http.Request) [32]byte { return [32]byte{1} }
 	status := func(code int) http.HandlerFunc {
@@ -267,6 +273,8 @@ func TestConfirm(t *testing.T) {
 		{"no such call, but a token", nil, "yes", uplink.Up, true},
 		{"no such call and no token", nil, "", uplink.Failed, false},
 		{"no such call, and the certificate was not asked for", nil, "yes unasked", uplink.Failed, false},
+		{"as long as an answer may be", padded(16 << 10), "", uplink.Up, true},
+		{"a byte longer", padded(16<<10 + 1), "", uplink.Failed, false},
 		{"refused", status(401), "yes", uplink.Refused, false},
 		{"out of order, but a token", status(503), "yes", uplink.Up, true},
 	}

@@ -63,12 +63,22 @@ type encryptedKey struct {
 
 type pbkdf2Algorithm struct {
 	ID         asn1.ObjectIdentifier
-	Parameters struct {
-		Salt       []byte
-		Iterations int
-		KeyLength  int                      `asn1:"optional"`
-		PRF        pkix.AlgorithmIdentifier `asn1:"optional"` // absent: HMAC-SHA-1
+	Parameters pbkdf2Parameters
+}
+
+type pbkdf2Parameters struct {
+	Salt       []byte
+	Iterations int
+	KeyLength  int                      `asn1:"optional"`
+	PRF        pkix.AlgorithmIdentifier `asn1:"optional"` // absent: HMAC-SHA-1
+}
+
+// check refuses what takes too long, or makes no key of keyBytes.
+func (p pbkdf2Parameters) check(keyBytes int) error {
+	if p.Iterations < 1 || p.Iterations > maxIterations || len(p.Salt) > maxSalt || p.KeyLength != 0 && p.KeyLength != keyBytes {
+		return fmt.Errorf("the encrypted key asks for %d iterations and %d bytes of salt; at most %d and %d are done", p.Iterations, len(p.Salt), maxIterations, maxSalt)
 	}
+	return nil
 }
 
 // encryptPKCS8 is the inverse of decryptPKCS8, with HMAC-SHA-256 and AES-256, so
@@ -124,8 +134,8 @@ func decryptPKCS8(der, passphrase []byte) ([]byte, error) {
 		return nil, unknown
 	}
 	p := derivation.Parameters
-	if p.Iterations < 1 || p.Iterations > maxIterations || len(p.Salt) > maxSalt || p.KeyLength != 0 && p.KeyLength != keyBytes {
-		return nil, fmt.Errorf("the encrypted key asks for %d iterations and %d bytes of salt; at most %d and %d are done", p.Iterations, len(p.Salt), maxIterations, maxSalt)
+	if err := p.check(keyBytes); err != nil {
+		return nil, err
 	}
 	secret, err := pbkdf2.Key(prf, string(passphrase), p.Salt, p.Iterations, keyBytes)
 	if err != nil {

@@ -1,6 +1,7 @@
 package tpmkey_test
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -127,6 +128,14 @@ func TestDamagedFiles(t *testing.T) {
 		}
 		if _, err := store.Open(t.Context(), ref); err == nil || errors.Is(err, key.ErrNotFound) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for n, want := range map[int]bool{16<<10 - 1: true, 16 << 10: true, 16<<10 + 1: false} {
+		if err := os.WriteFile(path, append(bytes.Clone(whole), bytes.Repeat([]byte("\n"), n-len(whole))...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := store.Open(t.Context(), ref); (err == nil) != want {
+			t.Errorf("%d bytes: %v", n, err)
 		}
 	}
 	if err := os.WriteFile(filepath.Join(dir, "srk.name"), []byte("zz"), 0o600); err != nil {
