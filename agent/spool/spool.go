@@ -91,6 +91,7 @@ type Spool struct {
 	total    int64  // bytes of all segments
 	damaged  int
 	reading  cursor
+	short    bool   // the last file could not be read for want of something
 	queue    []*put // what the next commits write
 	busy     bool   // a goroutine commits
 	closed   bool
@@ -180,16 +181,22 @@ func (s *Spool) dealtWith(seq uint64, result error, count func(*Dropped)) {
 // advance moves done and tells who waits. The caller holds s.mu.
 func (s *Spool) advance(seq uint64, result error) {
 	s.state.done = max(s.state.done, seq)
+	s.answer(result, func(waits uint64) bool { return waits <= seq })
+	s.notify()
+}
+
+// answer tells who waits for the messages of which meant is true. The caller
+// holds s.mu.
+func (s *Spool) answer(result error, meant func(seq uint64) bool) {
 	kept := s.waiters[:0]
 	for _, w := range s.waiters {
-		if w.seq <= seq {
+		if meant(w.seq) {
 			w.result <- result
 			continue
 		}
 		kept = append(kept, w)
 	}
 	s.waiters = kept
-	s.notify()
 }
 
 func (s *Spool) notify() {
