@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"syscall"
 
 	"mooring/internal/problem"
 )
@@ -118,6 +119,14 @@ func Hint(err error) string {
 		HintText() string // of what has a field Hint
 	}](err); ok {
 		return h.HintText()
+	}
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return "the disk is full: make room, then try again; nothing is lost"
+	case errors.Is(err, syscall.EROFS):
+		return "the file system is read-only: mount it for writing"
+	case errors.Is(err, syscall.EIO):
+		return "the disk is at fault: the log of the kernel tells more"
 	}
 	return ""
 }

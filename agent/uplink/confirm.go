@@ -209,6 +209,9 @@ func Unreached(err error) (reason, detail string, ok bool) {
 	if p, ok := errors.AsType[*dial.ProxyError](err); ok {
 		return "proxy", cut(p.Error()), true
 	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return "unreachable", "what answers there does not speak TLS: a login page of the network, a proxy, or another service on that port", true
+	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && !isRemoteAlert(err) {
 		return "unreachable", cut(fmt.Sprintf("the server cannot be reached: %v", op)), true
 	}

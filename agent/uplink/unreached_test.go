@@ -25,6 +25,7 @@ func TestUnreached(t *testing.T) {
 		{"behind a kind", problem.New(problem.Unavailable, "the server cannot be reached", refused), "unreachable", "connection refused"},
 		{"proxy", problem.New(problem.Unavailable, "the server cannot be reached", &dial.ProxyError{Proxy: "http://p:1", Fault: dial.Authentication, Status: 407}), "proxy", "http://p:1 wants other credentials (status 407)"},
 		{"certificate", &tls.CertificateVerificationError{Err: errors.New("unknown authority")}, "server certificate", "unknown authority"},
+		{"login page", problem.New(problem.Unavailable, "the server cannot be reached", tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}), "unreachable", "does not speak TLS"},
 		{"alert of the server", &net.OpError{Op: "remote error", Err: tls.AlertError(46)}, "", ""},
 		{"answer of the server", problem.New(problem.Unavailable, "try again", nil), "", ""},
 		{"nothing", nil, "", ""},
