@@ -51,6 +51,20 @@ echo 'flash is full' >&2; exit 2
 	}
 }
 
+// TestRelativeDirectory hands a plugin, which runs elsewhere, a file that it finds.
+func TestRelativeDirectory(t *testing.T) {
+	r := newRig(t, func(o *config.Operations, dir string) { o.Firmware.Plugin = filepath.Join(dir, "fw") })
+	r.script("fw", `cat "$4" > "$0.log"`+"\n")
+	r.stop()
+	t.Chdir(r.dir)
+	r.o.Dir = "private"
+	r.start()
+	result, _ := r.do(helper.Request{Verb: helper.InstallFirmware, Key: newKey(), Name: "image", Version: "1"}, "bits\n")
+	if got := read(t, filepath.Join(r.dir, "fw.log")); result.Error != "" || got != "bits\n" {
+		t.Errorf("got %+v, and the plugin read %q", result, got)
+	}
+}
+
 // With a key in the configuration, what is not signed by it never reaches the
 // plugin, whatever the agent says.
 func TestSignature(t *testing.T) {

@@ -78,13 +78,17 @@ func Open(o Options) (*Server, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{o: o, log: o.Log, slots: make(chan struct{}, maxConnections), change: make(chan struct{}, 1), work: &sync.WaitGroup{}, left: newLeftovers()}
+	var err error
+	if s.o.Dir, err = filepath.Abs(o.Dir); err != nil { // programs run in another directory
+		return nil, err
+	}
 	if err := durable.MkdirAll(durable.OS, o.Dir, 0o700); err != nil {
 		return nil, err
 	}
 	if err := durable.RemoveAll(durable.OS, filepath.Join(o.Dir, filesDir)); err != nil {
 		return nil, err
 	}
-	var damaged, err error
+	var damaged error
 	if s.jobs, damaged, err = loadJobs(durable.OS, o.Dir); err != nil {
 		return nil, errors.Join(damaged, err)
 	}

@@ -155,3 +155,18 @@ func TestRedirectsAreBounded(t *testing.T) {
 		}
 	}
 }
+
+// TestOtherSchemes has a redirection lead to what is no web server, which no
+// other try changes.
+func TestOtherSchemes(t *testing.T) {
+	for _, to := range []string{"file:///etc/passwd", "ftp://127.0.0.1/x", "gopher://127.0.0.1/x"} {
+		u, err := url.Parse(to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = (&web{m: &Manager{}, plain: true}).RoundTrip(&http.Request{URL: u})
+		if err == nil || mayPass(err) {
+			t.Errorf("%s: got %v, want an error for good", to, err)
+		}
+	}
+}

@@ -208,7 +208,7 @@ func mayPass(err error) bool {
 	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
 		refused = false
 	}
-	return !refused && !errors.Is(err, errPlain) && !errors.Is(err, errRedirects)
+	return !refused && !errors.Is(err, errPlain) && !errors.Is(err, errRedirects) && !errors.Is(err, errScheme)
 }
 
 // begin looks at the head of an answer. What was there is dropped if the answer

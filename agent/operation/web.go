@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -69,6 +70,7 @@ func (w *web) client() *http.Client {
 var (
 	errPlain     = errors.New("http without TLS is for files with a digest or signature alone")
 	errRedirects = errors.New("too many redirects")
+	errScheme    = errors.New("neither https nor http")
 )
 
 // RoundTrip implements http.RoundTripper. The token goes to the configured host
@@ -86,7 +88,7 @@ func (w *web) RoundTrip(r *http.Request) (*http.Response, error) {
 	case r.URL.Scheme == "http":
 		return nil, errPlain
 	}
-	return nil, errors.New("neither https nor http: " + bounded.Text(r.URL.Scheme, 20))
+	return nil, fmt.Errorf("%w: %s", errScheme, bounded.Text(r.URL.Scheme, 20))
 }
 
 // isOwn reports whether a URL is of the own tenant: by the configured name, or
