@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"mooring/agent/identity"
-	"mooring/internal/secret"
 	"mooring/internal/smartrest"
 )
 
@@ -268,7 +267,9 @@ func (e *exam) judgeToken(token string, granted bool) {
 	case token == "":
 		e.find(check, "M160", "no answer on "+topicTokenReply)
 	default:
-		e.tryToken(context.Background(), check, &door{}, secret.New(token))
+		if claims, ok := e.readToken(check, token); ok {
+			e.ok(check, "for %s, to %s", claims.Subject, claims.Expires.UTC().Format(time.RFC3339))
+		}
 	}
 }
 

@@ -94,7 +94,7 @@ func (m *Manager) download(ctx context.Context, j *job, name string, f file, l l
 	}
 	for stalls := 0; !d.Complete; {
 		before := d.Bytes
-		err, again := d.once(ctx)
+		again, err := d.once(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
@@ -175,9 +175,9 @@ func (d *fetcher) save() error {
 }
 
 // once asks for the rest of the file. again says that another try may help.
-func (d *fetcher) once(ctx context.Context) (err error, again bool) {
+func (d *fetcher) once(ctx context.Context) (again bool, err error) {
 	if err := d.web.login(ctx); err != nil { // waits for a connection as long as it takes
-		return err, true
+		return true, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -192,11 +192,11 @@ func (d *fetcher) once(ctx context.Context) (err error, again bool) {
 		return r, err
 	})
 	if err != nil {
-		return err, mayPass(err)
+		return mayPass(err), err
 	}
 	defer func() { _ = answer.Body.Close() }() // only read
-	if err, again := d.begin(answer); err != nil {
-		return err, again
+	if again, err := d.begin(answer); err != nil {
+		return again, err
 	}
 	return d.body(stallReader{answer.Body, stalled})
 }
@@ -213,7 +213,7 @@ func mayPass(err error) bool {
 
 // begin looks at the head of an answer. What was there is dropped if the answer
 // does not continue it.
-func (d *fetcher) begin(answer *http.Response) (err error, again bool) {
+func (d *fetcher) begin(answer *http.Response) (again bool, err error) {
 	switch {
 	case answer.StatusCode == http.StatusPartialContent && continues(answer.Header.Get("Content-Range"), d.Bytes):
 	case answer.StatusCode == http.StatusOK:
@@ -221,23 +221,23 @@ func (d *fetcher) begin(answer *http.Response) (err error, again bool) {
 	case answer.StatusCode == http.StatusPartialContent || answer.StatusCode == http.StatusRequestedRangeNotSatisfiable:
 		had := d.Bytes
 		d.restart(nil)
-		return errors.New("the server does not continue the file"), had > 0
+		return had > 0, errors.New("the server does not continue the file")
 	default:
-		return fmt.Errorf("%s answered %s", d.url.Hostname(), answer.Status), busy(answer.StatusCode)
+		return busy(answer.StatusCode), fmt.Errorf("%s answered %s", d.url.Hostname(), answer.Status)
 	}
 	if answer.ContentLength < 0 {
-		return nil, false
+		return false, nil
 	}
 	total := d.Bytes + answer.ContentLength
 	if total > int64(d.limit.bytes) {
-		return fmt.Errorf("the file has %d bytes, and %d are allowed", total, d.limit.bytes), false
+		return false, fmt.Errorf("the file has %d bytes, and %d are allowed", total, d.limit.bytes)
 	}
 	if d.m.cfg.Free != nil {
 		if free, err := d.m.cfg.Free(); err == nil && uint64(answer.ContentLength)+diskReserve > free {
-			return fmt.Errorf("the disk has no room: %d bytes are free", free), false
+			return false, fmt.Errorf("the disk has no room: %d bytes are free", free)
 		}
 	}
-	return nil, false
+	return false, nil
 }
 
 // continues reports whether "bytes 5-9/10" begins at offset.
@@ -256,29 +256,29 @@ func (d *fetcher) restart(h http.Header) {
 }
 
 // body writes what comes, segment by segment.
-func (d *fetcher) body(in io.Reader) (err error, again bool) {
+func (d *fetcher) body(in io.Reader) (again bool, err error) {
 	buf := make([]byte, segmentBytes)
 	for {
 		n, readErr := fill(in, buf)
 		if d.Bytes+int64(n) > int64(d.limit.bytes) {
-			return fmt.Errorf("the file has more than the %d bytes that are allowed", d.limit.bytes), false
+			return false, fmt.Errorf("the file has more than the %d bytes that are allowed", d.limit.bytes)
 		}
 		if n > 0 {
 			if err := durable.WriteFile(d.m.cfg.FS, segmentPath(d.dir, d.Segments), buf[:n], 0o600); err != nil {
-				return err, false
+				return false, err
 			}
 			d.Segments++
 			d.Bytes += int64(n)
 		}
 		d.Complete = errors.Is(readErr, io.EOF)
 		if err := d.save(); err != nil {
-			return err, false
+			return false, err
 		}
 		switch {
 		case d.Complete:
-			return nil, false
+			return false, nil
 		case readErr != nil:
-			return readErr, true
+			return true, readErr
 		}
 	}
 }

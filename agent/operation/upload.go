@@ -92,7 +92,7 @@ const callTries = 5
 // call makes one call of REST on the own server.
 func (w *web) call(ctx context.Context, method, path, contentType string, body []byte, header map[string]string, into any) error {
 	for try := 1; ; try++ {
-		err, again := w.callOnce(ctx, method, path, contentType, body, header, into)
+		again, err := w.callOnce(ctx, method, path, contentType, body, header, into)
 		if err == nil || !again || try == callTries || ctx.Err() != nil {
 			return err
 		}
@@ -100,7 +100,7 @@ func (w *web) call(ctx context.Context, method, path, contentType string, body [
 	}
 }
 
-func (w *web) callOnce(ctx context.Context, method, path, contentType string, body []byte, header map[string]string, into any) (err error, again bool) {
+func (w *web) callOnce(ctx context.Context, method, path, contentType string, body []byte, header map[string]string, into any) (again bool, err error) {
 	answer, err := w.do(ctx, func() (*http.Request, error) {
 		r, err := http.NewRequestWithContext(ctx, method, w.url(path), bytes.NewReader(body))
 		if err != nil {
@@ -116,20 +116,20 @@ func (w *web) callOnce(ctx context.Context, method, path, contentType string, bo
 		return r, nil
 	})
 	if err != nil {
-		return err, true
+		return true, err
 	}
 	defer func() { _ = answer.Body.Close() }() // only read
 	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
 	if err != nil {
-		return err, true
+		return true, err
 	}
 	if answer.StatusCode/100 != 2 {
-		return fmt.Errorf("the server answered %s", answer.Status), busy(answer.StatusCode)
+		return busy(answer.StatusCode), fmt.Errorf("the server answered %s", answer.Status)
 	}
 	if err := json.Unmarshal(text, into); err != nil {
-		return fmt.Errorf("the server's answer cannot be read: %w", err), false
+		return false, fmt.Errorf("the server's answer cannot be read: %w", err)
 	}
-	return nil, false
+	return false, nil
 }
 
 // busy reports whether another try may help.
