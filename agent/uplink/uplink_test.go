@@ -29,16 +29,16 @@ func TestReconnect(t *testing.T) {
 		if got := l.kinds(); !slices.Equal(got, []uplink.EventKind{uplink.Up}) {
 			t.Fatalf("got %v, want up", got)
 		}
-		for range 4 { // thrown out of a good session at once, again and again
+		var waits []time.Duration
+		for range 4 { // thrown out of a good session, again and again
+			kicked := time.Now()
 			b.kick()
 			time.Sleep(time.Minute - time.Second)
+			at := get(b, func() []time.Time { return slices.Clone(b.connects) })
+			waits = append(waits, at[len(at)-1].Sub(kicked))
 		}
-		at := get(b, func() []time.Time { return slices.Clone(b.connects) })
-		if len(at) < 4 {
-			t.Fatalf("only %d connections", len(at))
-		}
-		if first, last := at[1].Sub(at[0]), at[len(at)-1].Sub(at[len(at)-2]); last <= first {
-			t.Errorf("kicked again and again: waits of %v, then %v", first, last)
+		if want := []time.Duration{2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second}; !slices.Equal(waits, want) {
+			t.Errorf("kicked again and again: waits of %v, want %v", waits, want)
 		}
 		time.Sleep(10 * time.Minute) // stable
 		before := get(b, func() int { return len(b.connects) })
@@ -75,6 +75,27 @@ func TestNewCertificateNeverResumes(t *testing.T) {
 		}
 		l.stop()
 	})
+}
+
+// A fleet that lost its server does not come back in step.
+func TestWaitsAreSpread(t *testing.T) {
+	for _, tt := range []struct {
+		random float64
+		want   time.Duration
+	}{{0, 2 * time.Second}, {0.5, 1500 * time.Millisecond}} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBroker(t)
+			b.connack = 5
+			l := b.link(t, func(c *uplink.Config) { c.Random = func() float64 { return tt.random } })
+			l.Use(credential(t, 1))
+			time.Sleep(4 * time.Second)
+			at := get(b, func() []time.Time { return slices.Clone(b.connects) })
+			if len(at) < 2 || at[1].Sub(at[0]) != tt.want {
+				t.Errorf("random %v: connections at %v, want the second after %v", tt.random, at, tt.want)
+			}
+			l.stop()
+		})
+	}
 }
 
 func TestRefusals(t *testing.T) {

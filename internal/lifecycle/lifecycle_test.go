@@ -70,7 +70,12 @@ func connected(g lc.Generation) lc.Event {
 // enrolled returns a device with a proven first generation of one year.
 func enrolled(t *testing.T, p lc.Policy) *device {
 	t.Helper()
-	d := &device{t: t, s: lc.New(7, p), now: start}
+	return enrolledAs(t, 7, p, year)
+}
+
+func enrolledAs(t *testing.T, seed uint64, p lc.Policy, life time.Duration) *device {
+	t.Helper()
+	d := &device{t: t, s: lc.New(seed, p), now: start}
 	d.want(ev(lc.Booted, 0), act(lc.DestroyOld, 0))
 	d.want(ev(lc.Destroyed, 0))
 	d.phase(lc.Unenrolled)
@@ -78,7 +83,7 @@ func enrolled(t *testing.T, p lc.Policy) *device {
 	d.want(ev(lc.OTPGiven, 0), lc.Action{Kind: lc.CreateKey, Generation: 1, Key: 1})
 	d.phase(lc.Enrolling)
 	d.want(ev(lc.KeyCreated, 1), request(1, lc.OTP))
-	d.want(lc.Event{Kind: lc.Issued, Generation: 1, Leaf: leaf(1, d.now, year)}, act(lc.StoreCandidate, 1))
+	d.want(lc.Event{Kind: lc.Issued, Generation: 1, Leaf: leaf(1, d.now, life)}, act(lc.StoreCandidate, 1))
 	d.want(ev(lc.Stored, 1), act(lc.Commit, 1))
 	d.want(ev(lc.Committed, 1), act(lc.ConnectWith, 1), lc.Action{Kind: lc.DestroyOld, Generation: 1})
 	d.want(ev(lc.Destroyed, 0))
