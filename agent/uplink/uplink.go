@@ -21,6 +21,7 @@ import (
 
 	"mooring/agent/spool"
 	"mooring/internal/backoff"
+	"mooring/internal/problem"
 )
 
 const (
@@ -301,6 +302,9 @@ func (u *Uplink) serve(ctx context.Context, s *session) (up bool, why error) {
 		beside.Go(func() { u.confirmLater(ctx, s) })
 	} else {
 		named, err := u.confirm(ctx, s)
+		if err == nil && named != s.credential.Fingerprint { // to stay connected would prove nothing, ever
+			err = problem.New(problem.Unavailable, "the server names another certificate", nil)
+		}
 		if err != nil {
 			return false, cause(ctx, err)
 		}

@@ -289,7 +289,7 @@ func TestConfirm(t *testing.T) {
 		same   bool
 	}{
 		{"this certificate", whoami("dev1", presented), "", uplink.Up, true},
-		{"another certificate", whoami("dev1", other), "", uplink.Up, false},
+		{"another certificate", whoami("dev1", other), "", uplink.Failed, false},
 		{"another device", whoami("dev2", presented), "", uplink.Failed, false},
 		{"no such call, but a token", nil, "yes", uplink.Up, true},
 		{"no such call and no token", nil, "", uplink.Failed, false},
