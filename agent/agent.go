@@ -289,9 +289,18 @@ func (a *Agent) enrolled(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	v, _ := a.look()
-	if v.state.Current.Number == 0 {
-		return errNotEnrolled
+	for {
+		v, changed := a.look()
+		switch {
+		case v.state.Current.Number != 0:
+			return nil
+		case v.state.Task != lifecycle.Committing: // a power cut came before the pointer was there
+			return errNotEnrolled
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	return nil
 }

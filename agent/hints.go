@@ -5,6 +5,7 @@ import (
 	"errors"
 	"syscall"
 
+	"mooring/internal/lifecycle"
 	"mooring/internal/problem"
 )
 
@@ -65,7 +66,11 @@ func (a *Agent) whyKept(ctx context.Context, err error) error {
 func tooLate(what string, v view, deviceID string) error {
 	e := v.lastError
 	if e == nil {
-		return problem.New(problem.Unavailable, what+" in time", nil)
+		what += " in time"
+		if v.state.Task == lifecycle.Requesting {
+			what += ": the server has not answered yet"
+		}
+		return problem.New(problem.Unavailable, what, nil)
 	}
 	hint := e.advice()
 	if hint == "" {
@@ -79,7 +84,7 @@ func enrolHint(v view, err error) error {
 	if v.lastError != nil && v.lastError.advice() != "" {
 		return err
 	}
-	hint := "check the server's name and port, and that the device is registered there"
+	hint := "check the server's name and port, and that the device is registered there; if they are right, show its operator this error"
 	if v.lastError != nil && v.lastError.Reason == string(problem.Unauthenticated) {
 		hint = "the OTP is unknown, wrong or spent; ask the operator to register the device again"
 	}

@@ -1,6 +1,7 @@
 package agent_test
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -69,7 +70,7 @@ func (h *hostile) set(answer func(http.ResponseWriter, *x509.CertificateRequest)
 	return asked
 }
 
-func forge(t *testing.T, cn string, public crypto.PublicKey, from, to time.Time) *x509.Certificate {
+func forge(t *testing.T, cn string, public crypto.PublicKey, from, to time.Time, edits ...func(*x509.Certificate)) *x509.Certificate {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -77,6 +78,9 @@ func forge(t *testing.T, cn string, public crypto.PublicKey, from, to time.Time)
 	}
 	serial, _ := rand.Int(rand.Reader, big.NewInt(1<<62))
 	c := &x509.Certificate{SerialNumber: serial, Subject: pkix.Name{CommonName: cn}, NotBefore: from, NotAfter: to}
+	for _, edit := range edits {
+		edit(c)
+	}
 	parent := &x509.Certificate{Subject: pkix.Name{CommonName: "forger"}}
 	der, err := x509.CreateCertificate(rand.Reader, c, parent, public, k)
 	if err != nil {
@@ -158,9 +162,9 @@ func TestHostileAnswers(t *testing.T) {
 				_, _ = io.WriteString(w, body)
 			}
 		}
-		forged := func(cn string, from, to time.Time) func(http.ResponseWriter, *x509.CertificateRequest) {
+		forged := func(cn string, from, to time.Time, edits ...func(*x509.Certificate)) func(http.ResponseWriter, *x509.CertificateRequest) {
 			return func(w http.ResponseWriter, csr *x509.CertificateRequest) {
-				send(w, []*x509.Certificate{forge(t, cn, csr.PublicKey, from, to)})
+				send(w, []*x509.Certificate{forge(t, cn, csr.PublicKey, from, to, edits...)})
 			}
 		}
 		tests := []struct {
@@ -184,19 +188,30 @@ func TestHostileAnswers(t *testing.T) {
 			{"present certificate", func(w http.ResponseWriter, _ *x509.CertificateRequest) { send(w, []*x509.Certificate{d.leaf(t)}) }, "already"},
 			{"of next year", forged("dev1", now.AddDate(1, 0, 0), now.AddDate(2, 0, 0)), "begins at"},
 			{"over", forged("dev1", now.Add(-time.Hour), now.Add(-time.Minute)), "ended at"},
+			{"authority", forged("dev1", now, now.AddDate(1, 0, 0), func(c *x509.Certificate) { c.IsCA, c.BasicConstraintsValid = true, true }), "of an authority"},
+			{"for servers", forged("dev1", now, now.AddDate(1, 0, 0), func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }), "not for TLS clients"},
 			{"of nobody", forged("dev1", now.Add(time.Minute), now.AddDate(1, 0, 0)), ""},
 			{"fault", text(500, "panic: x"), "500"},
 			{"nothing", text(200, ""), ""},
 		}
 		for _, tt := range tests {
 			h.set(tt.answer)
-			go func() { _, _ = d.agent.Renew(t.Context()) }() // it never succeeds
+			why := make(chan error, 1)
+			go func() {
+				ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
+				defer cancel()
+				_, err := d.agent.Renew(ctx) // it never succeeds
+				why <- err
+			}()
 			said := d.until("asked for "+tt.name, func(s agent.Status) bool {
 				h.mu.Lock()
 				defer h.mu.Unlock()
 				return h.asked > 0 && s.LastError != nil && strings.Contains(s.LastError.Detail, tt.says)
 			})
 			time.Sleep(time.Minute)
+			if err := <-why; err == nil || !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("%s: who asked hears %v, want %q", tt.name, err, tt.says)
+			}
 			if got := d.until("valid with the old one", func(s agent.Status) bool { return s.Connected }); got.Serial != current.Serial || got.Generation != current.Generation {
 				t.Errorf("%s: %+v, want serial %s; said %+v", tt.name, got, current.Serial, said.LastError)
 			}

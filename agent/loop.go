@@ -198,7 +198,7 @@ func (a *Agent) connection(e uplink.Event) {
 		if e.Fingerprint != ([32]byte{}) {
 			a.log.Info("the server confirmed the connection", "generation", e.Generation)
 		}
-		a.noError()
+		a.noError(false)
 	case uplink.Refused, uplink.Failed:
 		a.log.Warn("not connected", "reason", e.Reason, "detail", e.Detail, "err", e.Err)
 		a.setError(e.Reason, e.Detail)
@@ -242,9 +242,11 @@ func (a *Agent) perform(ctx context.Context, action lifecycle.Action) lifecycle.
 		err = a.ids.Sweep(ctx, n, action.Next)
 	}
 	if err != nil {
-		a.fail("storage", err)
+		a.fail(storageFault, err)
+		a.noLeaf(true)
 		return lifecycle.Event{Kind: failed, Generation: n}
 	}
+	a.noError(true)
 	if action.Kind == lifecycle.Commit {
 		a.log.Info("identity committed", "generation", n)
 	}
@@ -259,6 +261,7 @@ func (a *Agent) request(ctx context.Context, action lifecycle.Action) lifecycle.
 	next, err := a.ids.Load(ctx, action.Generation)
 	if err != nil {
 		a.fail("identity", err)
+		a.noLeaf(true)
 		return event
 	}
 	o := a.ask(ctx, action.Auth, next)
@@ -272,6 +275,7 @@ func (a *Agent) request(ctx context.Context, action lifecycle.Action) lifecycle.
 		a.requestFailed(action.Auth, o)
 		return event
 	}
+	a.noLeaf(false)
 	a.setChain(o.Chain)
 	leaf := o.Chain.Leaf()
 	a.observe(leaf.NotBefore)
@@ -318,6 +322,7 @@ func (a *Agent) requestFailed(auth lifecycle.Auth, o enrol.Outcome) {
 		reason, detail = string(kindOf(o.Err)), detailOf(o.Err)
 	}
 	a.setError(reason, detail)
+	a.noLeaf(true)
 	a.badClock(o.Err)
 	if auth == lifecycle.OTP && o.Final {
 		a.mu.Lock()

@@ -145,6 +145,9 @@ func (a *Agent) rungHint(s lifecycle.State) string {
 	if s.HasOTP || s.OnRung() != lifecycle.NewOTP {
 		return ""
 	}
+	if s.Current.Number == 0 && s.Next.Leaf != (lifecycle.Leaf{}) {
+		return "its certificate is there and was never used: mooring-agent run takes it into use"
+	}
 	hint := "register the device, then run mooring-agent enrol"
 	if s.Current.Number != 0 {
 		hint = "register the device again, then run mooring-agent enrol --again"

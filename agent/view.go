@@ -65,8 +65,9 @@ type view struct {
 	state     lifecycle.State
 	current   *identity.Identity
 	lastError *LastError
-	chain     pki.Chain // issued and not stored yet
-	redated   pki.Chain // of the current leaf, with newer issuers
+	noLeaf    *LastError // why there was no certificate when one was last asked for
+	chain     pki.Chain  // issued and not stored yet
+	redated   pki.Chain  // of the current leaf, with newer issuers
 }
 
 // look returns the view and a channel that closes when it changes.
@@ -100,13 +101,36 @@ func (a *Agent) setError(reason, detail string) {
 	a.change(func(v *view) { v.lastError = &LastError{Reason: reason, Detail: detail, Time: at} })
 }
 
-func (a *Agent) noError() { a.change(func(v *view) { v.lastError = nil }) }
+// storageFault is the reason of what the disk or the key store refused.
+const storageFault = "storage"
+
+// noError forgets what the server or the network refused, or, for ours, what the
+// disk did: neither proves that the other is well.
+func (a *Agent) noError(ours bool) {
+	a.change(func(v *view) {
+		if v.lastError != nil && (v.lastError.Reason == storageFault) == ours {
+			v.lastError = nil
+		}
+	})
+}
+
+// noLeaf notes that the last error is why there is no certificate: it is not
+// forgotten when the device connects with the one it has. After a success there is
+// none.
+func (a *Agent) noLeaf(failed bool) {
+	a.change(func(v *view) {
+		v.noLeaf = nil
+		if failed {
+			v.noLeaf = v.lastError
+		}
+	})
+}
 
 // fail records an error that is ours.
 func (a *Agent) fail(reason string, err error) {
 	a.log.Error("cannot go on", "reason", reason, "err", err)
 	at, hint := a.clock.Now().UTC(), Hint(err)
-	if hint == "" && reason == "storage" {
+	if hint == "" && reason == storageFault {
 		hint = localFault
 	}
 	a.change(func(v *view) {

@@ -56,6 +56,7 @@ func (a *Agent) Renew(ctx context.Context) (Status, error) {
 		return Status{}, err
 	}
 	before, _ := a.look()
+	a.noLeaf(false)
 	if err := a.wish(ctx, lifecycle.Event{Kind: lifecycle.RenewAsked}); err != nil {
 		return Status{}, err
 	}
@@ -80,6 +81,9 @@ func (a *Agent) await(ctx context.Context, number uint32) (view, error) {
 		select {
 		case <-changed:
 		case <-ctx.Done():
+			if v.noLeaf != nil {
+				v.lastError = v.noLeaf
+			}
 			return v, tooLate("not done", v, a.cfg.DeviceID)
 		}
 	}

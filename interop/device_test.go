@@ -104,8 +104,13 @@ func (d *device) run(t testing.TB, args ...string) outcome {
 // runUntil runs the agent and kills it at the end of ctx.
 func (d *device) runUntil(ctx context.Context, t testing.TB, args ...string) outcome {
 	t.Helper()
+	return outcomeOf(ctx, t, d.command(ctx, t, args...))
+}
+
+// outcomeOf runs a command that is killed at the end of ctx.
+func outcomeOf(ctx context.Context, t testing.TB, cmd *exec.Cmd) outcome {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
-	cmd := d.command(ctx, t, args...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	start := time.Now()
 	err := cmd.Run()

@@ -165,6 +165,9 @@ func Load(fsys durable.FS, state, file string, explicit bool) (Config, error) {
 	if err := c.merge(fsys, filepath.Join(state, settingsFile), false); err != nil {
 		return c, &fileError{err, "enrol wrote this file: restore it, or remove it and set server, ports, ca and device_id in the configuration file"}
 	}
+	if filepath.Base(c.CA) == anchorsFile { // it is beside, wherever the directory has moved to
+		c.CA = filepath.Join(state, filepath.Base(c.CA))
+	}
 	if err := c.merge(fsys, file, explicit); err != nil {
 		return c, &fileError{err, "correct the file; mooring-agent config check tries it"}
 	}

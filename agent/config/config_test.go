@@ -118,6 +118,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"UTF-16, the other way", "\xfe\xff\x00s", "UTF-16"},
 		{"a mark that is not at the beginning", "server = 'x'\n\xef\xbb\xbf", "agent.toml"},
 		{"no TOML", "server =\n", "agent.toml"},
+		{"text for a table", "renewal = 1\n", "renewal: must be a table"},
 		{"no duration", "keep_alive = '5 apples'\n", "no duration"},
 		{"too long", "# " + strings.Repeat("x", 256<<10), "longer than"},
 	} {
@@ -172,6 +173,16 @@ func TestSave(t *testing.T) {
 	text, err := back.Anchors(durable.OS)
 	if err != nil || string(text) != "anchors" || back.Server != c.Server || back.DeviceID != "dev1" || back.MTLSPort != 18443 {
 		t.Errorf("got %+v, %q, %v", back, text, err)
+	}
+	moved := filepath.Join(t.TempDir(), "elsewhere")
+	if err := os.Rename(dir, moved); err != nil {
+		t.Fatal(err)
+	}
+	if back, err = config.Load(durable.OS, moved, filepath.Join(dir, "absent"), false); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := back.Anchors(durable.OS); err != nil || string(text) != "anchors" {
+		t.Errorf("moved: got %q, %v", text, err)
 	}
 }
 

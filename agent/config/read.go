@@ -120,9 +120,12 @@ func (r *reader) set(table reflect.Value, prefix, path []string, value *unstable
 		return nil
 	}
 	target := walk(table, path)
-	if !target.IsValid() || isTable(target) && value.Kind != unstable.InlineTable {
+	if !target.IsValid() {
 		r.unknown = append(r.unknown, name)
 		return nil
+	}
+	if isTable(target) && value.Kind != unstable.InlineTable {
+		return fmt.Errorf("%s: must be a table, as [%s] begins one", name, name)
 	}
 	if err := errors.Join(r.dotted(prefix, path), r.once(name)); err != nil {
 		return err

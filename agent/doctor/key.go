@@ -113,8 +113,7 @@ func (e *exam) judgeIdentity(h held) {
 		e.chain(id.Chain)
 	}
 	switch {
-	case h.code != "" && identity.Denied(e.o.FS, e.cfg.State, h.err) != nil:
-		e.skip("key", cut(h.err.Error())) // for the file that M012 names
+	case h.code != "" && e.denied("key", h.err):
 	case h.code != "":
 		e.keyFault(h.code, h.err)
 	case h.err != nil:
@@ -145,8 +144,7 @@ func (e *exam) keyFault(code Code, err error) {
 func (e *exam) identityFault(err error) {
 	fault, _ := errors.AsType[*identity.Error](err)
 	switch {
-	case identity.Denied(e.o.FS, e.cfg.State, err) != nil:
-		e.skip("identity", cut(err.Error())) // for the file that M012 names
+	case e.denied("identity", err):
 	case fault == nil:
 		e.fail("identity", "M011", err)
 	case strings.HasPrefix(fault.Path, "key ") || errors.Is(err, key.ErrNotFound):

@@ -28,8 +28,12 @@ func (e *exam) local(ctx context.Context) {
 		return
 	}
 	e.ok("state", "%s", e.cfg.State)
-	if err := identity.CheckOwners(e.o.FS, e.cfg.State); err != nil {
-		e.fail("state", "M012", err)
+	owners := identity.CheckOwners(e.o.FS, e.cfg.State)
+	if owners != nil {
+		e.fail("state", "M012", owners)
+	}
+	if closed, ok := errors.AsType[*identity.Error](e.o.ConfigErr); ok && owners == nil {
+		e.fail("config", "M010", closed)
 	}
 	e.disk()
 	e.daemon(ctx)
@@ -83,11 +87,24 @@ func (e *exam) configuration() bool {
 // configFault adds a fault unless it is one of the state directory's owners,
 // who are next.
 func (e *exam) configFault(code Code, err error) {
-	if identity.Denied(e.o.FS, e.cfg.State, err) != nil {
-		e.skip("config", cut(err.Error()))
-		return
+	if !e.denied("config", err) {
+		e.fail("config", code, err)
 	}
-	e.fail("config", code, err)
+}
+
+// denied reports whether err is for want of a permission in the state directory,
+// which has its own codes.
+func (e *exam) denied(check string, err error) bool {
+	fault := identity.Denied(e.o.FS, e.cfg.State, err)
+	switch {
+	case fault == nil:
+		return false
+	case identity.CheckOwners(e.o.FS, e.cfg.State) != nil:
+		e.skip(check, cut(err.Error())) // for the file that M012 names
+	default:
+		e.fail(check, "M010", fault)
+	}
+	return true
 }
 
 // now is the time certificates are judged by, as the agent does.

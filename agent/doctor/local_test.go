@@ -19,6 +19,7 @@ import (
 
 	"mooring/agent"
 	"mooring/agent/doctor"
+	"mooring/agent/identity"
 	"mooring/hsm/key"
 	"mooring/internal/durable"
 	"mooring/internal/pki"
@@ -60,6 +61,19 @@ func TestLocal(t *testing.T) {
 		}, "M012", "settings.toml", nil},
 		{"identity emptied", func(r *rig) { r.write("generations/0001/digest", "") }, "M011", "digest", nil},
 		{"identity cut", func(r *rig) { r.write("generations/0001/identity.json", "{") }, "M011", "identity.json", nil},
+		{"certificate without its digest", func(r *rig) {
+			if err := r.disk.Remove(state + "/generations/0001/digest"); err != nil {
+				r.t.Fatal(err)
+			}
+		}, "M011", "has no certificate", nil},
+		{"a mode that keeps out", func(r *rig) {
+			r.o.ConfigErr = identity.Denied(r.disk, state, &fs.PathError{Op: "open", Path: state + "/settings.toml", Err: syscall.EACCES})
+		}, "M010", "settings.toml: this user may not use it", nil},
+		{"a mode that keeps the anchors out", func(r *rig) {
+			r.write("ca.pem", "")
+			r.o.Config.CA = state + "/ca.pem"
+			r.o.FS = closedFS{r.disk, state + "/ca.pem"}
+		}, "M010", "ca.pem: this user may not use it", nil},
 		{"in memory", disk(doctor.Disk{Free: 1 << 30, InMemory: true}), "M013", "", nil},
 		{"statfs", func(r *rig) {
 			r.o.Disk = func(string) (doctor.Disk, error) { return doctor.Disk{}, syscall.EACCES }
@@ -171,6 +185,20 @@ func (r *rig) ref() key.Ref {
 	refs, err := r.keys.List(r.t.Context())
 	must(r.t, err)
 	return refs[0]
+}
+
+// closedFS lets one file not be read.
+type closedFS struct {
+	durable.FS
+	path string
+}
+
+// ReadFile implements durable.FS.
+func (c closedFS) ReadFile(path string) ([]byte, error) {
+	if path == c.path {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: syscall.EACCES}
+	}
+	return c.FS.ReadFile(path)
 }
 
 // ownedFS says that one path belongs to a user.

@@ -42,9 +42,10 @@ func damaged(path, what string, err error) error {
 		hint: "the state directory is damaged: restore it from a backup, or move it away and enrol the device again"}
 }
 
-// missing turns "no such file" within a generation into damage.
+// missing turns "no such file" within a generation into damage, and so a file where
+// a directory should be.
 func missing(path string, err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return damaged(path, "incomplete", err)
 	}
 	return err
@@ -91,13 +92,16 @@ func CheckDir(fsys durable.FS, dir string) error {
 	if !info.IsDir() {
 		return &Error{Path: dir, What: "is not a directory", hint: "name another state directory with --state"}
 	}
-	if info.Mode().Perm()&0o022 != 0 {
-		return &Error{Path: dir, What: fmt.Sprintf("has mode %04o: others may replace the identity", info.Mode().Perm()),
-			hint: "run chmod 700 " + dir}
+	mode := info.Mode().Perm()
+	if mode&0o022 != 0 {
+		return &Error{Path: dir, What: fmt.Sprintf("has mode %04o: others may replace the identity", mode), hint: "run chmod 700 " + dir}
 	}
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok && int(stat.Uid) != os.Geteuid() {
 		return &Error{Path: dir, What: fmt.Sprintf("belongs to user %d, and this is user %d", stat.Uid, os.Geteuid()),
 			hint: fmt.Sprintf("run mooring-agent as user %d, as with sudo -u '#%d'", stat.Uid, stat.Uid)}
+	}
+	if mode&0o700 != 0o700 {
+		return &Error{Path: dir, What: fmt.Sprintf("has mode %04o: its owner may not use it", mode), hint: "run chmod 700 " + dir}
 	}
 	return nil
 }

@@ -181,6 +181,19 @@ func TestDamage(t *testing.T) {
 		{"digest gone", remove("generations/0001/digest"), "no certificate"},
 		{"chain gone", remove("generations/0001/chain.pem"), "incomplete"},
 		{"generation gone", remove("generations/0001"), "incomplete"},
+		{"generation is a file", func(t *testing.T, dir string) {
+			remove("generations/0001")(t, dir)
+			overwrite("generations/0001", "")(t, dir)
+		}, "incomplete"},
+		{"keys are a file", func(t *testing.T, dir string) {
+			remove("keys")(t, dir)
+			overwrite("keys", "")(t, dir)
+		}, "not a directory"},
+		{"directory closed to its owner", func(t *testing.T, dir string) {
+			if err := os.Chmod(dir, 0o500); err != nil {
+				t.Fatal(err)
+			}
+		}, "mode 0500"},
 		{"pointer is a file", func(t *testing.T, dir string) {
 			remove("current")(t, dir)
 			overwrite("current", "generations/0001")(t, dir)
@@ -242,9 +255,9 @@ func TestDamage(t *testing.T) {
 				t.Fatal(err)
 			}
 			tt.damage(t, dir)
-			_, err = find(dir)
-			if err == nil || !strings.Contains(err.Error(), tt.want) {
-				t.Fatalf("got %v, want %q", err, tt.want)
+			found, err := find(dir)
+			if err == nil || found.Current != nil || !strings.Contains(err.Error(), tt.want) {
+				t.Fatalf("got %+v and %v, want only %q", found, err, tt.want)
 			}
 			var hinted interface{ Hint() string }
 			if !errors.As(err, &hinted) || hinted.Hint() == "" {

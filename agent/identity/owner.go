@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"mooring/internal/durable"
@@ -59,8 +60,9 @@ func foreign(fsys durable.FS, dir string, owner uint32, left *int) (path string,
 	return "", 0
 }
 
-// Denied names the file of another user that is behind err; nil if err is no
-// missing permission, or there is no such file.
+// Denied names the file that is behind err: one of another user, else the one in
+// the directory whose mode keeps its own user out. It is nil if err is no missing
+// permission, or one of something else.
 func Denied(fsys durable.FS, dir string, err error) error {
 	if !errors.Is(err, fs.ErrPermission) {
 		return nil
@@ -68,5 +70,11 @@ func Denied(fsys durable.FS, dir string, err error) error {
 	if fault := CheckDir(fsys, dir); fault != nil {
 		return fault
 	}
-	return CheckOwners(fsys, dir)
+	if fault := CheckOwners(fsys, dir); fault != nil {
+		return fault
+	}
+	if e, ok := errors.AsType[*fs.PathError](err); ok && strings.HasPrefix(e.Path, dir+"/") {
+		return &Error{Path: e.Path, What: "this user may not use it", err: e.Err, hint: "run chmod -R u+rwX " + dir}
+	}
+	return nil
 }

@@ -79,6 +79,14 @@ func TestOwners(t *testing.T) {
 			t.Errorf("%s: got %v, want %q", tt.name, err, tt.want)
 		}
 	}
+	own := &fs.PathError{Op: "open", Path: dir + "/generations/0001/0", Err: syscall.EACCES}
+	fault, ok := errors.AsType[*identity.Error](identity.Denied(disk, dir, own))
+	if !ok || fault.Path != own.Path || !strings.Contains(fault.Hint(), "chmod -R u+rwX "+dir) {
+		t.Errorf("its own user kept out: got %v", fault)
+	}
+	if err := identity.Denied(disk, dir, &fs.PathError{Op: "open", Path: dir + "2/x", Err: syscall.EACCES}); err != nil {
+		t.Errorf("beside the directory: %v", err)
+	}
 	if err := identity.CheckOwners(ownedFS{disk, map[string]uint32{dir: 4711}}, dir); err == nil {
 		t.Error("a directory of another user than all that is in it is all right")
 	}

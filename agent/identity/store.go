@@ -315,12 +315,14 @@ func (s *Store) Find(ctx context.Context) (Found, error) {
 		return f, err
 	}
 	if number != 0 {
-		if f.Current, err = s.Load(ctx, number); err != nil {
+		id, err := s.Load(ctx, number)
+		if err != nil {
 			return f, err
 		}
-		if f.Current.Chain == nil {
+		if id.Chain == nil {
 			return f, damaged(s.dirOf(number), "the current generation has no certificate", nil)
 		}
+		f.Current = id
 	}
 	list, err := s.numbers()
 	if err != nil {

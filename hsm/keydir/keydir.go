@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"mooring/hsm/key"
 	"mooring/internal/durable"
@@ -42,7 +43,8 @@ type Dir struct {
 	cleaned bool       // leftovers of power cuts were removed
 }
 
-// ModeError says that others may use or replace a key, and what to do.
+// ModeError says what a person has to mend before keys here can be used, and how:
+// others may use or replace them.
 type ModeError struct{ Text, Advice string }
 
 func (e *ModeError) Error() string { return e.Text }
@@ -58,7 +60,9 @@ func Open(fsys durable.FS, path, suffix string) (*Dir, error) {
 		return nil, fmt.Errorf("key directory %q: the path must be absolute", path)
 	}
 	path = filepath.Clean(path)
-	if err := durable.MkdirAll(fsys, path, DirMode); err != nil {
+	if err := durable.MkdirAll(fsys, path, DirMode); errors.Is(err, syscall.ENOTDIR) {
+		return nil, &ModeError{fmt.Sprintf("key directory %s is not a directory", path), "restore the directory of keys in its place"}
+	} else if err != nil {
 		return nil, fmt.Errorf("key directory: %w", err)
 	}
 	info, err := fsys.Lstat(path)

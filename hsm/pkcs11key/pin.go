@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // maxPINBytes bounds a PIN. Tokens take 255 bytes at most.
@@ -53,7 +54,7 @@ func readPIN(source string) ([]byte, error) {
 		}
 		path = filepath.Join(dir, path)
 	}
-	file, err := os.Open(path)
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would wait for its writer
 	if err != nil {
 		return nil, &Error{Kind: PIN, Text: "the PIN cannot be read", Hint: "write it to the file that pin-source names, readable for this user alone", err: err}
 	}

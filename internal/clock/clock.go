@@ -164,7 +164,7 @@ func (c *Clock) Load(fsys durable.FS, path string) error {
 	}
 	saved, err := time.Parse(layout, strings.TrimSpace(string(text)))
 	if err != nil {
-		return fmt.Errorf("load the time from %s: %w", path, err)
+		return fmt.Errorf("load the time: %s holds none", path)
 	}
 	c.Observe(saved)
 	return nil

@@ -19,6 +19,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // MaxRead is how many bytes a file may have that is read at once; the longest that
@@ -39,7 +40,8 @@ type FS interface {
 	// SyncDir makes creations, renames and removals in dir survive a power cut.
 	SyncDir(dir string) error
 
-	// ReadFile refuses what has more than MaxRead bytes.
+	// ReadFile refuses what has more than MaxRead bytes, and a pipe from which
+	// nothing comes.
 	ReadFile(path string) ([]byte, error)
 	ReadDir(path string) ([]fs.DirEntry, error)
 	ReadLink(path string) (string, error)
@@ -153,7 +155,7 @@ func MkdirAll(fsys FS, dir string, perm fs.FileMode) error {
 // read is no error, because then somebody else made this one.
 func found(fsys FS, info fs.FileInfo, dir string) error {
 	if !info.IsDir() && info.Mode()&fs.ModeSymlink == 0 {
-		return fmt.Errorf("make directory %s: a file is in the way", dir)
+		return fmt.Errorf("make directory %s: a file is in the way: %w", dir, syscall.ENOTDIR)
 	}
 	if err := SyncDir(fsys, filepath.Dir(dir)); err != nil && !errors.Is(err, fs.ErrPermission) {
 		return err

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"syscall"
+	"time"
 )
 
 // OS is the file system of the operating system.
@@ -37,9 +38,13 @@ func (osFS) ReadDir(path string) ([]fs.DirEntry, error) { return os.ReadDir(path
 func (osFS) ReadLink(path string) (string, error)       { return os.Readlink(path) }
 func (osFS) Lstat(path string) (fs.FileInfo, error)     { return os.Lstat(path) }
 
-// ReadFile stops at MaxRead, whatever size path claims: a device or a pipe never ends.
+// pipeLimit is how long a pipe may take to give what it holds.
+const pipeLimit = 10 * time.Second
+
+// ReadFile stops at MaxRead, whatever size path claims: a device or a pipe never
+// ends. Opening a pipe does not wait for its writer; one that has none is empty.
 func (osFS) ReadFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -47,6 +52,11 @@ func (osFS) ReadFile(path string) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
+	}
+	if info.Mode()&fs.ModeNamedPipe != 0 {
+		if err := f.SetReadDeadline(time.Now().Add(pipeLimit)); err != nil {
+			return nil, err
+		}
 	}
 	tooLong := fmt.Errorf("%s is longer than %d MiB", path, MaxRead>>20)
 	if info.Size() > MaxRead {
@@ -58,6 +68,9 @@ func (osFS) ReadFile(path string) ([]byte, error) {
 		data = data[:len(data)+n]
 		switch {
 		case errors.Is(err, io.EOF):
+			if len(data) == 0 && info.Mode()&fs.ModeNamedPipe != 0 {
+				return nil, fmt.Errorf("%s is a pipe from which nothing comes", path)
+			}
 			return data, nil
 		case err != nil:
 			return nil, err

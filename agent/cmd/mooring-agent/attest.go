@@ -49,7 +49,7 @@ func (k *keystore) activate(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	text, err := readFile(args[0])
+	text, err := k.program.readFile(args[0])
 	if err != nil {
 		return err
 	}

@@ -153,7 +153,7 @@ func (b *bring) take() error {
 
 // readChain reads the chain, and the key if it is in the same file.
 func (b *bring) readChain() (pki.Chain, error) {
-	text, err := readFile(b.chainFile)
+	text, err := b.program.readFile(b.chainFile)
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ var configCommand = command{
 				return usagef("the one thing to do with the configuration is: config check")
 			}
 			if err := f.Parse(args[1:]); err != nil {
-				return usageError{err}
+				return flagError("config", err)
 			}
 			if f.NArg() > 0 {
 				return usagef("config check takes no arguments")
@@ -27,8 +27,8 @@ var configCommand = command{
 			if err != nil {
 				return err
 			}
-			if err := c.Validate(); err != nil {
-				return usageError{err}
+			if err := valid(c); err != nil {
+				return err
 			}
 			fmt.Fprint(p.stdout, c.String())
 			return nil

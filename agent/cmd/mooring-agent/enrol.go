@@ -5,9 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -82,10 +80,10 @@ func (e *enrolFlags) run(args []string) error {
 // otps reads the files that are named.
 func (e *enrolFlags) otps() (otp, second secret.String, err error) {
 	if e.otpFile != "" {
-		otp, err = readOTP(e.program.stdin, e.otpFile)
+		otp, err = e.program.readLine("one-time password", e.otpFile)
 	}
 	if e.secondFile != "" && err == nil {
-		second, err = readOTP(e.program.stdin, e.secondFile)
+		second, err = e.program.readLine("one-time password", e.secondFile)
 	}
 	return otp, second, err
 }
@@ -168,22 +166,9 @@ func (p *program) makeState(dir string) error {
 	return identity.CheckDir(p.fsys, dir)
 }
 
-func readOTP(stdin io.Reader, name string) (secret.String, error) {
-	return readLine("one-time password", stdin, name)
-}
-
 // readLine reads the first line of a file that holds nothing else.
-func readLine(what string, stdin io.Reader, name string) (secret.String, error) {
-	in := stdin
-	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return secret.String{}, fmt.Errorf("%s: %w", what, err)
-		}
-		defer func() { _ = f.Close() }()
-		in = f
-	}
-	text, err := io.ReadAll(io.LimitReader(in, maxOTP+2))
+func (p *program) readLine(what, name string) (secret.String, error) {
+	text, err := p.read(name, maxOTP+2)
 	if err != nil {
 		return secret.String{}, fmt.Errorf("%s: %w", what, err)
 	}

@@ -59,7 +59,7 @@ var keystoreCommand = command{
 				return usagef("say what to do with the key store: " + keystoreVerbs)
 			}
 			if err := f.Parse(args[1:]); err != nil { // flags may follow the verb
-				return usageError{err}
+				return flagError("keystore", err)
 			}
 			return k.run(args[0], f.Args())
 		}

@@ -82,6 +82,7 @@ func commands() []command {
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends what does not heed the first
 	p := &program{ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr}
 	p.realDevice()
 	return p.main(args)
@@ -94,6 +95,9 @@ func (p *program) main(args []string) int {
 	}
 	if name := args[0]; name == "help" || name == "-h" || name == "--help" {
 		return p.help(args[1:])
+	}
+	if args[0] == "--version" {
+		args = []string{versionCommand.name}
 	}
 	for _, c := range commands() {
 		if c.name == args[0] {
@@ -158,15 +162,25 @@ func hasFlags(f *flag.FlagSet) bool {
 }
 
 func (p *program) runCommand(c command, args []string) int {
-	f := newFlags(c, p.stderr)
+	f := newFlags(c, io.Discard) // the package says things its own way
 	action := c.setup(p, f)
-	if err := f.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return exitDone
-		}
-		return exitUsage
+	err := f.Parse(args)
+	if err != nil {
+		err = flagError(c.name, err)
+	} else {
+		err = action(f.Args())
 	}
-	return p.report(action(f.Args()))
+	if errors.Is(err, flag.ErrHelp) {
+		f.SetOutput(p.stderr)
+		f.Usage()
+		return exitDone
+	}
+	return p.report(err)
+}
+
+// flagError is what is wrong with the flags of a command.
+func flagError(name string, err error) error {
+	return agent.WithHint(usageError{err}, "mooring-agent help "+name+" lists the flags")
 }
 
 // usageError is a mistake on the command line or in the configuration.

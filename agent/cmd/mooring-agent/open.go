@@ -68,10 +68,16 @@ func (p *place) valid() (config.Config, error) {
 	if c.Server == "" || c.DeviceID == "" {
 		return c, agent.NotEnrolled()
 	}
-	if err := c.Validate(); err != nil {
-		return c, usageError{err}
+	return c, valid(c)
+}
+
+// valid says what is wrong with a configuration, and where to mend it.
+func valid(c config.Config) error {
+	err := c.Validate()
+	if err == nil {
+		return nil
 	}
-	return c, nil
+	return agent.WithHint(usageError{err}, "correct the configuration, which mooring-agent.toml(5) explains; enrol notes server and device_id by itself")
 }
 
 // control is what can be asked of an agent, in this process or another.
@@ -171,5 +177,5 @@ func (p *program) stateError(dir string, err error) error {
 	if fault := identity.Denied(p.fsys, dir, err); fault != nil {
 		return fault
 	}
-	return err
+	return agent.WithHint(err, "the state directory is at fault: move what is in the way of that file, and look whether its disk is writable")
 }

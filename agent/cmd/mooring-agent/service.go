@@ -66,7 +66,8 @@ func (s *service) serve(c config.Config) (*config.Config, error) {
 	s.level.Set(c.Level())
 	l, err := agent.Listen(c.State)
 	if err != nil {
-		return nil, fmt.Errorf("socket for other commands: %w", err)
+		return nil, agent.WithHint(fmt.Errorf("socket for other commands: %w", err),
+			"the state directory must be writable, and its path no longer than 90 bytes")
 	}
 	o := s.p.options(c, s.log)
 	o.Operations = true

@@ -24,17 +24,42 @@ const maxKeyFile = 256 << 10
 const pkcs12Limit = time.Minute
 
 // readFile reads a file that is named on the command line.
-func readFile(name string) ([]byte, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }() // nothing was written
-	text, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
+func (p *program) readFile(name string) ([]byte, error) {
+	text, err := p.read(name, maxKeyFile+1)
 	if err == nil && len(text) > maxKeyFile {
 		err = fmt.Errorf("%s is longer than %d bytes", name, maxKeyFile)
 	}
 	return text, err
+}
+
+// read reads at most limit bytes of a file, - being standard input. A terminal or a
+// pipe may let it wait until the program is told to stop.
+func (p *program) read(name string, limit int64) ([]byte, error) {
+	type got struct {
+		text []byte
+		err  error
+	}
+	done := make(chan got, 1)
+	go func() {
+		in := p.stdin
+		if name != "-" {
+			f, err := os.Open(name)
+			if err != nil {
+				done <- got{err: err}
+				return
+			}
+			defer func() { _ = f.Close() }() // nothing was written
+			in = f
+		}
+		text, err := io.ReadAll(io.LimitReader(in, limit))
+		done <- got{text, err}
+	}()
+	select {
+	case g := <-done:
+		return g.text, g.err
+	case <-p.ctx.Done():
+		return nil, fmt.Errorf("interrupted while waiting for %s", name)
+	}
 }
 
 // bundle is what a file to import holds.
@@ -63,7 +88,7 @@ func (p *program) passphrase(file string) ([]byte, error) {
 	if file == "" {
 		return nil, nil
 	}
-	secret, err := readLine("passphrase", p.stdin, file)
+	secret, err := p.readLine("passphrase", file)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +110,7 @@ func (k *keystore) take(ctx context.Context, args []string) error {
 
 // certs prints the certificates of a PKCS#12 file, those of a chain in order.
 func (k *keystore) certs(_ context.Context, args []string) error {
-	b, err := readFile(args[0])
+	b, err := k.program.readFile(args[0])
 	if err != nil {
 		return err
 	}
@@ -119,7 +144,7 @@ func (k *keystore) parse(name string) (key.Importer, crypto.Signer, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	text, err := readFile(name)
+	text, err := k.program.readFile(name)
 	if err != nil {
 		return nil, nil, err
 	}

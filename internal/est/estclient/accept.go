@@ -26,6 +26,12 @@ func (c *Client) accept(certs pki.Chain, key crypto.Signer, externalID string) (
 	if err != nil || cn != externalID {
 		return nil, problem.New(problem.Invalid, "the server issued a certificate for another device than this one", err)
 	}
+	switch {
+	case leaf.IsCA:
+		return nil, problem.New(problem.Invalid, "the server issued a certificate of an authority, not of a device", nil)
+	case !forClients(leaf):
+		return nil, problem.New(problem.Invalid, "the server issued a certificate that is not for TLS clients", nil)
+	}
 	chain := order(leaf, certs)
 	if c.TrustAnchors == nil {
 		return chain, nil
@@ -40,6 +46,20 @@ func (c *Client) accept(certs pki.Chain, key crypto.Signer, externalID string) (
 		return nil, problem.New(problem.Invalid, "the issued certificate does not lead to a trust anchor", err)
 	}
 	return chain, nil
+}
+
+// forClients reports whether leaf may be shown to a server: RFC 5280 §4.2.1.12
+// lets a certificate without extended key usages serve for all.
+func forClients(leaf *x509.Certificate) bool {
+	if len(leaf.ExtKeyUsage)+len(leaf.UnknownExtKeyUsage) == 0 {
+		return true
+	}
+	for _, usage := range leaf.ExtKeyUsage {
+		if usage == x509.ExtKeyUsageClientAuth || usage == x509.ExtKeyUsageAny {
+			return true
+		}
+	}
+	return false
 }
 
 // order returns leaf and its issuers among certs, each once, without the
