@@ -80,6 +80,7 @@ type Agent struct {
 	clock *clock.Clock
 
 	keys       key.Store
+	tpm        tpmKeys
 	measured   measured
 	mended     map[string]int // steps of key.Recovery; guarded by mu
 	ids        *identity.Store
@@ -284,10 +285,8 @@ func (a *Agent) Token(ctx context.Context) (secret.String, jwt.Claims, error) {
 
 // enrolled waits until Run has started and refuses a device without identity.
 func (a *Agent) enrolled(ctx context.Context) error {
-	select {
-	case <-a.ready:
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := a.loaded(ctx); err != nil {
+		return err
 	}
 	for {
 		v, changed := a.look()

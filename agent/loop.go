@@ -264,6 +264,7 @@ func (a *Agent) request(ctx context.Context, action lifecycle.Action) lifecycle.
 		a.noLeaf(true)
 		return event
 	}
+	next.Signer = a.provable(next)
 	o := a.ask(ctx, action.Auth, next)
 	if o.Err == nil && action.Auth != lifecycle.SameLeaf {
 		if err := a.acceptable(o.Chain.Leaf()); err != nil {

@@ -9,13 +9,21 @@ import (
 
 // wish tells the loop that a person wants something.
 func (a *Agent) wish(ctx context.Context, e lifecycle.Event) error {
-	select {
-	case <-a.ready:
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := a.loaded(ctx); err != nil {
+		return err
 	}
 	select {
 	case a.inbox <- e:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// loaded waits until the agent knows what the disk holds.
+func (a *Agent) loaded(ctx context.Context) error {
+	select {
+	case <-a.ready:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -30,6 +38,9 @@ func (a *Agent) wish(ctx context.Context, e lifecycle.Event) error {
 // The error is the last one that the server gave; it is problem.Unavailable or
 // problem.Pending if another try later may help.
 func (a *Agent) Enrol(ctx context.Context, otp secret.String) (Status, error) {
+	if err := a.loaded(ctx); err != nil {
+		return Status{}, err
+	}
 	a.mu.Lock()
 	a.otp, a.final = otp, nil
 	a.mu.Unlock()

@@ -130,7 +130,7 @@ func wire(ctx context.Context, cfg config.Config, opts Options, store platform.S
 	s.retention = retention.New(retention.Config{Rules: store, Tenants: store, IDs: store, Telemetry: store, Operations: store,
 		Old: store, Changes: store, Every: opts.LookEvery, Log: log})
 	s.rest = restapi.New(restapi.Config{Auth: auth, Accounts: s.accounts, DeviceUsers: store, Inventory: objects, Files: files, IDs: store, Telemetry: samples, Operations: s.operations,
-		Audit: audit.New(store, time.Now), Retention: s.retention, Legacy: collections, Trust: s.trust, Authority: authority, Tokens: tokens, Registrations: registrations,
+		Audit: audit.New(store, time.Now), Retention: s.retention, Legacy: collections, Trust: s.trust, Authority: authority, Tokens: tokens, Registrations: registrations, Attestations: attests,
 		Notifications: s.notices, NotificationTokens: tokens, Refusals: s.refusals, Described: append(estapi.Calls(), notifyapi.Calls()...), Version: systemVersion, Log: log})
 	front := mqttapi.Config{
 		Auth: mqttAuth{s.devices, s.accounts, "mqtts"}, Devices: objects, Objects: objects, Presence: s.presence, Wills: store, Alone: !s.tailing, Telemetry: samples, Operations: s.operations,

@@ -37,6 +37,13 @@ const (
 	maxFileBytes = 256 << 10
 )
 
+// Values of Config.Attestation.
+const (
+	AttestationOff       = "off"
+	AttestationWhenAsked = "when-asked"
+	AttestationAlways    = "always"
+)
+
 // Config is everything an operator can set.
 type Config struct {
 	// State is the directory for identity, keys and the socket. Set by --state.
@@ -78,6 +85,10 @@ type Config struct {
 	// rsa-3072 or rsa-4096. Empty means ecdsa-p256, or what the key store has in
 	// its place.
 	KeyAlgorithm string `toml:"key_algorithm"`
+	// Attestation says when a key in a TPM is proved to the server to be there:
+	// when-asked, if the server asks for it where the device enrols; always, which
+	// fails where the server cannot take the proof; or off.
+	Attestation string `toml:"attestation"`
 	// Rekey makes a new key at each renewal.
 	Rekey bool `toml:"rekey"`
 
@@ -122,21 +133,22 @@ type Renewal struct {
 // Default returns the configuration of an agent that was told nothing.
 func Default() Config {
 	return Config{
-		State:      DefaultState,
-		HTTPSPort:  443,
-		MTLSPort:   8443,
-		MQTTSPort:  8883,
-		Rekey:      true,
-		KeepAlive:  Duration(time.Minute),
-		Renewal:    Renewal{Left: 1.0 / 3, MinSpacing: Duration(time.Hour)},
-		Recovery:   Recovery{Expired: true, StoredOTP: true, NewOTP: true},
-		ClockCheck: Duration(time.Minute),
-		Type:       "mooring",
-		LogLevel:   "info",
-		Operations: defaultOperations(),
-		Local:      defaultLocal(),
-		Spool:      Spool{MaxBytes: 4 << 20, MaxAge: Duration(7 * 24 * time.Hour), Drop: DropOldest},
-		Telemetry:  Telemetry{Disk: "/", ExpiryAlarm: 1.0 / 6},
+		State:       DefaultState,
+		HTTPSPort:   443,
+		MTLSPort:    8443,
+		MQTTSPort:   8883,
+		Attestation: AttestationWhenAsked,
+		Rekey:       true,
+		KeepAlive:   Duration(time.Minute),
+		Renewal:     Renewal{Left: 1.0 / 3, MinSpacing: Duration(time.Hour)},
+		Recovery:    Recovery{Expired: true, StoredOTP: true, NewOTP: true},
+		ClockCheck:  Duration(time.Minute),
+		Type:        "mooring",
+		LogLevel:    "info",
+		Operations:  defaultOperations(),
+		Local:       defaultLocal(),
+		Spool:       Spool{MaxBytes: 4 << 20, MaxAge: Duration(7 * 24 * time.Hour), Drop: DropOldest},
+		Telemetry:   Telemetry{Disk: "/", ExpiryAlarm: 1.0 / 6},
 	}
 }
 
@@ -264,6 +276,11 @@ func (c *Config) Save(fsys durable.FS) error {
 	if c.KeyAlgorithm != "" {
 		text += writeTOML(keySettings{c.KeyAlgorithm})
 	}
+	if c.Attestation != Default().Attestation {
+		text += writeTOML(struct {
+			Attestation string `toml:"attestation"`
+		}{c.Attestation})
+	}
 	return durable.WriteFile(fsys, filepath.Join(c.State, settingsFile), []byte(text), 0o644)
 }
 
@@ -340,6 +357,11 @@ func (c *Config) Validate() error {
 	errs = append(errs, c.validateSpool(), c.validateTelemetry(), c.validateLocal())
 	if !(c.Renewal.Left >= 0.05 && c.Renewal.Left <= 0.95) {
 		errs = append(errs, errors.New("renewal.left: must be 0.05 to 0.95"))
+	}
+	if !slices.Contains([]string{AttestationOff, AttestationWhenAsked, AttestationAlways}, c.Attestation) {
+		errs = append(errs, errors.New("attestation: must be off, when-asked or always"))
+	} else if c.Attestation == AttestationAlways && !strings.HasPrefix(c.Key, "tpm:") {
+		errs = append(errs, errors.New("attestation: always wants a key store that can prove where its keys are: tpm:"))
 	}
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
 		errs = append(errs, errors.New("log_level: must be debug, info, warn or error"))

@@ -53,6 +53,10 @@ func TestValidate(t *testing.T) {
 		{"operation with comma", func(c *config.Config) { c.SupportedOperations = []string{"a,b"} }, "supported_operations"},
 		{"64 operations", func(c *config.Config) { c.SupportedOperations = strings.Split(strings.Repeat("x ", 63)+"x", " ") }, ""},
 		{"65 operations", func(c *config.Config) { c.SupportedOperations = strings.Split(strings.Repeat("x ", 64)+"x", " ") }, "supported_operations"},
+		{"attestation", func(c *config.Config) { c.Attestation = "sometimes" }, "attestation"},
+		{"attestation always of a file", func(c *config.Config) { c.Attestation = config.AttestationAlways }, "attestation"},
+		{"attestation always of a TPM", func(c *config.Config) { c.Attestation, c.Key = config.AttestationAlways, "tpm:" }, ""},
+		{"attestation off", func(c *config.Config) { c.Attestation = config.AttestationOff }, ""},
 		{"level", func(c *config.Config) { c.LogLevel = "loud" }, "log_level"},
 		{"port of the loopback", func(c *config.Config) { c.Local.MQTT = "127.0.0.1:65535" }, ""},
 		{"port 65536", func(c *config.Config) { c.Local.MQTT = "127.0.0.1:65536" }, "local.mqtt"},
@@ -171,8 +175,16 @@ func TestSave(t *testing.T) {
 		t.Fatal(err)
 	}
 	text, err := back.Anchors(durable.OS)
-	if err != nil || string(text) != "anchors" || back.Server != c.Server || back.DeviceID != "dev1" || back.MTLSPort != 18443 {
+	if err != nil || string(text) != "anchors" || back.Server != c.Server || back.DeviceID != "dev1" || back.MTLSPort != 18443 ||
+		back.Attestation != config.AttestationWhenAsked {
 		t.Errorf("got %+v, %q, %v", back, text, err)
+	}
+	c.Attestation = config.AttestationOff
+	if err := c.Save(durable.OS); err != nil {
+		t.Fatal(err)
+	}
+	if back, err = config.Load(durable.OS, dir, filepath.Join(dir, "absent"), false); err != nil || back.Attestation != config.AttestationOff {
+		t.Errorf("got %q, %v", back.Attestation, err)
 	}
 	moved := filepath.Join(t.TempDir(), "elsewhere")
 	if err := os.Rename(dir, moved); err != nil {

@@ -57,7 +57,10 @@ func statement(kind []byte, parts ...[]byte) []byte {
 // tlv writes an element of at most 65,535 bytes. An agent has no other use for
 // a builder of ASN.1.
 func tlv(tag byte, parts ...[]byte) []byte {
-	content := bytes.Join(parts, nil)
+	var content []byte
+	for _, p := range parts {
+		content = append(content, p...)
+	}
 	n := len(content)
 	header := []byte{tag, 0x82, byte(n >> 8), byte(n)}
 	switch {

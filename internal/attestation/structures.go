@@ -31,8 +31,18 @@ const (
 	made                            uint32 = fixedTPM | fixedParent | sensitiveDataOrigin
 )
 
-// hashes are those that may name objects or be signed.
-var hashes = map[uint16]crypto.Hash{algSHA256: crypto.SHA256, algSHA384: crypto.SHA384, algSHA512: crypto.SHA512}
+// hashOf finds the hashes that may name objects or be signed.
+func hashOf(id uint16) (crypto.Hash, bool) {
+	switch id {
+	case algSHA256:
+		return crypto.SHA256, true
+	case algSHA384:
+		return crypto.SHA384, true
+	case algSHA512:
+		return crypto.SHA512, true
+	}
+	return 0, false
+}
 
 // Public is a TPMT_PUBLIC of an RSA or ECC key.
 type Public struct {
@@ -59,7 +69,7 @@ func ParsePublic(b []byte) (*Public, error) {
 		!in.ReadUint16LengthPrefixed(&policy) || !skipSymmetric(&in) || !skipScheme(&in) {
 		return nil, FlawMalformed
 	}
-	hash, ok := hashes[nameAlg]
+	hash, ok := hashOf(nameAlg)
 	if !ok {
 		return nil, FlawAlgorithm
 	}
@@ -131,7 +141,17 @@ func readRSA(in *cryptobyte.String) (crypto.PublicKey, error) {
 	return &rsa.PublicKey{N: n, E: int(exponent)}, nil
 }
 
-var curves = map[uint16]elliptic.Curve{curveP256: elliptic.P256(), curveP384: elliptic.P384(), curveP521: elliptic.P521()}
+func curveOf(id uint16) elliptic.Curve {
+	switch id {
+	case curveP256:
+		return elliptic.P256()
+	case curveP384:
+		return elliptic.P384()
+	case curveP521:
+		return elliptic.P521()
+	}
+	return nil
+}
 
 // readECC reads uint16 curve, TPMT_KDF_SCHEME, TPM2B x, TPM2B y.
 func readECC(in *cryptobyte.String) (crypto.PublicKey, error) {
@@ -140,7 +160,7 @@ func readECC(in *cryptobyte.String) (crypto.PublicKey, error) {
 	if !in.ReadUint16(&id) || !skipScheme(in) || !in.ReadUint16LengthPrefixed(&x) || !in.ReadUint16LengthPrefixed(&y) {
 		return nil, FlawMalformed
 	}
-	curve := curves[id]
+	curve := curveOf(id)
 	if curve == nil {
 		return nil, FlawAlgorithm
 	}
@@ -197,7 +217,7 @@ func checkSignature(key crypto.PublicKey, message, signature []byte) error {
 		scheme == algECDSA && !in.ReadUint16LengthPrefixed(&second) || !in.Empty() {
 		return FlawMalformed
 	}
-	hash, ok := hashes[hashID]
+	hash, ok := hashOf(hashID)
 	if !ok {
 		return FlawAlgorithm
 	}

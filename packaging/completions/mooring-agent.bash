@@ -5,7 +5,7 @@ _mooring_agent() {
 	"") words="enrol selfsign prove import run status token renew pub doctor keystore config version help" ;;
 	esac
 	case "${COMP_WORDS[*]:1}" in
-	"enrol "*) flags="--again --algorithm --ca --config --id --key --mqtts-port --mtls-port --new-otp --otp-file --second-otp-file --server --state --timeout" ;;
+	"enrol "*) flags="--again --algorithm --attestation --ca --config --id --key --mqtts-port --mtls-port --new-otp --otp-file --second-otp-file --server --state --timeout" ;;
 	"selfsign "*) flags="--algorithm --ca --config --days --id --key --mqtts-port --mtls-port --server --state" ;;
 	"prove "*) flags="--config --state" ;;
 	"import "*) flags="--algorithm --ca --cert --config --id --key --key-file --mqtts-port --mtls-port --passphrase-file --server --state" ;;

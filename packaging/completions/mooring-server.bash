@@ -3,10 +3,10 @@ _mooring_server() {
 	local words flags
 	case "${COMP_WORDS[*]:1:COMP_CWORD-1}" in
 	"") words="serve device ca trust explain attestation tenant user bootstrap version help" ;;
-	device) words="register certificates" ;;
+	device) words="register certificates tpm" ;;
 	ca) words="create show" ;;
 	trust) words="list revoke" ;;
-	attestation) words="challenge verify" ;;
+	attestation) words="makers challenge verify" ;;
 	tenant) words="list create" ;;
 	user) words="password" ;;
 	bootstrap) words="show rotate" ;;
@@ -15,11 +15,13 @@ _mooring_server() {
 	"serve "*) flags="--data --config --dev" ;;
 	"device register "*) flags="--data --id --otp-file" ;;
 	"device certificates "*) flags="--data --id" ;;
+	"device tpm "*) flags="--data --id --ek-sha256 --forget" ;;
 	"ca create "*) flags="--data" ;;
 	"ca show "*) flags="--data" ;;
 	"trust list "*) flags="--data" ;;
 	"trust revoke "*) flags="--data" ;;
 	"explain "*) flags="--data" ;;
+	"attestation makers "*) flags="--data --add --delete" ;;
 	"attestation challenge "*) flags="--secret-file" ;;
 	"attestation verify "*) flags="--makers --ek-sha256 --csr --expired --secret-file" ;;
 	"tenant list "*) flags="--data" ;;

@@ -39,6 +39,7 @@ type Config struct {
 	Tokens        Tokens
 	Registrations Registrations
 	Refusals      Refusals
+	Attestations  Attestations
 
 	Notifications      Notifications
 	NotificationTokens NotificationTokens

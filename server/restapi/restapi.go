@@ -63,7 +63,7 @@ func (a *API) routes() []route {
 		a.tenantRoutes(), a.tenantsRoutes(), a.loginRoutes(), a.groupRoutes(), a.inventoryRoleRoutes(), a.optionRoutes(), a.systemOptionRoutes(), a.featureRoutes(),
 		a.userRoutes(), a.auditRoutes(),
 		a.trustedCertificateRoutes(), a.possessionRoutes(), a.chainRoutes(), a.revocationRoutes(), a.authorityRoutes(),
-		a.registrationRoutes(), a.deviceTokenRoutes(), a.mooringRoutes(), a.smartRESTRoutes(), a.notificationRoutes(), a.linkRoutes(), a.descriptionRoutes(),
+		a.registrationRoutes(), a.deviceTokenRoutes(), a.mooringRoutes(), a.attestationRoutes(), a.smartRESTRoutes(), a.notificationRoutes(), a.linkRoutes(), a.descriptionRoutes(),
 	)
 }
 

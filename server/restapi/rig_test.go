@@ -20,11 +20,13 @@ import (
 	"testing"
 	"time"
 
+	"mooring/hsm"
 	"mooring/hsm/filekey"
 	"mooring/internal/durable"
 	"mooring/internal/durable/durabletest"
 	"mooring/internal/secret"
 	"mooring/server/account"
+	"mooring/server/attest"
 	"mooring/server/audit"
 	"mooring/server/binary"
 	"mooring/server/ca"
@@ -130,7 +132,7 @@ func newRig(t testing.TB) *rig {
 		Audit:     audit.New(store, nil),
 		Legacy:    collections,
 		Retention: retention.New(retention.Config{Rules: store, Tenants: store, IDs: store, Telemetry: store, Operations: store, Old: store, Changes: store}), Trust: r.trust, Authority: authority, Tokens: tokens, Registrations: r.requests,
-		Refusals: refusals, Version: "1.0"})
+		Refusals: refusals, Version: "1.0", Attestations: attest.New(attest.Config{Store: store, Keys: v, Options: r.accounts, Seal: hsm.MakeCredential})})
 	r.about = description(t, r.api)
 	r.https = httptest.NewTLSServer(r.api)
 	t.Cleanup(r.https.Close)

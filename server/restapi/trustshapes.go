@@ -25,6 +25,13 @@ var certificateShapes = openapi.Shapes{
 	"renewalWindow":                openapi.JSON("start: date, end: date, retryAfter: integer"),
 	"tpmKeys":                      openapi.JSON("ek_public: string, ak_public: string, *"),
 	"tpmChallenge":                 openapi.JSON("ticket: string, credential: string, secret: string"),
+	"tpmMakers":                    openapi.JSON("makers: [tpmMaker]"),
+	"tpmMaker":                     openapi.JSON("fingerprint: string, subject?: string, notAfter?: date, certInPemFormat: string, creationTime: date"),
+	"tpmMakersAdded":               openapi.JSON("added: integer"),
+	"tpmAttestationCollection":     openapi.JSON(list("attestations", "tpmAttestation")),
+	"tpmAttestation":               openapi.JSON("deviceId: string, serial: string, ekSha256: string, by: maker|note, manufacturer: string, model: string, firmware: string"),
+	"deviceTpm":                    openapi.JSON("deviceId: string, ekSha256?: string, last?: tpmAttestation"),
+	"tpmNote":                      openapi.JSON("ekSha256: string, *"),
 	"refusalCollection":            openapi.JSON(list("refusals", "refusal")),
 	"refusal": openapi.JSON("cn: string, reason: string, detail: string, time: date, door: string, text: string, address: string, subject?: string, " +
 		"issuer?: string, serial?: string, fingerprint_sha256?: string, not_before?: date, not_after?: date"),

@@ -36,6 +36,7 @@ var enrolCommand = command{
 		f.StringVar(&e.secondFile, "second-otp-file", "", "`file` with another one, kept for the day when nothing else works")
 		f.BoolVar(&e.newOTP, "new-otp", false, "make a one-time password, and show the link by which the operator registers it")
 		f.BoolVar(&e.again, "again", false, "replace the identity of a device that is enrolled")
+		f.StringVar(&e.attestation, "attestation", "", "`when` to prove that a TPM holds the key: off, when-asked (default) or always")
 		f.DurationVar(&e.timeout, "timeout", 10*time.Minute, "how `long` to ask")
 		return e.run
 	},
@@ -46,6 +47,7 @@ type enrolFlags struct {
 	place               *place
 	aim                 aim
 	otpFile, secondFile string
+	attestation         string
 	newOTP, again       bool
 	timeout             time.Duration
 }
@@ -67,6 +69,7 @@ func (e *enrolFlags) run(args []string) error {
 	if err := e.aim.apply(&c); err != nil {
 		return err
 	}
+	c.Attestation = or(e.attestation, c.Attestation)
 	if err := c.Validate(); err != nil {
 		return usageError{err}
 	}

@@ -39,7 +39,11 @@ func (c *Client) do(ctx context.Context, method, op string, body []byte, auth Au
 		return nil, problem.New(problem.Invalid, "the address of the EST server has the form https://host[:port]", err)
 	}
 	r.Header.Set("Accept", "*/*")
-	if body != nil {
+	switch {
+	case body == nil:
+	case strings.HasPrefix(op, "/"):
+		r.Header.Set("Content-Type", "application/json")
+	default:
 		r.Header.Set("Content-Type", est.PKCS10Type)
 		r.Header.Set("Content-Transfer-Encoding", est.TransferEncoding)
 	}

@@ -60,6 +60,8 @@ type cachedCSR struct {
 	externalID string
 	key        [32]byte
 	der        []byte
+	proves     bool      // it has an attestation
+	asked      time.Time // when the server said whether it wants one
 }
 
 // Authorization is what a device shows at a re-enrolment. The zero value shows
@@ -118,11 +120,14 @@ func (c *Client) ReEnrol(ctx context.Context, key crypto.Signer, externalID stri
 }
 
 func (c *Client) enrol(ctx context.Context, op string, key crypto.Signer, externalID string, auth Authorization) (pki.Chain, error) {
-	csr, err := c.request(key, externalID)
+	csr, err := c.request(ctx, key, externalID, auth)
 	if err != nil {
 		return nil, err
 	}
 	body, err := c.do(ctx, http.MethodPost, op, est.EncodeRequest(csr), auth)
+	if problem.KindOf(err) == problem.Unprocessable {
+		c.keep(cachedCSR{}) // it stays as wrong as it is
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -133,30 +138,48 @@ func (c *Client) enrol(ctx context.Context, op string, key crypto.Signer, extern
 	return c.accept(certs, key, externalID)
 }
 
-// request returns the CSR for key, the same one for the same key.
-func (c *Client) request(key crypto.Signer, externalID string) ([]byte, error) {
+// request returns the CSR for key, the same one for the same key, as long as what
+// it proves is good.
+func (c *Client) request(ctx context.Context, key crypto.Signer, externalID string, auth Authorization) ([]byte, error) {
 	hash, err := pki.PublicKeyHash(key.Public())
 	if err != nil {
 		return nil, err
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.csr.der != nil && c.csr.key == hash && c.csr.externalID == externalID {
-		return c.csr.der, nil
+	made := c.csr
+	c.mu.Unlock()
+	if made.der == nil || made.key != hash || made.externalID != externalID {
+		made = cachedCSR{externalID: externalID, key: hash}
 	}
-	der, err := pki.CreateCSR(rand.Reader, key, pkix.Name{CommonName: externalID})
+	if prover, ok := key.(Prover); ok {
+		err = c.prove(ctx, &made, prover, auth)
+	}
+	if err == nil && made.der == nil {
+		if made.der, err = pki.CreateCSR(rand.Reader, key, pkix.Name{CommonName: externalID}); err != nil {
+			err = problem.New(problem.Internal, "the key cannot sign a certificate request", err)
+		}
+	}
 	if err != nil {
-		return nil, problem.New(problem.Internal, "the key cannot sign a certificate request", err)
+		return nil, err
 	}
-	c.csr = cachedCSR{externalID: externalID, key: hash, der: der}
-	return der, nil
+	c.keep(made)
+	return made.der, nil
 }
 
-// endpoint returns the URL of an operation.
+func (c *Client) keep(made cachedCSR) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.csr = made
+}
+
+// endpoint returns the URL of an operation; one with a slash in front is a path.
 func (c *Client) endpoint(op string) (string, error) {
 	u, err := url.Parse(c.BaseURL)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
 		return "", problem.New(problem.Invalid, "the address of the EST server has the form https://host[:port]", nil)
+	}
+	if strings.HasPrefix(op, "/") {
+		return "https://" + u.Host + op, nil
 	}
 	path := est.PathPrefix + op
 	if c.Label != "" {
