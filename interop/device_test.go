@@ -89,6 +89,45 @@ func (d *device) command(ctx context.Context, t testing.TB, args ...string) *exe
 	return cmd
 }
 
+// running is an agent that runs.
+type running struct {
+	*os.Process
+	log   *logBuffer // what it writes
+	ended chan error // receives its end
+}
+
+// start starts the agent's run, which is killed when the test ends; if it
+// failed, it shows the log.
+func (d *device) start(t testing.TB, args ...string) *running {
+	t.Helper()
+	cmd, log := d.command(context.Background(), t, append([]string{"run"}, args...)...), &logBuffer{}
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r, gone := &running{cmd.Process, log, make(chan error, 1)}, make(chan struct{})
+	go func() {
+		defer close(gone)
+		r.ended <- cmd.Wait()
+	}()
+	t.Cleanup(func() {
+		_ = r.Kill() // it may have ended
+		<-gone
+		if t.Failed() {
+			t.Logf("log of the agent:\n%s", log)
+		}
+	})
+	return r
+}
+
+// online starts an agent and waits until it is connected by its certificate.
+func (d *device) online(t testing.TB) *running {
+	t.Helper()
+	r := d.start(t)
+	eventually(t, "the agent is online", func() bool { return strings.Contains(r.log.String(), "state=valid") })
+	return r
+}
+
 // run runs the agent to its end.
 func (d *device) run(t testing.TB, args ...string) outcome {
 	t.Helper()

@@ -57,16 +57,8 @@ func TestDoctorBesideAgent(t *testing.T) {
 	if r := d.doctor(t, exitDone, ""); !r.has("M183") {
 		t.Errorf("does not say that no agent runs: %+v", r)
 	}
-	agent := d.command(t.Context(), t, "run")
-	log := &logBuffer{}
-	agent.Stderr = log
-	if err := agent.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		_ = agent.Process.Kill()
-		_ = agent.Wait() // killed
-	}()
+	agent := d.start(t)
+	log := agent.log
 	confirmed := func() int { return strings.Count(log.String(), "the server confirmed the connection") }
 	eventually(t, "the agent is connected", func() bool { return confirmed() > 0 })
 	before := d.fingerprint(t)
@@ -77,11 +69,11 @@ func TestDoctorBesideAgent(t *testing.T) {
 	if strings.Contains(log.String(), "msg=disconnected") || confirmed() != 1 || d.fingerprint(t) != before {
 		t.Errorf("the doctor disturbs the agent:\n%s", log)
 	}
-	if err := agent.Process.Signal(syscall.SIGSTOP); err != nil {
+	if err := agent.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	d.doctor(t, exitFailed, "M180")
-	if err := agent.Process.Signal(syscall.SIGCONT); err != nil {
+	if err := agent.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
 	s.kill()

@@ -71,19 +71,7 @@ func TestNeighbours(t *testing.T) {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	agent := d.command(t.Context(), t, "run", "--config", file)
-	log := &logBuffer{}
-	agent.Stderr = log
-	if err := agent.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		_ = agent.Process.Kill()
-		_ = agent.Wait() // killed
-		if t.Failed() {
-			t.Logf("log of the agent:\n%s", log)
-		}
-	}()
+	log := d.start(t, "--config", file).log
 	door := regexp.MustCompile(`"open to programs of this device" address=(127\S+)`)
 	eventually(t, "the doors are open and the agent is connected", func() bool {
 		return len(door.FindAllString(log.String(), -1)) == 2 && strings.Contains(log.String(), "the server confirmed the connection")

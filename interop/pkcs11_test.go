@@ -1,7 +1,6 @@
 package interop_test
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -113,23 +112,7 @@ func TestTokenPulledWhileRunning(t *testing.T) {
 		t.Errorf("the key is not RSA: %s", out)
 	}
 	f.Spoil(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	log := &logBuffer{}
-	agent := d.command(ctx, t, "run")
-	agent.Stdout, agent.Stderr = log, log
-	if err := agent.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- agent.Wait() }()
-	t.Cleanup(func() {
-		cancel()
-		<-ended
-		if t.Failed() {
-			t.Logf("log of the agent:\n%s", log)
-		}
-	})
-	eventually(t, "the agent is online", func() bool { return strings.Contains(log.String(), "state=valid") })
+	agent := d.online(t)
 	f.Pull(t)
 	if o := d.run(t, "renew", "--timeout", "3s"); o.status == exitDone {
 		t.Errorf("renewed without a token: %s", o)
@@ -138,8 +121,7 @@ func TestTokenPulledWhileRunning(t *testing.T) {
 	d.run(t, "renew").want(t, exitDone)
 	inToken(t, f.SoftHSM, d)
 	select {
-	case err := <-ended:
-		ended <- err
+	case err := <-agent.ended:
 		t.Errorf("the agent ended: %v", err)
 	default:
 	}

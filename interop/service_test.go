@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -57,23 +58,19 @@ func TestService(t *testing.T) {
 		}
 	}
 	configure("")
-	agent := d.command(t.Context(), t, "run", "--config", file)
-	agent.Env = append(agent.Env, "NOTIFY_SOCKET="+manager.socket, "WATCHDOG_USEC=300000")
-	log := &logBuffer{}
-	agent.Stderr = log
-	if err := agent.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		_ = agent.Process.Kill()
-		_ = agent.Wait() // killed, or waited for below
+	usual := d.env
+	d.env = append(slices.Clip(usual), "NOTIFY_SOCKET="+manager.socket, "WATCHDOG_USEC=300000")
+	agent := d.start(t, "--config", file)
+	log := agent.log
+	d.env = usual
+	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("systemd heard:\n%s\nlog of the agent:\n%s", &manager.heard, log)
+			t.Logf("systemd heard:\n%s", &manager.heard)
 		}
-	}()
+	})
 	hangUp := func() {
 		t.Helper()
-		if err := agent.Process.Signal(syscall.SIGHUP); err != nil {
+		if err := agent.Signal(syscall.SIGHUP); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -138,10 +135,10 @@ func TestService(t *testing.T) {
 	if n := manager.count("STOPPING=1"); n != 0 {
 		t.Errorf("said %d times that it ends", n)
 	}
-	if err := agent.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := agent.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if err := agent.Wait(); err != nil {
+	if err := <-agent.ended; err != nil {
 		t.Error(err)
 	}
 	eventually(t, "it said that it ends", func() bool { return manager.count("STOPPING=1") == 1 })

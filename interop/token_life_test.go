@@ -2,14 +2,12 @@ package interop_test
 
 import (
 	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"mooring/hsm/pkcs11key/p11test"
-	"mooring/hsm/tpmkey/swtpmtest"
+	"mooring/hsm/pkcs11key/tpm2test"
 )
 
 // writeFile writes a file that its owner alone reads.
@@ -79,47 +77,19 @@ func TestTokensOfOneLabel(t *testing.T) {
 // TestTPM2PKCS11Life is the life of a device whose token is a TPM seen through
 // tpm2-pkcs11.
 func TestTPM2PKCS11Life(t *testing.T) {
-	modules, _ := filepath.Glob("/usr/lib/*/libtpm2_pkcs11.so.1")
-	tool, err := exec.LookPath("pkcs11-tool")
-	if len(modules) == 0 || err != nil {
-		if os.Getenv("REQUIRE_HSM") == "1" {
-			t.Fatal("libtpm2-pkcs11-1 and opensc are needed")
-		}
-		t.Skip("libtpm2-pkcs11-1 or opensc is not installed") // make test installs both and requires them
-	}
-	helper := p11test.Helper(t)
-	tpm := swtpmtest.Start(t)
-	dir := t.TempDir()
-	env := []string{"TPM2_PKCS11_STORE=" + dir, "TPM2_PKCS11_TCTI=swtpm:path=" + tpm.Socket, "TSS2_LOG=all+NONE"}
-	for _, args := range [][]string{{"--init-token", "--slot-index", "0", "--label", "dev", "--so-pin", p11test.SOPIN},
-		{"--init-pin", "--token-label", "dev", "--login", "--login-type", "so", "--so-pin", p11test.SOPIN, "--new-pin", p11test.PIN}} {
-		cmd := exec.Command(tool, append([]string{"--module", modules[0]}, args...)...)
-		cmd.Env = append(os.Environ(), env...)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("pkcs11-tool %v: %v: %s", args, err, out)
-		}
-	}
-	pin := filepath.Join(dir, "pin")
-	writeFile(t, pin, p11test.PIN)
+	token := tpm2test.Start(t)
 	s := launch{}.start(t, t.TempDir())
 	s.authority(t)
 	d := newDevice(t, s, "tpm2-device")
-	d.env = env
-	d.run(t, append(d.enrol(), "--key", "pkcs11:token=dev?module-path="+modules[0]+"&pin-source=file:"+pin+"&x-mooring-helper="+helper)...).want(t, exitDone)
-	// Without a resource manager, as the kernel has one at /dev/tpmrm0, what a helper
-	// left fills the TPM. A power cut empties it, and counts as a wrong PIN.
-	empty := func() {
-		t.Helper()
-		tpm.Reset(t)
-		tpm.Forgive(t)
-	}
-	empty()
+	d.env = token.Env
+	d.run(t, append(d.enrol(), "--key", token.URI)...).want(t, exitDone)
+	token.Empty(t)
 	d.pub(t, 1).want(t, exitDone)
-	empty()
+	token.Empty(t)
 	d.run(t, "renew").want(t, exitDone)
-	empty()
+	token.Empty(t)
 	d.pub(t, 2).want(t, exitDone)
-	empty()
+	token.Empty(t)
 	list := d.run(t, "keystore", "list", "--json")
 	if strings.Count(list.stdout, `"name"`) != 1 || !strings.Contains(list.stdout, `"use":"current"`) {
 		t.Errorf("the token holds: %s", list)

@@ -1,7 +1,6 @@
 package interop_test
 
 import (
-	"context"
 	"strings"
 	"testing"
 
@@ -25,20 +24,7 @@ func TestTokenRecoveryIsTold(t *testing.T) {
 	}
 	f.Spoil(t)
 
-	ctx, cancel := context.WithCancel(t.Context())
-	log := &logBuffer{}
-	agent := d.command(ctx, t, "run")
-	agent.Stdout, agent.Stderr = log, log
-	if err := agent.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- agent.Wait() }()
-	t.Cleanup(func() {
-		cancel()
-		<-ended
-	})
-	eventually(t, "the agent is online", func() bool { return strings.Contains(log.String(), "state=valid") })
+	log := d.online(t).log
 	f.Spoil(t, "C_SignInit 1 code 0xb3", "C_SignInit 3 code 0x101")
 	d.run(t, "renew").want(t, exitDone)
 	if n := f.Calls(t, "C_Login"); n != 1 {
