@@ -66,8 +66,9 @@ type Software struct {
 	// Types are the kinds of software, each the name of a plugin in Plugins. The
 	// first is that of software whose type the server does not say. Empty
 	// switches it off.
-	Types   []string `toml:"types"`
-	Plugins string   `toml:"plugins"`
+	Types []string `toml:"types"`
+	// Plugins is the directory of the plugins.
+	Plugins string `toml:"plugins"`
 	// Timeout bounds one update.
 	Timeout Duration `toml:"timeout"`
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
@@ -212,6 +213,10 @@ func Unreached(err error) (reason, detail string, ok bool) {
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return "unreachable", "what answers there does not speak TLS: a login page of the network, a proxy, or another service on that port", true
 	}
+	// crypto/tls has no type for it: alert 70 of the server, or its choice of a version.
+	if err != nil && (strings.Contains(err.Error(), "tls: protocol version not supported") || strings.Contains(err.Error(), "tls: server selected unsupported protocol version")) {
+		return "tls version", "the server has neither TLS 1.2 nor TLS 1.3", true
+	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && !isRemoteAlert(err) {
 		return "unreachable", cut(fmt.Sprintf("the server cannot be reached: %v", op)), true
 	}
@@ -227,7 +232,7 @@ func failure(generation uint32, err error) Event {
 	switch {
 	case refusedByCONNACK(err):
 		e.Kind, e.Reason, e.Detail = Refused, "not authorised", "the server refused the device: "+err.Error()
-	case isRemoteAlert(err):
+	case isRemoteAlert(err) && !unreached:
 		e.Kind, e.Reason, e.Detail = Refused, "certificate refused", "the server refused the certificate in the TLS handshake"
 	case problem.KindOf(err) == problem.Unauthenticated || problem.KindOf(err) == problem.Forbidden:
 		e.Kind, e.Reason, e.Detail = Refused, "not authorised", "the server does not accept the certificate for HTTPS"

@@ -67,7 +67,10 @@ func (u *Uplink) Publish(topic string, payload []byte, qos byte) (uint64, error)
 func (u *Uplink) Delivered(ctx context.Context, seq uint64) error {
 	err := u.cfg.Spool.Wait(ctx, seq)
 	if err != nil && !errors.Is(err, spool.ErrDropped) {
-		return problem.New(problem.Unavailable, "the server has not acknowledged the message yet; it is kept and will be sent", err)
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = nil // the text says it
+		}
+		return problem.New(problem.Unavailable, "the server has not acknowledged the message in time; it is kept and will be sent", err)
 	}
 	return err
 }

@@ -27,6 +27,8 @@ func TestUnreached(t *testing.T) {
 		{"certificate", &tls.CertificateVerificationError{Err: errors.New("unknown authority")}, "server certificate", "unknown authority"},
 		{"login page", problem.New(problem.Unavailable, "the server cannot be reached", tls.RecordHeaderError{Msg: "first record does not look like a TLS handshake"}), "unreachable", "does not speak TLS"},
 		{"alert of the server", &net.OpError{Op: "remote error", Err: tls.AlertError(46)}, "", ""},
+		{"alert of an old server", &net.OpError{Op: "remote error", Err: errors.New("tls: protocol version not supported")}, "tls version", "neither TLS 1.2"},
+		{"choice of an old server", errors.New("tls: server selected unsupported protocol version 301"), "tls version", "neither TLS 1.2"},
 		{"answer of the server", problem.New(problem.Unavailable, "try again", nil), "", ""},
 		{"nothing", nil, "", ""},
 	}
