@@ -92,8 +92,8 @@ func (m *Manager) download(ctx context.Context, j *job, name string, f file, l l
 			return nil, err
 		}
 	}
+	most := d.Bytes // that were ever there; a server that does not continue begins below it
 	for stalls := 0; !d.Complete; {
-		before := d.Bytes
 		again, err := d.once(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -101,8 +101,8 @@ func (m *Manager) download(ctx context.Context, j *job, name string, f file, l l
 		case err == nil:
 		case !again:
 			return nil, fmt.Errorf("download: %w", err)
-		case d.Bytes > before:
-			stalls = 0
+		case d.Bytes > most:
+			stalls, most = 0, d.Bytes
 		default:
 			stalls++
 		}

@@ -273,3 +273,24 @@ func TestSignatureTravels(t *testing.T) {
 		}
 	})
 }
+
+// TestNeverContinued has a server break off each time, and answer the request for
+// the rest with another part: what came again is no progress.
+func TestNeverContinued(t *testing.T) {
+	inBubble(t, func(t *testing.T, w *world, s *site) {
+		s.handle = func(rw http.ResponseWriter, r *http.Request) bool {
+			rw.Header().Set("ETag", `"1"`)
+			rw.Header().Set("Content-Length", fmt.Sprint(len(image)))
+			if r.Header.Get("Range") != "" {
+				rw.Header().Set("Content-Range", fmt.Sprintf("bytes 7-%d/%d", len(image)-1, len(image)))
+				rw.WriteHeader(http.StatusPartialContent)
+			}
+			_, _ = rw.Write([]byte(image[:1_500_000])) // and no more: the connection breaks
+			return true
+		}
+		o := w.firmware(`"url":"https://t1.example.com/image"`)
+		time.Sleep(12 * time.Hour)
+		w.settle(o)
+		w.want(o, "FAILED", "given up")
+	})
+}
