@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/rsa"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -123,8 +124,11 @@ func chainEventOf(c pki.Chain) chainEvent {
 
 func body(r *http.Request) ([]byte, error) {
 	text, err := io.ReadAll(r.Body)
-	if err != nil {
+	if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
 		return nil, problem.New(problem.TooLarge, "the body cannot be read: at most "+strconv.Itoa(maxBody)+" bytes", err)
+	}
+	if err != nil {
+		return nil, problem.New(problem.Invalid, "the body cannot be read", err)
 	}
 	return text, nil
 }

@@ -66,6 +66,32 @@ func TestCalls(t *testing.T) {
 	}
 }
 
+// A body that is not whole is no long one, and is not published.
+func TestBrokenBody(t *testing.T) {
+	d := newDevice(t)
+	r := startAPI(t, d, policy(t, everybody()))
+	for _, rest := range []string{"Content-Length: 90\r\n\r\n200,a", "Transfer-Encoding: chunked\r\n\r\n-9\r\n200,a,b,1\r\n0\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n9\r\n200"} {
+		c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: r.path, Net: "unix"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Write([]byte("POST /v1/publish HTTP/1.1\r\nHost: x\r\n" + rest)); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil || answer.StatusCode != http.StatusBadRequest {
+			t.Errorf("%q: got %v, %v; want 400", rest, answer, err)
+		}
+		_ = c.Close() // only read
+	}
+	if len(d.sent) != 0 {
+		t.Errorf("sent %q", d.sent)
+	}
+}
+
 // A signature is the key's.
 func TestSign(t *testing.T) {
 	d := newDevice(t)
