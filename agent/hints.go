@@ -38,8 +38,8 @@ const localFault = "the state directory or the key store is at fault, not the se
 
 // advice is the hint of what went wrong, empty if there is none.
 func (e *LastError) advice() string {
-	if e.hint != "" {
-		return e.hint
+	if e.Hint != "" {
+		return e.Hint
 	}
 	return hints[e.Reason]
 }

@@ -21,6 +21,14 @@ import (
 // the key store or the trust anchors are unusable at the start: no refusal and
 // no outage ends it. The caller holds identity.Lock.
 func (a *Agent) Run(ctx context.Context) error {
+	err := a.run(ctx)
+	if err != nil {
+		a.noteStart(err)
+	}
+	return err
+}
+
+func (a *Agent) run(ctx context.Context) error {
 	found, err := a.load(ctx)
 	if err != nil {
 		return err
@@ -39,6 +47,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer beside.Wait()
 	defer cancel()
 	beside.Go(func() { a.up.Run(ctx) })
+	beside.Go(func() { a.keepNotes(ctx) })
 	a.step(ctx, &beside, found.Event())
 	a.step(ctx, &beside, a.timeEvent())
 	if err := a.openLocal(ctx, &beside); err != nil {

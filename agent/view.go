@@ -50,13 +50,13 @@ type Status struct {
 	LastError *LastError `json:"last_error,omitempty"`
 }
 
-// LastError is what went wrong last, unless it went well since.
+// LastError is what went wrong last, unless it went well since: at the agent that
+// runs, or at the last one that did.
 type LastError struct {
-	Reason string    `json:"reason"`
+	Reason string    `json:"reason"` // a word that stays the same
 	Detail string    `json:"detail"`
 	Time   time.Time `json:"time"`
-
-	hint string // what to do; empty: see hints
+	Hint   string    `json:"hint,omitempty"` // what to do; in a view empty: see hints
 }
 
 // view is what callers outside the loop see.
@@ -66,6 +66,7 @@ type view struct {
 	current   *identity.Identity
 	lastError *LastError
 	noLeaf    *LastError // why there was no certificate when one was last asked for
+	wentWell  bool       // since lastError, or the start
 	chain     pki.Chain  // issued and not stored yet
 	redated   pki.Chain  // of the current leaf, with newer issuers
 }
@@ -98,7 +99,7 @@ func (a *Agent) publishView(ctx context.Context) {
 
 func (a *Agent) setError(reason, detail string) {
 	at := a.clock.Now().UTC()
-	a.change(func(v *view) { v.lastError = &LastError{Reason: reason, Detail: detail, Time: at} })
+	a.change(func(v *view) { v.lastError, v.wentWell = &LastError{Reason: reason, Detail: detail, Time: at}, false })
 }
 
 // storageFault is the reason of what the disk or the key store refused.
@@ -109,8 +110,9 @@ const storageFault = "storage"
 func (a *Agent) noError(ours bool) {
 	a.change(func(v *view) {
 		if v.lastError != nil && (v.lastError.Reason == storageFault) == ours {
-			v.lastError = nil
+			v.lastError, v.wentWell = nil, true
 		}
+		v.wentWell = v.wentWell || v.lastError == nil && !ours
 	})
 }
 
@@ -134,7 +136,7 @@ func (a *Agent) fail(reason string, err error) {
 		hint = localFault
 	}
 	a.change(func(v *view) {
-		v.lastError = &LastError{Reason: reason, Detail: err.Error(), Time: at, hint: hint}
+		v.lastError, v.wentWell = &LastError{Reason: reason, Detail: err.Error(), Time: at, Hint: hint}, false
 	})
 }
 
@@ -181,12 +183,13 @@ func (a *Agent) Inspect(ctx context.Context) (Status, error) {
 		s.Phase = lifecycle.Unenrolled
 	}
 	status := a.status(view{loaded: true, state: s, current: found.Current})
+	status.LastError = a.readNote()
 	a.atRest(&status)
 	return status, nil
 }
 
 func (a *Agent) status(v view) Status {
-	s := Status{State: v.state.Phase.String(), Device: a.cfg.DeviceID, Server: a.cfg.Server, Connected: v.state.Online, LastError: v.lastError}
+	s := Status{State: v.state.Phase.String(), Device: a.cfg.DeviceID, Server: a.cfg.Server, Connected: v.state.Online, LastError: noteOf(v.lastError)}
 	if v.loaded && !v.state.TimeTrusted {
 		s.Clock = "untrusted"
 	}

@@ -118,5 +118,6 @@ func (p *program) printStatus(s agent.Status) {
 	}
 	if e := s.LastError; e != nil {
 		row("last error", fmt.Sprintf("%s: %s (%s)", e.Reason, e.Detail, e.Time.Format(time.RFC3339)))
+		row("what to do", e.Hint)
 	}
 }
