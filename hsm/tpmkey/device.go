@@ -34,6 +34,8 @@ type device struct {
 	tpm transport.TPMCloser // nil: not open
 	srk *storageKey         // nil: not made since it was opened
 	key loadedKey           // the one key that stays loaded; zero: none
+	// empty says that it is full of what a program left that was killed.
+	empty bool
 }
 
 // loadedKey is a key of a store in the memory of the TPM.
@@ -108,6 +110,7 @@ func (d *device) do(ctx context.Context, limit time.Duration, work func(transpor
 	err := d.once(ctx, limit, work)
 	if lost(err) && ctx.Err() == nil {
 		d.shut()
+		d.empty = full(err)
 		err = d.once(ctx, limit, work)
 	}
 	if lost(err) {
@@ -125,6 +128,10 @@ func (d *device) once(ctx context.Context, limit time.Duration, work func(transp
 		d.tpm = tpm
 	}
 	bounded := &commands{ctx: ctx, tpm: d.tpm, limit: limit}
+	if d.empty {
+		d.empty = false
+		flushAll(bounded)
+	}
 	err := work(bounded)
 	if err != nil {
 		bounded.endSessions()

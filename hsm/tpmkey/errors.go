@@ -72,6 +72,17 @@ func lost(err error) bool {
 	return false
 }
 
+// full reports that the TPM has no room for another object or session. What this
+// process had in it is unloaded then.
+func full(err error) bool {
+	for _, rc := range []tpm2.TPMRC{tpm2.TPMRCObjectMemory, tpm2.TPMRCSessionMemory, tpm2.TPMRCObjectHandles, tpm2.TPMRCSessionHandles} {
+		if errors.Is(err, rc) {
+			return true
+		}
+	}
+	return false
+}
+
 // explain puts what a TPM answered into words.
 func explain(path string, err error) error {
 	var known *Error

@@ -12,6 +12,7 @@
  *
  *     code X     return X without the call      code-after X   return X after it
  *     delay MS   then do the call               crash, crash-after   SIGSEGV
+ *     stop, stop-after           SIGSTOP, for a test that kills the process there
  *     flags X    add to a token's flags         noflags X      take them away
  *     lose       close all sessions of the token, then do the call
  *     logout     log out of the token, then do the call
@@ -102,6 +103,8 @@ static CK_RV before(const char *name, unsigned long mechanism, struct verdict *v
 		return CKR_MECHANISM_INVALID;
 	if (strcmp(v->action, "crash") == 0)
 		raise(SIGSEGV);
+	if (strcmp(v->action, "stop") == 0)
+		raise(SIGSTOP);
 	if (strcmp(v->action, "delay") == 0) {
 		struct timespec t = { v->argument / 1000, (v->argument % 1000) * 1000000L };
 		nanosleep(&t, NULL);
@@ -121,6 +124,8 @@ static CK_RV after(struct verdict *v, CK_RV rv)
 {
 	if (strcmp(v->action, "crash-after") == 0)
 		raise(SIGSEGV);
+	if (strcmp(v->action, "stop-after") == 0)
+		raise(SIGSTOP);
 	if (strcmp(v->action, "code-after") == 0)
 		return v->argument;
 	return rv;
