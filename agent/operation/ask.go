@@ -1,6 +1,7 @@
 package operation
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -41,6 +42,22 @@ func (m *Manager) ask(ctx context.Context, j *job, q helper.Request, files []*do
 		default:
 			return r, nil
 		}
+	}
+}
+
+// look has the helper do what it may do twice. data may be nil.
+func (m *Manager) look(ctx context.Context, q helper.Request, data *bytes.Buffer) (helper.Result, error) {
+	for unreached := 0; ; unreached++ {
+		var w io.Writer
+		if data != nil {
+			data.Reset()
+			w = data
+		}
+		r, err := m.cfg.Helper.Do(ctx, q, w)
+		if !errors.Is(err, helper.ErrUnreachable) || unreached == helperTries-1 {
+			return r, err
+		}
+		sleep(ctx, helperWait)
 	}
 }
 

@@ -60,7 +60,7 @@ func (m *Manager) firmware(ctx context.Context, j *job) ([]string, error) {
 // settle checks that the firmware runs, tells the server, and keeps it.
 func (m *Manager) settle(ctx context.Context, b firmwareBody) error {
 	q := helper.Request{Verb: helper.CheckFirmware, Name: b.Name, Version: b.Version}
-	if r, err := m.cfg.Helper.Do(ctx, q, nil); err != nil || r.Error != "" {
+	if r, err := m.look(ctx, q, nil); err != nil || r.Error != "" {
 		return fmt.Errorf("after the installation other firmware runs: %w", errors.Join(err, textError(r.Error)))
 	}
 	line := smartrest.AppendLine(nil, "115", b.Name, b.Version, b.URL)
@@ -68,7 +68,7 @@ func (m *Manager) settle(ctx context.Context, b firmwareBody) error {
 		return err
 	}
 	q.Verb = helper.CommitFirmware
-	r, err := m.cfg.Helper.Do(ctx, q, nil)
+	r, err := m.look(ctx, q, nil)
 	return errors.Join(err, textError(r.Error))
 }
 

@@ -144,7 +144,7 @@ func rfc3339(text string) (string, error) {
 // fetch gets what the helper brings.
 func (m *Manager) fetch(ctx context.Context, q helper.Request) ([]byte, error) {
 	var data bytes.Buffer
-	r, err := m.cfg.Helper.Do(ctx, q, &data)
+	r, err := m.look(ctx, q, &data)
 	if err := errors.Join(err, textError(r.Error)); err != nil {
 		return nil, err
 	}
