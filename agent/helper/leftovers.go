@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -86,8 +87,9 @@ func descendants(pid int) (list []int) {
 			continue
 		}
 		stat, _ := os.ReadFile("/proc/" + e.Name() + "/stat") // empty: it is over
-		if state := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]); len(state) > 1 {
-			parent, _ := strconv.Atoi(string(state[1])) // the kernel's
+		state := string(stat[bytes.LastIndexByte(stat, ')')+1:])
+		if words := strings.Fields(state); len(words) > 1 {
+			parent, _ := strconv.Atoi(words[1]) // the kernel's
 			children[parent] = append(children[parent], p)
 		}
 	}
