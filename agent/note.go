@@ -77,25 +77,28 @@ func (a *Agent) writeNote(e *LastError) {
 // keepNotes keeps the last error on the disk until ctx ends. Then it is written
 // once more, if it is another one.
 func (a *Agent) keepNotes(ctx context.Context) {
-	noted, left := a.readNote(), noteBurst
-	refill := time.NewTicker(noteEvery)
-	defer refill.Stop()
+	noted := a.readNote()
+	var paid time.Time // when what was written so far is made up for, at one in noteEvery
 	for {
 		v, changed := a.look()
 		now := noteOf(v.lastError)
 		ended := ctx.Err() != nil
-		if (now != nil || v.wentWell) && differs(noted, now, ended) && (left > 0 || ended) {
-			a.writeNote(now)
-			noted = now
-			left--
+		debt := max(0, time.Until(paid))
+		var again <-chan time.Time
+		if (now != nil || v.wentWell) && differs(noted, now, ended) {
+			if wait := debt - (noteBurst-1)*noteEvery; wait > 0 && !ended {
+				again = time.After(wait)
+			} else {
+				a.writeNote(now)
+				noted, paid = now, time.Now().Add(debt+noteEvery)
+			}
 		}
 		if ended {
 			return
 		}
 		select {
 		case <-changed:
-		case <-refill.C:
-			left = min(left+1, noteBurst)
+		case <-again:
 		case <-ctx.Done():
 		}
 	}
