@@ -50,7 +50,7 @@ type Vault struct {
 	sealer key.Sealer
 	log    *slog.Logger
 
-	making sync.Mutex // held while a first key is made, so that a process makes one
+	making chan struct{} // has an element while a key is made, so that a process makes one
 
 	mu     sync.Mutex // guards opened and macKey
 	opened map[slot][]byte
@@ -67,7 +67,18 @@ func New(store platform.SealedKeys, sealer key.Sealer, log *slog.Logger) *Vault 
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Vault{store: store, sealer: sealer, log: log, opened: map[slot][]byte{}}
+	return &Vault{store: store, sealer: sealer, log: log, opened: map[slot][]byte{}, making: make(chan struct{}, 1)}
+}
+
+// turn waits until nobody else makes a key. It is no mutex: the store is written
+// meanwhile, and who waits for that may give up.
+func (v *Vault) turn(ctx context.Context) (done func(), err error) {
+	select {
+	case v.making <- struct{}{}:
+		return func() { <-v.making }, nil
+	case <-ctx.Done():
+		return nil, problem.New(problem.Unavailable, "", ctx.Err())
+	}
 }
 
 // Seal encrypts plaintext for its place in the store; it does not store it.
@@ -105,8 +116,11 @@ func (v *Vault) Open(ctx context.Context, k platform.SealedKey) ([]byte, error) 
 // what makeKey returns. Two nodes that start at the same moment may make one
 // each; All then lists both.
 func (v *Vault) Current(ctx context.Context, tenant platform.TenantID, purpose string, makeKey func() ([]byte, error)) (keyID string, bytes []byte, err error) {
-	v.making.Lock()
-	defer v.making.Unlock()
+	done, err := v.turn(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	defer done()
 	keys, err := v.store.SealedKeys(ctx, tenant, purpose)
 	if err != nil {
 		return "", nil, fmt.Errorf("list %s keys of tenant %s: %w", purpose, tenant, err)
@@ -142,8 +156,11 @@ func (v *Vault) Rotate(ctx context.Context, tenant platform.TenantID, purpose st
 	if keep < 1 {
 		return problem.New(problem.Internal, "", fmt.Errorf("rotate %s keys: keep = %d", purpose, keep))
 	}
-	v.making.Lock()
-	defer v.making.Unlock()
+	done, err := v.turn(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	newest, _, err := v.add(ctx, tenant, purpose, makeKey)
 	if err != nil {
 		return err
@@ -178,7 +195,7 @@ func (v *Vault) delete(ctx context.Context, k platform.SealedKey) error {
 	return nil
 }
 
-// add stores a new key. v.making is held.
+// add stores a new key. It is this caller's turn.
 func (v *Vault) add(ctx context.Context, tenant platform.TenantID, purpose string, makeKey func() ([]byte, error)) (string, []byte, error) {
 	plain, err := makeKey()
 	if err != nil {
