@@ -35,6 +35,9 @@ func (a *Agent) run(ctx context.Context) error {
 	}
 	defer func() { _ = a.keys.Close() }()
 	if err := a.openSpool(a.o.FS); err != nil {
+		if fault := identity.Denied(a.o.FS, a.cfg.State, err); fault != nil {
+			return fault
+		}
 		return fmt.Errorf("spool: %w", err)
 	}
 	defer a.closeSpool()

@@ -124,3 +124,18 @@ func TestClosedToItsUser(t *testing.T) {
 		})
 	}
 }
+
+// TestClosedSpool: so has the directory of messages, which only those need that send.
+func TestClosedSpool(t *testing.T) {
+	t.Parallel()
+	s := launch{}.start(t, t.TempDir())
+	s.authority(t)
+	d := enrolledDevice(t, s, "closed-spool")
+	if err := os.Chmod(filepath.Join(d.state, "spool"), 0); err != nil {
+		t.Fatal(err)
+	}
+	d.mortal(t, "status").want(t, exitDone)
+	o := d.mortal(t, "run")
+	o.want(t, exitFailed)
+	o.hinted(t, "spool.* this user may not use it", "chmod")
+}

@@ -106,6 +106,12 @@ func CheckDir(fsys durable.FS, dir string) error {
 	return nil
 }
 
+// Exists reports whether the directory has an identity, whole or damaged.
+func Exists(fsys durable.FS, dir string) bool {
+	_, err := fsys.Lstat(filepath.Join(dir, currentLink))
+	return err == nil
+}
+
 // ErrLocked says that another process uses the state directory.
 var ErrLocked = errors.New("the state directory is in use by another mooring-agent")
 

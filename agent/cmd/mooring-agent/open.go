@@ -66,6 +66,9 @@ func (p *place) valid() (config.Config, error) {
 		return c, err
 	}
 	if c.Server == "" || c.DeviceID == "" {
+		if identity.Exists(durable.OS, c.State) { // what enrol noted beside it is lost
+			return c, valid(c)
+		}
 		return c, agent.NotEnrolled()
 	}
 	return c, valid(c)

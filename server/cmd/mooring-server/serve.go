@@ -3,10 +3,14 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	iofs "io/fs"
 	"log/slog"
+	"net"
 	"os"
+	"syscall"
 
 	"mooring/server"
 	"mooring/server/config"
@@ -65,11 +69,25 @@ func serve(ctx context.Context, args []string, s streams) error {
 	keepHeapFloor()
 	srv, err := server.New(ctx, cfg, server.Options{Log: log, AdminPassword: os.Getenv(adminPasswordVariable)})
 	if err != nil {
-		return err
+		return unbound(err)
 	}
-	return srv.Run(ctx, func(ready server.Ready) {
+	return unbound(srv.Run(ctx, func(ready server.Ready) {
 		_ = json.NewEncoder(s.out).Encode(ready)
-	})
+	}))
+}
+
+// unbound adds what to do about an address that cannot be listened on.
+func unbound(err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return hinted{err, "another program listens there: stop it, or give the listener another address, as --https 127.0.0.1:19443 does"}
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return hinted{err, "no interface of this machine has that address"}
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "listen" && errors.Is(err, iofs.ErrPermission) {
+		return hinted{err, "ports below 1024 need root or CAP_NET_BIND_SERVICE, as AmbientCapabilities= of systemd gives it; others do not, as with --https :9443"}
+	}
+	return err
 }
 
 // listenerFlag is one "--NAME addr".
