@@ -243,12 +243,21 @@ func (a *Agent) anchors() (*x509.CertPool, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(text) {
-		return nil, WithHint(fmt.Errorf("trust anchors: %s holds no certificate", a.cfg.CA), config.AnchorsHint)
+		return nil, NoAnchors(text, a.cfg.CA)
 	}
 	if a.anchorList, err = pki.ParsePEMChain(text); err != nil {
 		a.log.Debug("the trust anchors are not listed", "err", err)
 	}
 	return pool, nil
+}
+
+// NoAnchors is the error of a file that should hold trust anchors and holds text.
+func NoAnchors(text []byte, file string) error {
+	hint := pki.ForeignForm(text, file)
+	if hint == "" {
+		hint = config.AnchorsHint
+	}
+	return WithHint(fmt.Errorf("trust anchors: %s holds no certificate in PEM", file), hint)
 }
 
 // hello is what the device says first: who it is (100), what it can do (114),

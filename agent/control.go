@@ -178,7 +178,7 @@ func (r *Remote) Token(ctx context.Context) (secret.String, jwt.Claims, error) {
 	if err := r.call(ctx, http.MethodPost, "/token", nil, &t); err != nil {
 		return secret.String{}, jwt.Claims{}, err
 	}
-	claims, err := jwt.Parse(t.Token)
+	claims, err := jwt.ParseBearer(t.Token)
 	return secret.New(t.Token), claims, err
 }
 

@@ -42,6 +42,9 @@ func TestAgentRefusals(t *testing.T) {
 	}{
 		{"enrolled already", false, func(_ *testing.T, d *device) []string { return d.enrol() }, exitFailed, "is enrolled already", "enrol --again"},
 		{"trust anchors missing", true, func(_ *testing.T, d *device) []string { return instead(d, "--ca", "/nowhere.pem") }, exitFailed, "trust anchors: .*/nowhere.pem", "name a PEM file"},
+		{"trust anchors of Java", true, func(t *testing.T, d *device) []string {
+			return instead(d, "--ca", write(t, "ca.jks", "\xfe\xed\xfe\xed\x00\x00\x00\x02"))
+		}, exitFailed, "holds no certificate", "keytool -importkeystore"},
 		{"trust anchors garbled", true, func(t *testing.T, d *device) []string { return instead(d, "--ca", write(t, "ca.pem", "x")) }, exitFailed, "holds no certificate", "name a PEM file"},
 		{"trust anchors of another", true, func(t *testing.T, d *device) []string {
 			return instead(d, "--ca", write(t, "ca.pem", readFile(t, filepath.Join(healthy.state, "current", "chain.pem"))))

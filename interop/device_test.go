@@ -131,6 +131,7 @@ func (d *device) online(t testing.TB) *running {
 // run runs the agent to its end.
 func (d *device) run(t testing.TB, args ...string) outcome {
 	t.Helper()
+	program(t, agentProgram) // its time is not the device's
 	ctx, cancel := context.WithTimeout(context.Background(), agentLimit)
 	defer cancel()
 	o := d.runUntil(ctx, t, args...)

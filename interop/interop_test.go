@@ -93,6 +93,7 @@ type readyLine struct {
 	HTTPS string `json:"https"`
 	MTLS  string `json:"mtls"`
 	MQTTS string `json:"mqtts"`
+	Admin string `json:"admin"`
 	err   error
 }
 

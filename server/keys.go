@@ -10,11 +10,15 @@ import (
 	"mooring/server/config"
 )
 
-// tellRecoveries has the log tell what a key store does to get at its keys again.
-func tellRecoveries(log *slog.Logger, use string, store any) {
+// tellRecoveries has the log tell what a key store does to get at its keys again,
+// and the watch look whether it helped.
+func tellRecoveries(log *slog.Logger, watch *keyWatch, use string, store any) {
 	if mends, able := store.(key.Recoverer); able {
 		mends.OnRecovery(func(r key.Recovery) {
 			log.Warn("a key store is got at again", "use", use, "step", r.Step, "cause", r.Cause, "took", r.Took, "err", r.Err)
+			if r.Err != nil {
+				watch.wake()
+			}
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/http/pprof"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,11 +18,11 @@ import (
 const readyWithin = 2 * time.Second
 
 // adminHandler serves /metrics, /healthz (the process lives) /readyz (it can
-// serve: the store answers) and, with --debug, profiles.
+// serve: the store answers; and which key stores are away) and, with --debug, profiles.
 func (s *Server) adminHandler() http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &statsCollector{s.services}, &listCollector{s.services.lists}, &noticeCollector{s.services})
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), &statsCollector{s.services}, &listCollector{s.services.lists}, &noticeCollector{s.services}, s.services.keys)
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
@@ -32,7 +33,9 @@ func (s *Server) adminHandler() http.Handler {
 			http.Error(w, "the store does not answer", http.StatusServiceUnavailable)
 			return
 		}
-		_, _ = w.Write([]byte("ready\n"))
+		// A server whose tokens are away serves what needs no key of them: it stays
+		// ready.
+		_, _ = w.Write([]byte(strings.Join(append([]string{"ready"}, s.services.keys.degraded()...), "\n") + "\n"))
 	})
 	if s.cfg.Debug {
 		mux.HandleFunc("/debug/pprof/", pprof.Index)

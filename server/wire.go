@@ -64,6 +64,7 @@ type services struct {
 	chores      []chore
 	lookEvery   time.Duration // Options.LookEvery
 	retention   *retention.Service
+	keys        *keyWatch
 
 	est      *estapi.API
 	rest     *restapi.API
@@ -85,13 +86,18 @@ func wire(ctx context.Context, cfg config.Config, opts Options, store platform.S
 	if err != nil {
 		return nil, err
 	}
-	tellRecoveries(log, "keys.encryption", sealer)
-	tellRecoveries(log, "keys.authority", authorityKeys)
+	watch := newKeyWatch(log)
+	tellRecoveries(log, watch, "keys.encryption", sealer)
+	tellRecoveries(log, watch, "keys.authority", authorityKeys)
+	watch.add("keys.encryption", cfg.Encryption(), canSeal(sealer))
+	if authorityKeys != nil {
+		watch.add("keys.authority", cfg.Keys.Authority, canList(authorityKeys))
+	}
 	profile, err := ca.NewProfile(ca.ProfileConfig{CRLBase: cfg.CRLBase()})
 	if err != nil {
 		return nil, err
 	}
-	s := &services{store: store, feed: feed, log: log, tailing: cfg.Store.Postgres != "", lookEvery: opts.LookEvery}
+	s := &services{store: store, feed: feed, log: log, tailing: cfg.Store.Postgres != "", lookEvery: opts.LookEvery, keys: watch}
 	s.vault = vault.New(store, sealer, log)
 	s.accounts = account.New(account.Config{Tenants: store, Users: store, Groups: store, InventoryRoles: store, IDs: store, Options: store, Bootstrap: s.vault, Sealer: s.vault,
 		Domain: cfg.Names.Domain, PasswordCost: opts.PasswordCost, Log: log})
@@ -198,6 +204,7 @@ func (s *services) run(ctx context.Context) {
 	running.Go(func() { s.operations.Keep(ctx) })
 	running.Go(func() { s.presence.Run(ctx) })
 	running.Go(func() { s.alarmStatus.Run(ctx) })
+	running.Go(func() { s.keys.run(ctx) })
 	s.refusals.Run(ctx)
 	running.Wait()
 }

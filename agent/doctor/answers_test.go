@@ -53,7 +53,7 @@ func TestAnswers(t *testing.T) {
 		}), "M173", nil},
 		{"no token over HTTPS", posts(answers(422, `{"error":"x"}`)), "M160", nil},
 		{"HTML for a token", posts(answers(200, "<html>")), "M171", nil},
-		{"garbage for a token", posts(answers(200, `{"accessToken":"abc"}`)), "M162", nil},
+		{"garbage for a token", posts(answers(200, `{"accessToken":"no token"}`)), "M162", nil},
 		{"CONNACK 1", connack(1), "M150", nil},
 		{"CONNACK 2", connack(2), "M151", nil},
 		{"CONNACK 3", connack(3), "M152", nil},

@@ -89,6 +89,7 @@ var Codes = []Entry{
 	{"M045", inKey, Warning, true, "the key store does not serve the doctor beside the running agent, which is connected", "nothing, if the store takes one user at a time; else mooring-agent keystore selftest tells more when the agent is stopped"},
 	{"M046", inKey, Error, true, "the token or TPM with the key cannot be reached", "see that it is plugged in, switched on and not in use by another program"},
 	{"M047", inKey, Error, false, "the key store does not take the PIN or passphrase", "correct the file with the PIN or passphrase that key names"},
+	{"M048", inKey, Error, false, "the server does not wait until the key has signed", "use a faster key store, or have the server's limit of a handshake raised"},
 
 	{"M050", inCertificate, Error, false, "the certificates are not in order: the device's own is not the first", "put the device's certificate first, then each issuer"},
 	{"M051", inCertificate, Error, false, "the chain breaks: a certificate is not issued by the next one", "put the certificates in order and leave none out: the device's, then each issuer"},

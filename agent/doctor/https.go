@@ -79,12 +79,12 @@ func (e *exam) ask(ctx context.Context, d *door, id *identity.Identity, method, 
 	}
 	begin := e.o.Now()
 	if err := r.Write(conn); err != nil {
-		return nil, afterWrite(conn, err)
+		return nil, s.slowly(afterWrite(conn, err))
 	}
 	limited := &io.LimitedReader{R: conn, N: maxAnswer + 1}
 	res, err := http.ReadResponse(bufio.NewReader(limited), r)
 	if err != nil {
-		return nil, err
+		return nil, s.slowly(err)
 	}
 	middle := begin.Add(e.o.Now().Sub(begin) / 2)
 	body, err := io.ReadAll(res.Body)
@@ -319,7 +319,7 @@ func (e *exam) tryToken(ctx context.Context, check string, https *door, token se
 
 // readToken reads a device token, or finds that it is none.
 func (e *exam) readToken(check, token string) (jwt.Claims, bool) {
-	claims, err := jwt.Parse(token)
+	claims, err := jwt.ParseBearer(token)
 	if err != nil {
 		e.fail(check, "M162", err)
 	}

@@ -55,7 +55,7 @@ func (e *exam) identity(ctx context.Context) {
 		e.keys = h.keys
 		e.judgeIdentity(h)
 	case <-ctx.Done(): // what hangs ends with the program
-		e.keyFault("M046", errors.New("the key store does not answer"))
+		e.keyFault("M046", e.unanswered())
 	}
 	if !e.clock.Trusted() {
 		e.find("clock", "M032", "the clock says "+stamp(e.o.Now())+", and "+stamp(e.clock.Floor())+" has passed")
@@ -91,6 +91,14 @@ func (e *exam) hold(ctx context.Context) (h held) {
 	}
 	h.took = time.Since(begin)
 	return h
+}
+
+func (e *exam) unanswered() error {
+	err := errors.New("the key store does not answer")
+	if e.signLimit > 0 {
+		return err
+	}
+	return agent.WithHint(err, "if it is only slow, mooring-agent keystore selftest finds out how long to wait for it; else see that it is plugged in and switched on")
 }
 
 // keyCode names why a key store does not serve, as far as that can be told apart

@@ -4,10 +4,10 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io/fs"
 	"time"
 
+	"mooring/agent"
 	"mooring/agent/dial"
 	"mooring/agent/identity"
 	"mooring/internal/deviceid"
@@ -67,7 +67,7 @@ func (e *exam) configuration() bool {
 	if err == nil && e.cfg.CA != "" {
 		e.roots = x509.NewCertPool()
 		if !e.roots.AppendCertsFromPEM(text) {
-			err = fmt.Errorf("%s holds no certificate", e.cfg.CA)
+			err = agent.NoAnchors(text, e.cfg.CA)
 		}
 	}
 	if err != nil {

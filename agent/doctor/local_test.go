@@ -47,6 +47,7 @@ func TestLocal(t *testing.T) {
 		{"configuration", func(r *rig) { r.o.ConfigErr = errors.New("unknown key sever") }, "M001", "sever", nil},
 		{"out of bounds", func(r *rig) { r.o.Config.MQTTSPort = 70000 }, "M001", "mqtts_port", nil},
 		{"no anchors", func(r *rig) { r.o.Config.CA = state + "/absent" }, "M002", "absent", nil},
+		{"anchors of Java", func(r *rig) { r.write("root.pem", "\xfe\xed\xfe\xed\x00\x00\x00\x02") }, "M002", "no certificate", nil},
 		{"empty anchors", func(r *rig) { r.write("root.pem", "") }, "M002", "no certificate", nil},
 		{"proxy", func(r *rig) { r.o.Getenv = func(string) string { return "gopher://x" } }, "M003", "HTTPS_PROXY", nil},
 		{"colon in the ID", func(r *rig) { r.o.Config.DeviceID = "a:b" }, "M004", "device_id", []doctor.Code{"M053"}},
@@ -165,6 +166,21 @@ func TestLocal(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestServerDoesNotWait: a server that gives a handshake ten seconds is not at fault
+// if a key takes twelve.
+func TestServerDoesNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, easy(t))
+		a := newAuthority(t)
+		r.trust(a.cert, true)
+		r.certificates()
+		r.hold(a.leafOf(a.cert))
+		must(t, agent.SaveSignLimit(r.disk, r.o.Config, time.Minute))
+		r.keys = brokenKeys{Store: r.keys, slow: 12 * time.Second}
+		r.finds("M048", "M048")
+	})
 }
 
 // newRigOf is f.rig with a key store that tests may replace.

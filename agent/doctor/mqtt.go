@@ -75,7 +75,7 @@ func (e *exam) shakeBoth(ctx context.Context, d *door) (works bool) {
 		}
 		conn, s := e.handshake(ctx, d, v.version, v.version, e.id)
 		if s.err == nil {
-			s.err = refusedAfterwards(conn, v.version)
+			s.err = s.slowly(refusedAfterwards(conn, v.version))
 			_ = conn.Close()
 		}
 		if ctx.Err() != nil {
@@ -165,7 +165,11 @@ func (e *exam) connectOnce(ctx context.Context, d *door) (*tls.Conn, *bufio.Read
 	}
 	in := bufio.NewReader(conn)
 	if err == nil {
-		code, err = greet(ctx, conn, in, e.cfg.DeviceID)
+		if code, err = greet(ctx, conn, in, e.cfg.DeviceID); code == "M157" || code == "M153" {
+			if late := s.slowly(err); tlsCode(late, true) == "M048" {
+				code, err = "M048", late
+			}
+		}
 	}
 	if code != "" {
 		_ = conn.Close()

@@ -37,7 +37,33 @@ type shake struct {
 	asked   bool // for a client certificate
 	caBytes int
 	caCount int
+	signing time.Duration // what the key took
 	err     error
+}
+
+// slowly marks an end of the connection after a signature that took long.
+func (s *shake) slowly(err error) error {
+	if err == nil || s.signing < slowSignature {
+		return err
+	}
+	switch tlsCode(err, true) {
+	case "M109", "M110":
+		return slowError{err, s.signing}
+	}
+	return err
+}
+
+type slowError struct {
+	error
+	took time.Duration
+}
+
+// Unwrap returns what ended the connection.
+func (e slowError) Unwrap() error { return e.error }
+
+// Error says why that may be.
+func (e slowError) Error() string {
+	return fmt.Sprintf("the key took %v to sign, and the connection was closed: %v", e.took.Round(100*time.Millisecond), e.error)
 }
 
 // handshake opens a connection to d. It judges no certificate: the caller does.
@@ -62,12 +88,13 @@ func (e *exam) handshake(ctx context.Context, d *door, low, high uint16, id *ide
 				return &tls.Certificate{}, nil
 			}
 			c := id.TLS()
-			c.PrivateKey = tellingSigner{id.Signer}
+			c.PrivateKey = tellingSigner{id.Signer, &s.signing}
 			return &c, nil
 		},
 	})
 	if s.err = conn.HandshakeContext(ctx); s.err != nil {
 		_ = raw.Close()
+		s.err = s.slowly(s.err)
 		return nil, s
 	}
 	return conn, s
@@ -75,7 +102,10 @@ func (e *exam) handshake(ctx context.Context, d *door, low, high uint16, id *ide
 
 // tellingSigner marks its own errors, so that a handshake that they end is not
 // taken for the server's doing.
-type tellingSigner struct{ crypto.Signer }
+type tellingSigner struct {
+	crypto.Signer
+	took *time.Duration
+}
 
 type signError struct{ error }
 
@@ -84,7 +114,9 @@ func (e signError) Unwrap() error { return e.error }
 
 // Sign implements crypto.Signer.
 func (s tellingSigner) Sign(random io.Reader, digest []byte, o crypto.SignerOpts) ([]byte, error) {
+	begin := time.Now()
 	signature, err := s.Signer.Sign(random, digest, o)
+	*s.took = time.Since(begin)
 	if err != nil {
 		return nil, signError{err}
 	}
@@ -235,6 +267,9 @@ func tlsCode(err error, withCertificate bool) Code {
 	if _, ok := errors.AsType[*dial.ProxyError](err); ok {
 		return tcpCode(err)
 	}
+	if _, ok := errors.AsType[slowError](err); ok {
+		return "M048"
+	}
 	text := err.Error()
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
 		return alertCode(text, withCertificate)
@@ -251,7 +286,7 @@ func tlsCode(err error, withCertificate bool) Code {
 		return "M043"
 	case strings.Contains(text, "unsupported protocol version"), strings.Contains(text, "no supported versions"):
 		return "M104"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe):
 		return "M109"
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), isNet && timeout.Timeout():
 		return "M110"

@@ -112,7 +112,7 @@ func (w *web) login(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	claims, err := jwt.Parse(token.Reveal())
+	claims, err := jwt.ParseBearer(token.Reveal())
 	if err != nil {
 		return err
 	}

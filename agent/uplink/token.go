@@ -79,7 +79,7 @@ func (u *Uplink) fetchToken(ctx context.Context) error {
 		}
 		text, err := u.askToken(ctx, s)
 		if err == nil {
-			claims, err := jwt.Parse(text)
+			claims, err := jwt.ParseBearer(text)
 			if err != nil {
 				return err
 			}

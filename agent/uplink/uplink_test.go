@@ -229,7 +229,7 @@ func TestToken(t *testing.T) {
 		if _, _, err := l.Token(t.Context()); !errors.Is(err, problem.Unavailable) {
 			t.Errorf("expired and none to be had: got %v", err)
 		}
-		b.set(func() { b.token = func() string { return "no.token" } })
+		b.set(func() { b.token = func() string { return "no token" } })
 		if _, _, err := l.Token(t.Context()); !errors.Is(err, problem.Invalid) {
 			t.Errorf("garbage as token: got %v", err)
 		}
@@ -292,6 +292,8 @@ func TestConfirm(t *testing.T) {
 		{"another certificate", whoami("dev1", other), "", uplink.Failed, false},
 		{"another device", whoami("dev2", presented), "", uplink.Failed, false},
 		{"no such call, but a token", nil, "yes", uplink.Up, true},
+		{"no such call, but a token that is no JWT", nil, "opaque", uplink.Up, true},
+		{"no such call, and what comes is no token", nil, "<html>", uplink.Failed, false},
 		{"no such call and no token", nil, "", uplink.Failed, false},
 		{"no such call, and the certificate was not asked for", nil, "yes unasked", uplink.Failed, false},
 		{"as long as an answer may be", padded(16 << 10), "", uplink.Up, true},
@@ -307,7 +309,11 @@ func TestConfirm(t *testing.T) {
 				if strings.Contains(tt.token, "unasked") {
 					b.tls.ClientAuth = tls.NoClientCert
 				}
-				if tt.token != "" {
+				switch tt.token {
+				case "":
+				case "opaque", "<html>":
+					b.token = func() string { return tt.token }
+				default:
 					b.token = func() string { return token(1) }
 				}
 				l := b.link(t, nil)

@@ -110,3 +110,16 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestParseBearer: a token that is no JWT has no claims.
+func TestParseBearer(t *testing.T) {
+	if c, err := jwt.ParseBearer(token(`{"iss":"x"}`)); err != nil || c.Issuer != "x" {
+		t.Errorf("a JWT: %+v, %v", c, err)
+	}
+	long := strings.Repeat("a", jwt.MaxBytes)
+	for in, good := range map[string]bool{"0d1f-opaque_~+/.==": true, "a.b.c": true, long: true, long + "a": false, "": false, "=": true, "a b": false, "a\n": false, "<html>": false, "ä": false, "a=b": false} {
+		if c, err := jwt.ParseBearer(in); (err == nil) != good || c.Subject != "" || !c.HalfLife().IsZero() {
+			t.Errorf("%.20q: %+v, %v", in, c, err)
+		}
+	}
+}

@@ -167,7 +167,7 @@ func (b *bring) readChain() (pki.Chain, error) {
 			public, b.signer = found.signer.Public(), found.signer
 		}
 	} else if found.certs, err = pki.ParsePEMChain(text); err != nil {
-		return nil, agent.WithHint(fmt.Errorf("%s: %w", b.chainFile, err), "the file holds the device's certificate and those of its issuers")
+		return nil, agent.WithHint(fmt.Errorf("%s: %w", b.chainFile, err), or(pki.ForeignForm(text, b.chainFile), "the file holds the device's certificate and those of its issuers"))
 	}
 	chain, rest, err := pki.OrderChain(found.certs, public)
 	if err != nil {

@@ -126,7 +126,7 @@ func (s *service) changed(ctx context.Context, now config.Config, files [sha256.
 func readFiles(fsys durable.FS, c config.Config) (sum [sha256.Size]byte, err error) {
 	anchors, err := c.Anchors(fsys)
 	if err == nil && anchors != nil && !x509.NewCertPool().AppendCertsFromPEM(anchors) {
-		err = fmt.Errorf("trust anchors: %s holds no certificate", c.CA)
+		err = agent.NoAnchors(anchors, c.CA)
 	}
 	if err == nil {
 		_, err = c.DialProxy(fsys, os.Getenv)

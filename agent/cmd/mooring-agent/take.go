@@ -161,7 +161,7 @@ func (k *keystore) parse(name string) (key.Importer, crypto.Signer, error) {
 	}
 	signer, err := hsm.ParseKey(text, passphrase)
 	if err != nil {
-		return nil, nil, agent.WithHint(fmt.Errorf("%s: %w", name, err), "a passphrase is read from --passphrase-file")
+		return nil, nil, agent.WithHint(fmt.Errorf("%s: %w", name, err), or(pki.ForeignForm(text, name), "a passphrase is read from --passphrase-file"))
 	}
 	return into, signer, nil
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 	"unicode"
@@ -63,14 +64,36 @@ func (c *Client) do(ctx context.Context, method, op string, body []byte, auth Au
 	return text, nil
 }
 
-// transport is c.HTTP without redirects and cookies.
+// maxRedirects bounds how often one request is sent elsewhere.
+const maxRedirects = 5
+
+// withinOrigin follows a redirect to the same scheme, host and port (RFC 6454 §4)
+// that leaves the method as it is: 301 to 303 would make a GET of a POST.
+func withinOrigin(r *http.Request, via []*http.Request) error {
+	first := via[0]
+	if len(via) > maxRedirects || r.Method != first.Method || r.URL.Scheme != first.URL.Scheme || r.URL.User != nil ||
+		!strings.EqualFold(r.URL.Hostname(), first.URL.Hostname()) || portOf(r.URL) != portOf(first.URL) {
+		return http.ErrUseLastResponse
+	}
+	return nil
+}
+
+// portOf is that of HTTPS unless the URL has one.
+func portOf(u *url.URL) string {
+	if port := u.Port(); port != "" {
+		return port
+	}
+	return "443"
+}
+
+// transport is c.HTTP without cookies and redirects to others.
 func (c *Client) transport() *http.Client {
 	client := http.Client{}
 	if c.HTTP != nil {
 		client = *c.HTTP
 	}
 	client.Jar = nil
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	client.CheckRedirect = withinOrigin
 	return &client
 }
 
@@ -141,7 +164,7 @@ func (c *Client) judge(answer *http.Response, body []byte) error {
 func detail(answer *http.Response, body []byte) string {
 	status := "the server answered " + answer.Status
 	if answer.StatusCode/100 == 3 {
-		return oneLine(status + ", a redirect to " + answer.Header.Get("Location") + ", which is not followed")
+		return oneLine(status + ", a redirect to " + answer.Header.Get("Location") + ", which is not followed: another server must be configured itself, and a POST is sent again for 307 and 308 alone")
 	}
 	if words := message(body); words != "" {
 		return oneLine(words) + " (" + oneLine(status) + ")"

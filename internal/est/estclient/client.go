@@ -5,8 +5,9 @@
 // Every error is a problem: Pending when the server decides later,
 // Unauthenticated when it refuses the credentials, TooMany and Unavailable when
 // to try again, anything else when trying again does not help. The server's own
-// words are the detail, cut to one line. Redirects are never followed, because
-// the credentials are for one host.
+// words are the detail, cut to one line. Redirects are followed within the origin
+// (RFC 7030 §3.2.1), and a request keeps its method; to another server never,
+// because the credentials are for one.
 package estclient
 
 import (

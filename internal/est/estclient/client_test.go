@@ -187,6 +187,56 @@ func TestRedirectKeepsCredentials(t *testing.T) {
 	}
 }
 
+// TestRedirectWithinOrigin: RFC 7030 §3.2.1 has such redirects followed, with the
+// credentials, as long as the request stays what it is.
+func TestRedirectWithinOrigin(t *testing.T) {
+	i := newIssuer(t)
+	for code, follows := range map[int]bool{301: false, 302: false, 303: false, 307: true, 308: true} {
+		c := start(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/moved/here" {
+				w.Header().Set("Location", "/moved/here")
+				w.WriteHeader(code)
+				return
+			}
+			if r.Method == http.MethodGet {
+				answer(t, w, i.intermediate)
+				return
+			}
+			if user, password, _ := r.BasicAuth(); user != "dev1" || password != otp.Reveal() {
+				t.Errorf("%d: credentials %q", code, user)
+			}
+			answer(t, w, i.leaf(t, r), i.intermediate)
+		})
+		if chain, err := c.CACerts(t.Context()); err != nil || len(chain) != 1 {
+			t.Errorf("%d: GET: %v, %v", code, chain, err)
+		}
+		switch _, err := c.Enrol(t.Context(), newKey(t), "dev1", otp); {
+		case follows && err != nil:
+			t.Errorf("%d: POST: %v", code, err)
+		case !follows && (!errors.Is(err, problem.Invalid) || !strings.Contains(err.Error(), "which is not followed")):
+			t.Errorf("%d: POST: %v", code, err)
+		}
+	}
+	for _, to := range []string{"http://HOST/x", "https://HOST:1/x", "https://other.example/x", "https://u:p@HOST/x"} {
+		c := start(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Location", strings.Replace(to, "HOST", "127.0.0.1", 1))
+			w.WriteHeader(http.StatusTemporaryRedirect)
+		})
+		if _, err := c.CACerts(t.Context()); !errors.Is(err, problem.Invalid) {
+			t.Errorf("%s: %v", to, err)
+		}
+	}
+	asked := 0
+	c := start(t, func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		w.Header().Set("Location", r.URL.Path+"x")
+		w.WriteHeader(http.StatusTemporaryRedirect)
+	})
+	if _, err := c.CACerts(t.Context()); !errors.Is(err, problem.Invalid) || asked != 6 {
+		t.Errorf("%d requests, %v", asked, err)
+	}
+}
+
 // TestSameRequestWhilePending: RFC 7030 §4.2.3 wants the same CSR again.
 func TestSameRequestWhilePending(t *testing.T) {
 	var bodies [][]byte
