@@ -21,18 +21,34 @@ const (
 var mark = json.RawMessage("{}")
 
 // CreateDevice makes sure that the device externalID has an object. created is
-// false if it had one, which then stays as it is.
+// false if it had one, which then stays as it is, but for a type that it lacks: an
+// object that registration made does not know what its device is.
 func (s *Service) CreateDevice(ctx context.Context, tenant platform.TenantID, externalID, name, objectType, owner string) (id platform.ID, created bool, err error) {
 	if name == "" {
 		name = defaultName + externalID
 	}
+	said := objectType
 	if objectType == "" {
 		objectType = defaultType
 	}
-	return s.ensure(ctx, tenant, externalID, platform.CreateObject{Object: platform.ManagedObject{
+	id, created, err = s.ensure(ctx, tenant, externalID, platform.CreateObject{Object: platform.ManagedObject{
 		Name: name, Type: objectType, Owner: owner,
 		Fragments: platform.Fragments{platform.FragmentIsDevice: mark, platform.FragmentAgent: mark},
 	}})
+	if err != nil || created || said == "" {
+		return id, created, err
+	}
+	return id, false, s.lend(ctx, tenant, id, said)
+}
+
+// lend gives an object the type that its device names if it has none.
+func (s *Service) lend(ctx context.Context, tenant platform.TenantID, id platform.ID, objectType string) error {
+	o, err := s.Object(ctx, tenant, id)
+	if err != nil || o.Type != "" {
+		return err
+	}
+	_, err = s.Update(ctx, tenant, platform.UpdateObject{ID: id, Type: &objectType})
+	return err
 }
 
 // CreateChild makes sure that externalID names a child device of parent.

@@ -76,6 +76,25 @@ func TestCreateDevice(t *testing.T) {
 	wantKind(t, err, problem.NotFound)
 }
 
+// TestTypeOfRegistered: an object that was there before its device, and has no
+// type, gets the one that the device names first.
+func TestTypeOfRegistered(t *testing.T) {
+	s, _ := open(t)
+	ctx := context.Background()
+	o, err := s.Create(ctx, "t1", platform.CreateObject{Object: platform.ManagedObject{Name: "dev1", Owner: "device_dev1"}})
+	check(t, err)
+	check(t, s.Bind(ctx, "t1", o.ID, platform.ExternalID{Type: platform.SerialType, Value: "dev1"}))
+	for _, step := range []struct{ says, want string }{{"", ""}, {"gateway", "gateway"}, {"other", "gateway"}, {"", "gateway"}} {
+		id, created, err := s.CreateDevice(ctx, "t1", "dev1", "another name", step.says, "device_dev1")
+		if id != o.ID || created || err != nil {
+			t.Fatal(id, created, err)
+		}
+		if o, err := s.Object(ctx, "t1", id); err != nil || o.Type != step.want || o.Name != "dev1" {
+			t.Errorf("after type %q: %+v, %v; want %q", step.says, o, err, step.want)
+		}
+	}
+}
+
 // TestCreateDeviceAtOnce lets many messages of a new device arrive together.
 func TestCreateDeviceAtOnce(t *testing.T) {
 	s, _ := open(t)
