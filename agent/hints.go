@@ -24,6 +24,7 @@ var hints = map[string]string{
 	"device-uses-password":               "the device is known with a password; register it again for certificates",
 	"device-id-taken":                    "another device has made this name its child: have its object deleted, or given another owner",
 	"server certificate":                 "set ca to the trust anchors of the server, and compare the clocks of device and server",
+	"key store":                          "mooring-agent keystore selftest tells more",
 	"proxy":                              "check proxy.url and proxy.credentials in the configuration, or HTTPS_PROXY; the proxy must allow CONNECT to the server's ports",
 	"tls version":                        "the operator of the server, or of what stands before it, has to switch on TLS 1.2 or 1.3",
 	"clock":                              "set the clock of the device; nothing is renewed and nothing counts as expired before",

@@ -213,13 +213,17 @@ func (a *Agent) connection(e uplink.Event) {
 		a.noError(false)
 	case uplink.Refused, uplink.Failed:
 		a.log.Warn("not connected", "reason", e.Reason, "detail", e.Detail, "err", e.Err)
-		a.setError(e.Reason, e.Detail)
+		hint := ""
+		if uplink.IsKeyFault(e.Err) {
+			hint = Hint(e.Err)
+		}
+		a.setError(e.Reason, e.Detail, hint)
 		a.badClock(e.Err)
 	}
 	if e.Kind == uplink.Down && e.Reason != "" {
-		a.setError(e.Reason, e.Detail)
+		a.setError(e.Reason, e.Detail, "")
 	}
-	if e.Kind == uplink.Failed {
+	if e.Kind == uplink.Failed && !uplink.IsKeyFault(e.Err) {
 		a.dialer.Avoid()
 	}
 	in := lifecycle.Event{Kind: kind, Generation: e.Generation, Leaf: lifecycle.Leaf{Fingerprint: e.Fingerprint}}
@@ -334,7 +338,7 @@ func (a *Agent) requestFailed(auth lifecycle.Auth, o enrol.Outcome) {
 	if !unreached {
 		reason, detail = string(kindOf(o.Err)), detailOf(o.Err)
 	}
-	a.setError(reason, detail)
+	a.setError(reason, detail, Hint(o.Err))
 	a.noLeaf(true)
 	a.badClock(o.Err)
 	if auth == lifecycle.OTP && o.Final {

@@ -97,7 +97,7 @@ func (a *Agent) serverTime(ctx context.Context) timeTold {
 		a.log.Warn("the clock here is ahead of the server's; nothing is renewed and nothing counts as expired until it is set",
 			"server", date, "now", now)
 		a.setError("clock", "the clock here is ahead of the server's: it says "+now.UTC().Format(time.RFC3339)+
-			", the server "+date.UTC().Format(time.RFC3339))
+			", the server "+date.UTC().Format(time.RFC3339), "")
 		return timeTold{disputed: true}
 	case a.clock.Synchronise(date):
 		a.log.Info("the server told the time", "time", date, "wall", a.clock.Wall())

@@ -97,9 +97,12 @@ func (a *Agent) publishView(ctx context.Context) {
 	a.change(func(v *view) { v.loaded, v.state, v.current = true, state, current })
 }
 
-func (a *Agent) setError(reason, detail string) {
+// setError notes what is wrong; an empty hint is that of the reason.
+func (a *Agent) setError(reason, detail, hint string) {
 	at := a.clock.Now().UTC()
-	a.change(func(v *view) { v.lastError, v.wentWell = &LastError{Reason: reason, Detail: detail, Time: at}, false })
+	a.change(func(v *view) {
+		v.lastError, v.wentWell = &LastError{Reason: reason, Detail: detail, Time: at, Hint: hint}, false
+	})
 }
 
 // storageFault is the reason of what the disk or the key store refused.

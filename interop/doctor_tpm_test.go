@@ -35,10 +35,10 @@ func TestDoctorOfTPM(t *testing.T) {
 		{"healthy", func(*testing.T, *device, *swtpmtest.TPM) {}, exitDone, "", "", ""},
 		{"reset", func(t *testing.T, _ *device, tpm *swtpmtest.TPM) { tpm.Reset(t) }, exitDone, "", "", ""},
 		{"gone", func(t *testing.T, _ *device, tpm *swtpmtest.TPM) { tpm.Stop(t) }, exitLater, "M046", "there is no TPM at", "switched on"},
-		{"cleared", func(t *testing.T, _ *device, tpm *swtpmtest.TPM) { tpmTool(t, tpm, "tpm2_clear") }, exitFailed, "M041", "this one was cleared", "enrol again"},
+		{"cleared", func(t *testing.T, _ *device, tpm *swtpmtest.TPM) { tpmTool(t, tpm, "tpm2_clear") }, exitFailed, "M041", "this one was cleared", "enrol --again"},
 		{"another TPM", func(t *testing.T, d *device, _ *swtpmtest.TPM) {
 			d.setKey(t, "tpm:"+swtpmtest.Start(t).Socket)
-		}, exitFailed, "M041", "made by another TPM", "enrol again"},
+		}, exitFailed, "M041", "made by another TPM", "enrol --again"},
 		{"password of the owner", func(t *testing.T, _ *device, tpm *swtpmtest.TPM) {
 			tpmTool(t, tpm, "tpm2_changeauth", "-c", "owner", "secret")
 		}, exitFailed, "M047", "asks for a password", "tpm2_changeauth"},

@@ -142,7 +142,7 @@ func (d *device) wantForeign(t testing.TB) {
 		t.Errorf("server with another TPM: %v\n%s", err, &stderr)
 	}
 	o := d.run(t, "keystore", "selftest", "--key", "tpm:"+other.Socket)
-	if o.status != exitFailed || !strings.Contains(o.stderr, "made by another TPM") || !strings.Contains(o.stderr, "hint: enrol again") {
+	if o.status != exitFailed || !strings.Contains(o.stderr, "made by another TPM") || !strings.Contains(o.stderr, "hint: the private key cannot be had any more") {
 		t.Errorf("device with another TPM: %s", o)
 	}
 }

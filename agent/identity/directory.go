@@ -52,7 +52,7 @@ func missing(path string, err error) error {
 }
 
 func keyMissing(ref key.Ref, err error) error {
-	hint := "repair the key store or restore the key, or move the state directory away and enrol the device again"
+	hint := "repair the key store or restore the key; if it is lost, register the device again and run mooring-agent enrol --again"
 	own, hasHint := errors.AsType[interface {
 		error
 		Hint() string
@@ -67,7 +67,7 @@ func keyMissing(ref key.Ref, err error) error {
 	case isToken && token.HintText() != "":
 		hint = token.HintText()
 	case errors.Is(err, key.ErrNotFound):
-		hint = "the key is gone from its store: restore it, or move the state directory away and enrol the device again"
+		hint = "the key is gone from its store: restore it, or register the device again and run mooring-agent enrol --again"
 	case errors.Is(err, key.ErrBarred):
 		hint = "correct the file with the passphrase that the key store's URI names; the key itself was not touched"
 	case errors.Is(err, fs.ErrPermission):

@@ -385,6 +385,18 @@ func (s *Store) Sweep(ctx context.Context, keep ...uint32) error {
 	return first
 }
 
+// Abandon gives up the identity, whose key is lost, and all that is left of others.
+func (s *Store) Abandon(ctx context.Context) error {
+	if err := durable.Remove(s.fsys, filepath.Join(s.dir, currentLink)); err != nil {
+		return err
+	}
+	return s.Sweep(ctx)
+}
+
+// IsLost reports whether an error of Find, or of a signature, says that the key is
+// gone for good.
+func IsLost(err error) bool { return errors.Is(err, key.ErrNotFound) || errors.Is(err, key.ErrLost) }
+
 // destroy removes the keys of a generation first, because the generation is
 // what knows their names.
 func (s *Store) destroy(ctx context.Context, number uint32, used map[key.Ref]bool) error {

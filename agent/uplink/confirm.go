@@ -231,6 +231,9 @@ func failure(generation uint32, err error) Event {
 	e := Event{Kind: Failed, Generation: generation, Reason: "unreachable", Detail: "the server cannot be reached", Err: err}
 	reason, detail, unreached := Unreached(err)
 	switch {
+	case IsKeyFault(err):
+		k, _ := errors.AsType[keyFault](err)
+		e.Reason, e.Detail = "key store", "the key of the device does not sign: "+k.Error()
 	case refusedByCONNACK(err):
 		e.Kind, e.Reason, e.Detail = Refused, "not authorised", "the server refused the device: "+err.Error()
 	case isRemoteAlert(err) && !unreached:

@@ -122,14 +122,15 @@ func (u *Uplink) openTLS(ctx context.Context, s *session) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg := u.tlsConfig(s.credential, u.cfg.MQTTS, func() { s.asked.Store(true) })
+	key := &keyWatcher{}
+	cfg := u.tlsConfig(s.credential.watchedBy(key), u.cfg.MQTTS, func() { s.asked.Store(true) })
 	if !s.credential.Confirm || u.isConfirmed(s.credential) {
 		cfg.ClientSessionCache = u.sessionCache(s.credential.Generation)
 	}
 	conn := tls.Client(raw, cfg)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = raw.Close()
-		return nil, err
+		return nil, key.blamed(err)
 	}
 	state := conn.ConnectionState()
 	s.tlsVersion, s.resumed = tls.VersionName(state.Version), state.DidResume

@@ -141,6 +141,13 @@ type Limiter interface {
 	SetSignLimit(time.Duration)
 }
 
+// Resetter is a Store that knows its chip and makes keys with no other.
+type Resetter interface {
+	// Reset has the store take the chip that is there for its own. Keys made with
+	// another one, or before this one was cleared, are lost.
+	Reset(ctx context.Context) error
+}
+
 // Rememberer is a Store whose token locks itself after a few wrong PINs. It notes
 // in a directory which one the token refused, so that a process that is started
 // again and again tries it once.

@@ -117,5 +117,5 @@ func explain(path string, err error) error {
 
 func foreign(cause error) error {
 	return &Error{Foreign, "the key was made by another TPM, or this one was cleared since",
-		"enrol again: the old private key cannot be had any more", cause}
+		"the private key cannot be had any more: register the device again, stop the agent and run mooring-agent enrol --again", cause}
 }

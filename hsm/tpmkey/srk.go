@@ -113,7 +113,7 @@ func readPin(fsys durable.FS, dir string) ([]byte, error) {
 	}
 	pin, err := hex.DecodeString(strings.TrimSpace(string(text)))
 	if err != nil || len(pin) != sha256.Size+2 {
-		return nil, &Error{Kind: Foreign, Text: path + " is damaged", Advice: "enrol again, or restore the file"}
+		return nil, &Error{Kind: Foreign, Text: path + " is damaged", Advice: "restore the file; else register the device again, stop the agent and run mooring-agent enrol --again"}
 	}
 	return pin, nil
 }

@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -52,6 +53,8 @@ type Store struct {
 var (
 	_ key.Store   = (*Store)(nil)
 	_ key.Limiter = (*Store)(nil)
+
+	_ key.Resetter = (*Store)(nil)
 )
 
 // Open opens the store of l, whose directory it makes if it does not exist. It
@@ -208,6 +211,23 @@ func (s *Store) Destroy(ctx context.Context, ref key.Ref) error { return s.dir.D
 
 // SetSignLimit implements key.Limiter.
 func (s *Store) SetSignLimit(d time.Duration) { s.signLimit = d }
+
+// Reset implements key.Resetter: the next key is made under the storage root key
+// that the TPM has then, whose name is noted.
+func (s *Store) Reset(ctx context.Context) error {
+	select {
+	case s.device.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.device.turn }()
+	if err := durable.Remove(s.fsys, filepath.Join(s.dir.String(), pinFile)); err != nil {
+		return fmt.Errorf("forget the TPM: %w", err)
+	}
+	s.device.shut()
+	s.pin = nil
+	return nil
+}
 
 // Close implements key.Store. It unloads what is loaded; the device is shared,
 // so another store loads its key again.

@@ -106,7 +106,7 @@ func TestForeign(t *testing.T) {
 			}
 			_, err = signer.Sign(rand.Reader, make([]byte, 32), crypto.SHA256)
 			var foreign *tpmkey.Error
-			if !errors.As(err, &foreign) || foreign.Kind != tpmkey.Foreign || !strings.Contains(foreign.Advice, "enrol again") {
+			if !errors.As(err, &foreign) || foreign.Kind != tpmkey.Foreign || !strings.Contains(foreign.Advice, "enrol --again") {
 				t.Errorf("%v, want an error of kind foreign", err)
 			}
 		})

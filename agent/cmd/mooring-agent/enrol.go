@@ -13,7 +13,9 @@ import (
 	"mooring/agent"
 	"mooring/agent/config"
 	"mooring/agent/identity"
+	"mooring/hsm/key"
 	"mooring/internal/durable"
+	"mooring/internal/pki"
 	"mooring/internal/secret"
 )
 
@@ -100,6 +102,11 @@ func (e *enrolFlags) enrol(c config.Config, otp, second secret.String) error {
 			return err
 		}
 	}
+	if e.again {
+		if err := e.program.giveUpLost(c); err != nil {
+			return err
+		}
+	}
 	if e.newOTP {
 		var err error
 		if otp, err = e.program.newOTP(c); err != nil {
@@ -146,6 +153,45 @@ func (p *program) checkFresh(c config.Config) error {
 			"run mooring-agent run; or enrol --again with a new one-time password to replace the identity")
 	}
 	return nil
+}
+
+// giveUpLost makes room for a new identity where the key of the present one is
+// lost: nothing can be made of that any more. It does nothing while an agent runs.
+func (p *program) giveUpLost(c config.Config) error {
+	release, err := p.lock(c.State)
+	if errors.Is(err, identity.ErrLocked) {
+		return nil
+	}
+	if err != nil {
+		return p.stateError(c.State, err)
+	}
+	defer release()
+	ctx, cancel := context.WithTimeout(p.ctx, keystoreLimit)
+	defer cancel()
+	keys, err := p.openKeys(ctx, c.KeyURI())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = keys.Close() }()
+	agent.PrepareKeys(p.fsys, c, keys)
+	ids, err := identity.Open(p.fsys, c.State, keys)
+	if err != nil {
+		return err
+	}
+	found, err := ids.Find(ctx)
+	if err == nil && found.Current != nil {
+		err = pki.SignVerify(found.Current.Signer)
+	}
+	if !identity.IsLost(err) {
+		return nil // what else is wrong shows soon
+	}
+	fmt.Fprintf(p.stderr, "mooring-agent: note: the present identity is given up: %v\n", err)
+	if store, able := keys.(key.Resetter); able {
+		if err := store.Reset(ctx); err != nil {
+			return err
+		}
+	}
+	return ids.Abandon(ctx)
 }
 
 func (p *program) isLocked(dir string) bool {
