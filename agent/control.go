@@ -101,35 +101,40 @@ type wireError struct {
 	RetryAfter time.Duration `json:"retry_after,omitempty"`
 }
 
-// serve makes a handler of a call.
+// serve makes a handler of a call. It is small, because the program has it once
+// for each pair of types.
 func serve[In, Out any](call func(context.Context, In) (Out, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var in In
-		body, err := io.ReadAll(r.Body)
-		if err == nil && len(body) > 0 {
-			err = json.Unmarshal(body, &in)
-		}
-		if err != nil {
-			err = problem.New(problem.Invalid, "the call cannot be read", err)
-		}
-		ctx := r.Context()
-		if d, bad := time.ParseDuration(r.Header.Get(timeoutHeader)); bad == nil {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, d)
-			defer cancel()
-		}
-		var out Out
-		if err == nil {
-			out, err = call(ctx, in)
-		}
-		w.Header().Set("Content-Type", "application/json")
-		if err != nil {
-			w.WriteHeader(http.StatusUnprocessableEntity)
-			_ = json.NewEncoder(w).Encode(wireError{kindOf(err), err.Error(), Hint(err), problem.RetryAfter(err)})
-			return
-		}
-		_ = json.NewEncoder(w).Encode(out)
+		answer(w, r, &in, func(ctx context.Context) (any, error) { return call(ctx, in) })
 	}
+}
+
+// answer reads what a call is about into in, makes it and answers.
+func answer(w http.ResponseWriter, r *http.Request, in any, call func(context.Context) (any, error)) {
+	body, err := io.ReadAll(r.Body)
+	if err == nil && len(body) > 0 {
+		err = json.Unmarshal(body, in)
+	}
+	if err != nil {
+		err = problem.New(problem.Invalid, "the call cannot be read", err)
+	}
+	ctx := r.Context()
+	if d, bad := time.ParseDuration(r.Header.Get(timeoutHeader)); bad == nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, d)
+		defer cancel()
+	}
+	var out any
+	if err == nil {
+		out, err = call(ctx)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if err != nil {
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		out = wireError{kindOf(err), err.Error(), Hint(err), problem.RetryAfter(err)}
+	}
+	_ = json.NewEncoder(w).Encode(out) // the caller may be gone
 }
 
 // Remote is a running agent, spoken to through its socket. Its methods are

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bufio"
 	"context"
-	"io"
 	"os"
 	"runtime/debug"
 	"strconv"
@@ -68,12 +66,8 @@ func unmapProgram() {
 	if err != nil {
 		return // no /proc: it only saves memory
 	}
-	f, err := os.Open("/proc/self/smaps")
-	if err != nil {
-		return // as above; small kernels have none
-	}
-	defer func() { _ = f.Close() }()
-	for _, r := range programRanges(f, program) {
+	smaps, _ := os.ReadFile("/proc/self/smaps") // as above; small kernels have none
+	for _, r := range programRanges(string(smaps), program) {
 		_, _, _ = syscall.Syscall(syscall.SYS_MADVISE, r.start, r.end-r.start, syscall.MADV_DONTNEED) // as above
 	}
 }
@@ -88,16 +82,16 @@ type addresses struct{ start, end uintptr }
 //	00400000-007cf000 r-xp 00000000 fe:00 10331941      /usr/bin/mooring-agent
 //	Rss:                3772 kB
 //	Anonymous:             0 kB
-func programRanges(smaps io.Reader, program string) []addresses {
+func programRanges(smaps, program string) []addresses {
 	var found []addresses
 	var last addresses
-	for lines := bufio.NewScanner(smaps); lines.Scan(); {
-		fields := strings.Fields(lines.Text())
+	for line := range strings.Lines(smaps) {
+		fields := strings.Fields(line)
 		switch {
 		case len(fields) == 0:
 		case !strings.HasSuffix(fields[0], ":"):
 			last = addresses{}
-			if len(fields) >= 6 && (fields[1] == "r-xp" || fields[1] == "r--p") && strings.HasSuffix(lines.Text(), " "+program) {
+			if len(fields) >= 6 && (fields[1] == "r-xp" || fields[1] == "r--p") && strings.HasSuffix(line, " "+program+"\n") {
 				last = parseAddresses(fields[0])
 			}
 		case fields[0] == "Anonymous:" && len(fields) == 3 && fields[1] == "0" && last.end > last.start:

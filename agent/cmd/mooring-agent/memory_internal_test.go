@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"slices"
@@ -34,13 +33,13 @@ func TestProgramRanges(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			after := mapping("7f6b79078000-7f6b790d8000 ---p 00000000 00:00 0", "0")
-			if got := programRanges(strings.NewReader(mapping(tt.heading, tt.anonymous)+after), program); !slices.Equal(got, tt.want) {
+			if got := programRanges(mapping(tt.heading, tt.anonymous)+after, program); !slices.Equal(got, tt.want) {
 				t.Errorf("programRanges = %x, want %x", got, tt.want)
 			}
 		})
 	}
 	renamed := mapping("00400000-007cf000 r-xp 00000000 fe:00 1 "+program+" (deleted)", "0")
-	if got := programRanges(strings.NewReader(renamed), program+" (deleted)"); len(got) != 1 {
+	if got := programRanges(renamed, program+" (deleted)"); len(got) != 1 {
 		t.Errorf("of a program that was replaced: %x, want one range", got)
 	}
 }
@@ -68,7 +67,7 @@ func mapProgram(t *testing.T) {
 	if err := errors.Join(err1, err2); err != nil {
 		t.Fatal(err)
 	}
-	ranges := programRanges(bytes.NewReader(smaps), program)
+	ranges := programRanges(string(smaps), program)
 	if len(ranges) == 0 {
 		t.Fatalf("nothing of %s in\n%s", program, smaps)
 	}
