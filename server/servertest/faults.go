@@ -1,6 +1,7 @@
 package servertest
 
 import (
+	"crypto/sha256"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -20,17 +21,18 @@ type faults struct {
 	rand    *rand.Rand
 	decided map[string]bool // device user names that were asked to come back
 	counts  Counts
+	issued  map[[32]byte]bool // digests of the answers
 }
 
 // Counts tell how much trouble there was.
 type Counts struct {
 	DecidedLater int
 	AnswersLost  int
-	Issued       int // EST answers with a certificate, lost ones included
+	Issued       int // certificates, those of lost answers included; one that is given again counts once
 }
 
 func newFaults(opts Options) *faults {
-	return &faults{easy: opts.Easy, intercept: opts.Intercept, rand: rand.New(rand.NewPCG(opts.Seed, 0)), decided: map[string]bool{}}
+	return &faults{easy: opts.Easy, intercept: opts.Intercept, rand: rand.New(rand.NewPCG(opts.Seed, 0)), decided: map[string]bool{}, issued: map[[32]byte]bool{}}
 }
 
 // Counts returns what happened so far.
@@ -56,7 +58,7 @@ func (f *faults) middleware(next http.Handler) http.Handler {
 		}
 		recorded := httptest.NewRecorder()
 		next.ServeHTTP(recorded, r)
-		if f.loseAnswer(recorded.Code) {
+		if f.loseAnswer(recorded) {
 			panic(http.ErrAbortHandler) // the connection breaks; the server has done its work
 		}
 		for name, values := range recorded.Header() {
@@ -81,11 +83,12 @@ func (f *faults) decideLater(r *http.Request) bool {
 	return true
 }
 
-func (f *faults) loseAnswer(status int) bool {
+func (f *faults) loseAnswer(answer *httptest.ResponseRecorder) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if status == http.StatusOK {
-		f.counts.Issued++
+	if answer.Code == http.StatusOK {
+		f.issued[sha256.Sum256(answer.Body.Bytes())] = true
+		f.counts.Issued = len(f.issued)
 	}
 	lose := !f.easy && f.rand.IntN(loseOneIn) == 0
 	if lose {
