@@ -38,7 +38,10 @@ func (a *Agent) run(ctx context.Context) error {
 		if fault := identity.Denied(a.o.FS, a.cfg.State, err); fault != nil {
 			return fault
 		}
-		return fmt.Errorf("spool: %w", err)
+		if err = fmt.Errorf("spool: %w", err); Hint(err) == "" {
+			err = WithHint(err, "move away what is in the place of the directory spool, or of its files; it is made anew")
+		}
+		return err
 	}
 	defer a.closeSpool()
 	if err := a.build(); err != nil {

@@ -138,4 +138,13 @@ func TestClosedSpool(t *testing.T) {
 	o := d.mortal(t, "run")
 	o.want(t, exitFailed)
 	o.hinted(t, "spool.* this user may not use it", "chmod")
+	if err := os.RemoveAll(filepath.Join(d.state, "spool")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(d.state, "spool"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o = d.run(t, "run")
+	o.want(t, exitFailed)
+	o.hinted(t, "spool", "move away what is in the place")
 }
