@@ -19,9 +19,9 @@ const (
 	// agentMessages go through the agent before its memory is looked at: it has
 	// served its socket, written its disk and sent.
 	agentMessages = 100
-	// agentSettles is how long the agent gets after that to give memory back; it
-	// looks every 30 s.
-	agentSettles = 35 * time.Second
+	// agentSettles is how long the agent gets after that: it gives back what starting
+	// took 5 s after its start.
+	agentSettles = 10 * time.Second
 	// agentConnects bounds the wait for the connection.
 	agentConnects = 30 * time.Second
 )

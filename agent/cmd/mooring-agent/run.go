@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 
@@ -40,8 +39,6 @@ func (p *program) run(place *place) error {
 		return p.stateError(c.State, err)
 	}
 	defer release()
-	ctx, stop := context.WithCancel(p.ctx)
-	defer stop()
-	go spareMemory(ctx)
+	defer spareMemory()()
 	return newService(p, place).run(c)
 }
