@@ -3,9 +3,7 @@ package interop_test
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/x509"
 	"encoding/hex"
-	"math/big"
 	"regexp"
 	"slices"
 	"strings"
@@ -91,8 +89,8 @@ func tokenKey(t testing.TB, hsm *p11test.SoftHSM, label, id string) *ecdsa.Publi
 	if err != nil || len(point) != 67 { // OCTET STRING of 65 bytes
 		t.Fatalf("%x: %v", point, err)
 	}
-	key := &ecdsa.PublicKey{Curve: elliptic.P256(), X: new(big.Int).SetBytes(point[3:35]), Y: new(big.Int).SetBytes(point[35:])}
-	if _, err := x509.MarshalPKIXPublicKey(key); err != nil {
+	key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point[2:])
+	if err != nil {
 		t.Fatal(err)
 	}
 	return key

@@ -361,7 +361,7 @@ func (c *Config) Validate() error {
 	if !slices.Contains([]string{AttestationOff, AttestationWhenAsked, AttestationAlways}, c.Attestation) {
 		errs = append(errs, errors.New("attestation: must be off, when-asked or always"))
 	} else if c.Attestation == AttestationAlways && !strings.HasPrefix(c.Key, "tpm:") {
-		errs = append(errs, errors.New("attestation: always wants a key store that can prove where its keys are: tpm:"))
+		errs = append(errs, errors.New("attestation: always wants a key store that can prove where its keys are, tpm: does"))
 	}
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
 		errs = append(errs, errors.New("log_level: must be debug, info, warn or error"))
