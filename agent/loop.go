@@ -170,7 +170,7 @@ func (a *Agent) send(ctx context.Context, e lifecycle.Event) {
 // connection does not count.
 func (a *Agent) saveLife() {
 	s := a.state
-	s.Online, s.TimeTrusted, s.HasOTP, s.Task, s.Phase = false, false, false, lifecycle.Idle, lifecycle.Unenrolled
+	s.Online, s.Connecting, s.TimeTrusted, s.HasOTP, s.Task, s.Phase = false, false, false, false, lifecycle.Idle, lifecycle.Unenrolled
 	if s == a.saved {
 		return
 	}

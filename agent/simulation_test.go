@@ -281,7 +281,7 @@ func (d *simDevice) stayAwake() string {
 			return "nobody could enrol it"
 		}
 	}
-	if s := d.look(); !s.Connected || s.Rung != "certificate" { // one that is renewing is not locked out
+	if s := d.look(); !valid(s) || s.Rung != "certificate" {
 		return fmt.Sprintf("%+v, last error %+v", s, s.LastError)
 	}
 	return ""

@@ -43,12 +43,12 @@ const (
 // MaxNumber bounds generation numbers: at one a second, 68 years.
 const MaxNumber = 1<<31 - 1
 
-const flagCount = 15
+const flagCount = 16 // all that two bytes hold
 
 // flagPointers gives the booleans of s in the order of their bits.
 func flagPointers(s *State) [flagCount]*bool {
 	return [flagCount]*bool{&s.TimeTrusted, &s.Online, &s.HasOTP, &s.Asked, &s.Proven, &s.Discard, &s.Comparing, &s.Sweep,
-		&s.Policy.KeepKey, &s.Current.Proven, &s.Next.Proven, &s.Policy.NoGrace, &s.Policy.Bootstrap, &s.Policy.StoredOTP, &s.Refresh}
+		&s.Policy.KeepKey, &s.Current.Proven, &s.Next.Proven, &s.Policy.NoGrace, &s.Policy.Bootstrap, &s.Policy.StoredOTP, &s.Refresh, &s.Connecting}
 }
 
 // Encode writes s in EncodedSize bytes.
@@ -136,7 +136,7 @@ func decodeBody(r *reader) (State, bool) {
 	for i, p := range flagPointers(&s) {
 		*p = f&(1<<i) != 0
 	}
-	return s, f < 1<<flagCount && spacing >= 0 && spacing <= maxSpacing.Milliseconds()
+	return s, spacing >= 0 && spacing <= maxSpacing.Milliseconds()
 }
 
 // plausible refuses what no sequence of steps leads to.

@@ -165,6 +165,7 @@ type State struct {
 
 	TimeTrusted bool
 	Online      bool // Current is connected
+	Connecting  bool // since the start nobody knows yet whether Current connects
 	HasOTP      bool // whoever carries actions out holds an enrolment OTP
 	Asked       bool // a person wants a renewal now
 	Proven      bool // Next connected and the server named it; to be committed

@@ -24,7 +24,7 @@ func (m *machine) connected(e Event) {
 		}
 		m.Proven, m.Discard, m.RetryAt = true, false, 0
 	case e.Generation == m.Current.Number:
-		m.Online = true
+		m.Online, m.Connecting = true, false
 		if e.Leaf.Fingerprint == m.Current.Leaf.Fingerprint {
 			m.Current.Proven = true
 		}
@@ -43,7 +43,7 @@ func (m *machine) notConnected(e Event) {
 	switch {
 	case e.Generation == 0:
 	case e.Generation == m.Current.Number:
-		m.Online = false
+		m.Online, m.Connecting = false, false
 		if m.proving() && m.Comparing {
 			m.Comparing = false
 			m.endRound()

@@ -156,6 +156,8 @@ func (m *machine) requestAt() (Instant, bool) {
 		return m.RetryAt, true
 	case !m.TimeTrusted:
 		return 0, false
+	case m.Connecting && m.tokenFirst() && !m.expired(m.Current):
+		return 0, false // a device that is seldom awake would never ask by token
 	}
 	due := max(m.RenewAt(), m.RetryAt)
 	if m.LastIssued != 0 {

@@ -117,12 +117,13 @@ func (m *machine) boot(e Event) {
 		m.Next = Generation{} // for a chain that is not remembered
 	}
 	m.Task, m.HasOTP, m.Asked, m.Online, m.TimeTrusted, m.Refresh = Idle, false, false, false, false, false
-	m.Sweep = true
+	m.Sweep, m.Connecting = true, false
 	m.beginProof()
 	switch {
 	case m.Current.Number != 0 && m.Next.Certified():
 		m.connect(m.Next)
 	case m.Current.Number != 0:
+		m.Connecting = true
 		m.connect(m.Current)
 	}
 }
@@ -267,12 +268,15 @@ func (m *machine) chooseAuth() Auth {
 		return OTP
 	case m.lost():
 		return m.rungAuth()
-	case m.Online && !m.expired(m.Current) && m.Attempt%2 == 0:
+	case m.Online && !m.expired(m.Current) && m.tokenFirst():
 		return Token
 	default:
 		return Certificate
 	}
 }
+
+// tokenFirst reports whether it is the turn of the token at this try.
+func (m *machine) tokenFirst() bool { return m.Attempt%2 == 0 }
 
 // result settles the phase and the next deadline.
 func (m *machine) result() (State, []Action) {
