@@ -38,6 +38,19 @@ func (a *API) childRoutes() []route {
 }
 
 func listChildren(c *call, kind platform.ChildKind) error {
+	narrow := func(f *platform.ObjectFilter, id platform.ID) error {
+		f.ParentID, f.ParentKind = id, kind
+		return nil
+	}
+	return c.listRelatives(narrow, func(w *c8yjson.Writer, id platform.ID, o platform.ManagedObject, r c8yjson.Relatives) {
+		c8yjson.Reference(w, c.base(), id, kind, o, r)
+	})
+}
+
+// listRelatives lists what narrow lets through of the objects that stand above or
+// below the one of the path.
+func (c *call) listRelatives(narrow func(*platform.ObjectFilter, platform.ID) error,
+	write func(*c8yjson.Writer, platform.ID, platform.ManagedObject, c8yjson.Relatives)) error {
 	id, err := c.id("id")
 	if err != nil {
 		return err
@@ -49,12 +62,15 @@ func listChildren(c *call, kind platform.ChildKind) error {
 	if err != nil {
 		return err
 	}
-	f := platform.ObjectFilter{ParentID: id, ParentKind: kind}
+	var f platform.ObjectFilter
 	if err := readQuery(c, &f); err != nil {
 		return err
 	}
+	if err := narrow(&f, id); err != nil {
+		return err
+	}
 	return objectsBy(c, f, p, c8yjson.MediaManagedObjectReferences, "references", func(w *c8yjson.Writer, o platform.ManagedObject, r c8yjson.Relatives) {
-		c8yjson.Reference(w, c.base(), id, kind, o, r)
+		write(w, id, o, r)
 	})
 }
 

@@ -11,28 +11,13 @@ import (
 // additionParents link to (rest.md §6.1). Who has no role to read the inventory
 // sees of the parents what is theirs.
 func listParents(c *call, kind platform.ChildKind) error {
-	id, err := c.id("id")
-	if err != nil {
-		return err
+	narrow := func(f *platform.ObjectFilter, id platform.ID) error {
+		if err := parentsOnly(c, f, id.String(), kind); err != nil {
+			return err
+		}
+		return c.onlyOwn(f, inventoryReaders)
 	}
-	if err := c.mayUse(id, inventoryReaders); err != nil {
-		return err
-	}
-	p, err := c.paging()
-	if err != nil {
-		return err
-	}
-	var f platform.ObjectFilter
-	if err := readQuery(c, &f); err != nil {
-		return err
-	}
-	if err := parentsOnly(c, &f, id.String(), kind); err != nil {
-		return err
-	}
-	if err := c.onlyOwn(&f, inventoryReaders); err != nil {
-		return err
-	}
-	return objectsBy(c, f, p, c8yjson.MediaManagedObjectReferences, "references", func(w *c8yjson.Writer, o platform.ManagedObject, r c8yjson.Relatives) {
+	return c.listRelatives(narrow, func(w *c8yjson.Writer, id platform.ID, o platform.ManagedObject, r c8yjson.Relatives) {
 		c8yjson.ParentReference(w, c.base(), id, kind, o, r)
 	})
 }
