@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"mooring/internal/daemontest"
 )
 
 // diagnosis is what doctor --json prints, as far as these tests look.
@@ -143,10 +144,10 @@ func TestRealProxies(t *testing.T) {
 			if err := os.WriteFile(file, []byte(conf), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			service(t, addr, "tinyproxy", "-d", "-c", file)
+			daemontest.Start(t, addr, "tinyproxy", "-d", "-c", file)
 		},
 		"socks5": func(t *testing.T, addr string) {
-			service(t, addr, "microsocks", "-i", "127.0.0.1", "-p", port(t, addr), "-u", "u", "-P", "s3cr3t")
+			daemontest.Start(t, addr, "microsocks", "-i", "127.0.0.1", "-p", port(t, addr), "-u", "u", "-P", "s3cr3t")
 		},
 	} {
 		t.Run(scheme, func(t *testing.T) {
@@ -189,31 +190,4 @@ func freeAddress(t *testing.T) string {
 	}
 	defer l.Close()
 	return l.Addr().String()
-}
-
-// service starts a program that listens on addr.
-func service(t *testing.T, addr, name string, args ...string) {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil && os.Getenv("REQUIRE_HSM") == "1" {
-		t.Fatalf("%s is needed: %v", name, err)
-	}
-	if err != nil {
-		t.Skipf("%s is not installed", name)
-	}
-	cmd := exec.Command(path, args...)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // killed
-	})
-	eventually(t, name+" listens", func() bool {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			_ = c.Close()
-		}
-		return err == nil
-	})
 }

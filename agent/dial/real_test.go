@@ -3,45 +3,13 @@ package dial_test
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"mooring/agent/dial"
+	"mooring/internal/daemontest"
 )
-
-// daemon starts a program that listens on addr, and waits until it does.
-func daemon(t *testing.T, addr, name string, args ...string) {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil && os.Getenv("REQUIRE_HSM") == "1" {
-		t.Fatalf("%s is needed: %v", name, err)
-	}
-	if err != nil {
-		t.Skipf("%s is not installed", name)
-	}
-	cmd := exec.Command(path, args...)
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait() // killed
-	})
-	for end := time.Now().Add(10 * time.Second); ; {
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			_ = c.Close()
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%s does not listen: %v", name, err)
-		}
-	}
-}
 
 func TestTinyproxy(t *testing.T) {
 	addr := closed(t)
@@ -52,7 +20,7 @@ func TestTinyproxy(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	daemon(t, addr, "tinyproxy", "-d", "-c", file)
+	daemontest.Start(t, addr, "tinyproxy", "-d", "-c", file)
 	realProxy(t, "http://"+addr, target)
 	_, err := through(t, "http://"+addr, "u:secret").DialContext(t.Context(), "tcp", echo(t, "127.0.0.1:0"))
 	if p, ok := errors.AsType[*dial.ProxyError](err); !ok || p.Fault != dial.Refused {
@@ -62,7 +30,7 @@ func TestTinyproxy(t *testing.T) {
 
 func TestMicrosocks(t *testing.T) {
 	addr := closed(t)
-	daemon(t, addr, "microsocks", "-i", "127.0.0.1", "-p", port(t, addr), "-u", "u", "-P", "secret")
+	daemontest.Start(t, addr, "microsocks", "-i", "127.0.0.1", "-p", port(t, addr), "-u", "u", "-P", "secret")
 	realProxy(t, "socks5://"+addr, echo(t, "127.0.0.1:0"))
 	realProxy(t, "socks5://"+addr, echo(t, "[::1]:0"))
 	_, err := through(t, "socks5://"+addr, "u:secret").DialContext(t.Context(), "tcp", closed(t))
