@@ -150,15 +150,15 @@ func TestSpoiltState(t *testing.T) {
 		wantHint  string
 	}{
 		{"key that others can read", mode("keys/*.pem", 0o644), "mode 0644", "run chmod 600 .*renew"},
-		{"key emptied", content("keys/*.pem", ""), "damaged", "restore the key, or"},
-		{"key garbled", content("keys/*.pem", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), "damaged", "restore the key, or"},
+		{"key emptied", content("keys/*.pem", ""), "damaged", "restore the key; .* enrol --again"},
+		{"key garbled", content("keys/*.pem", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), "damaged", "restore the key; .* enrol --again"},
 		{"key is a directory", onFile("keys/*.pem", func(path string) error {
 			if err := os.Remove(path); err != nil {
 				return err
 			}
 			return os.Mkdir(path, 0o700)
-		}), "not a regular file", "restore the key, or"},
-		{"key gone", onFile("keys/*.pem", os.Remove), "no such key", "restore it, or .* enrol the device again"},
+		}), "not a regular file", "restore the key; .* enrol --again"},
+		{"key gone", onFile("keys/*.pem", os.Remove), "no such key", "restore it, or .* enrol --again"},
 		{"keys that others can replace", mode("keys", 0o777), "mode 0777", "chmod 700"},
 		{"state that others can replace", mode(".", 0o777), "mode 0777", "chmod 700"},
 		{"metadata emptied", content("generations/*/identity.json", ""), "identity.json", "damaged: restore it"},

@@ -87,7 +87,7 @@ func TestDoctorOfTokens(t *testing.T) {
 		{"no PKCS#11 module", with(f.Module, garbled), exitFailed, "M040", "cannot be loaded", ""},
 		{"a library that is no module", with(f.Module, "/lib/x86_64-linux-gnu/libm.so.6"), exitFailed, "M040", "", ""},
 		{"no helper", with(f.Helper, "/absent"), exitFailed, "M040", "helper", "install"},
-		{"key gone", func() { f.Tool(t, d.id, "--delete-object", "--type", "privkey", "--label", ref) }, exitFailed, "M041", "no such key", "enrol the device again"},
+		{"key gone", func() { f.Tool(t, d.id, "--delete-object", "--type", "privkey", "--label", ref) }, exitFailed, "M041", "no such key", "enrol --again"},
 		{"dead", plan("* 1+ code 0x30"), exitLater, "M046", "CKR_DEVICE_ERROR", ""},
 		{"signs no more", plan("C_SignInit 1+ code 0x68"), exitFailed, "M043", "may not be used for that", ""},
 	} {

@@ -66,8 +66,9 @@ func (p *place) valid() (config.Config, error) {
 		return c, err
 	}
 	if c.Server == "" || c.DeviceID == "" {
-		if identity.Exists(durable.OS, c.State) { // what enrol noted beside it is lost
-			return c, valid(c)
+		if identity.Exists(durable.OS, c.State) {
+			err := usageError{errors.New("server and device_id are not set, though the device has an identity: what enrol noted in " + c.State + "/settings.toml is lost")}
+			return c, agent.WithHint(err, "restore that file, or set server and device_id in the configuration, which mooring-agent.toml(5) explains")
 		}
 		return c, agent.NotEnrolled()
 	}
