@@ -256,7 +256,10 @@ func (b *broker) link(t testing.TB, edit func(*uplink.Config)) *link {
 	ended := make(chan struct{})
 	go func() { defer close(ended); l.Run(ctx) }()
 	l.stop = func() { cancel(); <-ended }
-	t.Cleanup(l.stop)
+	t.Cleanup(func() {
+		l.stop()
+		time.Sleep(time.Minute) // calls of the MQTT library outlive their connection by some seconds
+	})
 	return l
 }
 
