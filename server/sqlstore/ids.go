@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 
+	"mooring/internal/turn"
 	"mooring/server/platform"
 )
 
@@ -12,16 +13,16 @@ const idBlockSize = 1000
 
 // idBlock is what is left of the reserved IDs.
 type idBlock struct {
-	turn      turn
+	turn      turn.Turn
 	next, end int64 // next to hand out, first one beyond
 }
 
 // NewID implements platform.IDs.
 func (s *Store) NewID(ctx context.Context) (platform.ID, error) {
-	if err := s.ids.turn.take(ctx); err != nil {
+	if err := s.ids.turn.Take(ctx); err != nil {
 		return 0, err
 	}
-	defer s.ids.turn.give()
+	defer s.ids.turn.Give()
 	if s.ids.next == s.ids.end {
 		err := s.identity.do(ctx, func(tx *session) error {
 			end, err := one(tx, "ID sequence", (*row).int, "UPDATE id_sequence SET next = next + $1 RETURNING next", idBlockSize)

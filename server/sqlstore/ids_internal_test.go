@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"mooring/internal/turn"
 )
 
 // slowCommitter commits nothing, an hour after it was asked.
@@ -20,7 +22,7 @@ func (slowCommitter) do(context.Context, func(*session) error) error {
 // simulated time the clock moves on.
 func TestNewIDGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &Store{identity: slowCommitter{}, ids: idBlock{turn: newTurn()}}
+		s := &Store{identity: slowCommitter{}, ids: idBlock{turn: turn.New()}}
 		go func() {
 			if _, err := s.NewID(t.Context()); err == nil {
 				t.Error("an ID without a block")

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"mooring/internal/turn"
 )
 
 // OpenPostgres opens the store in the database that dsn names (a URL or
@@ -36,8 +38,8 @@ func OpenPostgres(ctx context.Context, dsn string, opts Options) (*Store, error)
 	reads := newPool(postgresDialect, opts.Connections, open)
 	identity := &commands{pool: writes, onCommit: opts.OnCommit}
 	return &Store{
-		ids:        idBlock{turn: newTurn()},
-		forwarding: newTurn(),
+		ids:        idBlock{turn: turn.New()},
+		forwarding: turn.New(),
 		d:          postgresDialect,
 		identity:   identity,
 		reads:      reads,

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"mooring/internal/turn"
 )
 
 // Files of a SQLite store.
@@ -43,8 +45,8 @@ func OpenSQLite(ctx context.Context, dir string, opts Options) (*Store, error) {
 		f.writer.start()
 	}
 	return &Store{
-		ids:        idBlock{turn: newTurn()},
-		forwarding: newTurn(),
+		ids:        idBlock{turn: turn.New()},
+		forwarding: turn.New(),
 		d:          sqliteDialect,
 		identity:   identity.writer,
 		reads:      identity.pool,

@@ -72,10 +72,10 @@ func (s *Store) forwardAudits(ctx context.Context) error {
 	if s.d.alarmAudits != outboxTable {
 		return nil
 	}
-	if err := s.forwarding.take(ctx); err != nil {
+	if err := s.forwarding.Take(ctx); err != nil {
 		return err
 	}
-	defer s.forwarding.give()
+	defer s.forwarding.Give()
 	for {
 		rows, err := read1(ctx, s.telemetryR, func(tx *session) ([]auditRow, error) {
 			return all(tx, scanOutbox, "SELECT tenant, "+auditColumns+" FROM "+outboxTable+" LIMIT $1", outboxPart)

@@ -24,6 +24,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"mooring/internal/turn"
 	"mooring/server/platform"
 )
 
@@ -97,7 +98,7 @@ type Store struct {
 	ids     idBlock
 
 	listen     func(context.Context) (*pgx.Conn, error) // nil: no other node writes
-	forwarding turn                                     // held by who empties the outbox
+	forwarding turn.Turn                                // held by who empties the outbox
 
 	close func() error
 	once  sync.Once

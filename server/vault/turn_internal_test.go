@@ -3,39 +3,23 @@ package vault
 import (
 	"context"
 	"testing"
-	"testing/synctest"
 
 	"mooring/internal/problem"
+	"mooring/server/platform"
 )
 
-// One key is made at a time; who waits lets the time go on, and may give up.
-func TestTurn(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		v := New(nil, nil, nil)
-		done, err := v.turn(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		second := make(chan func())
-		go func() {
-			done, err := v.turn(t.Context())
-			if err != nil {
-				t.Error(err)
-			}
-			second <- done
-		}()
-		synctest.Wait() // would not return if the second held a mutex's queue
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		if _, err := v.turn(ctx); problem.KindOf(err) != problem.Unavailable {
-			t.Errorf("given up: got %v", err)
-		}
-		select {
-		case <-second:
-			t.Error("two at a time")
-		default:
-		}
-		done()
-		(<-second)()
-	})
+// Who waits for a key that another one makes may give up.
+func TestGivesUp(t *testing.T) {
+	v := New(nil, nil, nil)
+	if err := v.take(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, _, err := v.Current(ctx, platform.Management, "purpose", nil); problem.KindOf(err) != problem.Unavailable {
+		t.Errorf("Current: %v, want that it gave up", err)
+	}
+	if err := v.Rotate(ctx, platform.Management, "purpose", nil, 1); problem.KindOf(err) != problem.Unavailable {
+		t.Errorf("Rotate: %v, want that it gave up", err)
+	}
 }

@@ -19,6 +19,7 @@ import (
 
 	"mooring/hsm/key"
 	"mooring/internal/problem"
+	"mooring/internal/turn"
 	"mooring/server/platform"
 )
 
@@ -50,7 +51,7 @@ type Vault struct {
 	sealer key.Sealer
 	log    *slog.Logger
 
-	making chan struct{} // has an element while a key is made, so that a process makes one
+	making turn.Turn // held while a key is made, so that a process makes one
 
 	mu     sync.Mutex // guards opened and macKey
 	opened map[slot][]byte
@@ -67,18 +68,15 @@ func New(store platform.SealedKeys, sealer key.Sealer, log *slog.Logger) *Vault 
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Vault{store: store, sealer: sealer, log: log, opened: map[slot][]byte{}, making: make(chan struct{}, 1)}
+	return &Vault{store: store, sealer: sealer, log: log, opened: map[slot][]byte{}, making: turn.New()}
 }
 
-// turn waits until nobody else makes a key. It is no mutex: the store is written
-// meanwhile, and who waits for that may give up.
-func (v *Vault) turn(ctx context.Context) (done func(), err error) {
-	select {
-	case v.making <- struct{}{}:
-		return func() { <-v.making }, nil
-	case <-ctx.Done():
-		return nil, problem.New(problem.Unavailable, "", ctx.Err())
+// take waits until nobody else makes a key; the caller gives v.making back.
+func (v *Vault) take(ctx context.Context) error {
+	if err := v.making.Take(ctx); err != nil {
+		return problem.New(problem.Unavailable, "", err)
 	}
+	return nil
 }
 
 // Seal encrypts plaintext for its place in the store; it does not store it.
@@ -116,11 +114,10 @@ func (v *Vault) Open(ctx context.Context, k platform.SealedKey) ([]byte, error) 
 // what makeKey returns. Two nodes that start at the same moment may make one
 // each; All then lists both.
 func (v *Vault) Current(ctx context.Context, tenant platform.TenantID, purpose string, makeKey func() ([]byte, error)) (keyID string, bytes []byte, err error) {
-	done, err := v.turn(ctx)
-	if err != nil {
+	if err := v.take(ctx); err != nil {
 		return "", nil, err
 	}
-	defer done()
+	defer v.making.Give()
 	keys, err := v.store.SealedKeys(ctx, tenant, purpose)
 	if err != nil {
 		return "", nil, fmt.Errorf("list %s keys of tenant %s: %w", purpose, tenant, err)
@@ -156,11 +153,10 @@ func (v *Vault) Rotate(ctx context.Context, tenant platform.TenantID, purpose st
 	if keep < 1 {
 		return problem.New(problem.Internal, "", fmt.Errorf("rotate %s keys: keep = %d", purpose, keep))
 	}
-	done, err := v.turn(ctx)
-	if err != nil {
+	if err := v.take(ctx); err != nil {
 		return err
 	}
-	defer done()
+	defer v.making.Give()
 	newest, _, err := v.add(ctx, tenant, purpose, makeKey)
 	if err != nil {
 		return err
