@@ -81,6 +81,19 @@ func TestAttestedLife(t *testing.T) {
 	r.addUser("dev1", "device-password")
 	bearer := r.bearer("dev1")
 	mine := &tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: d.Key}
+	for name, tt := range map[string]struct {
+		ask  ask
+		want int
+	}{
+		"the tenant's host":             {ask{}, http.StatusOK},
+		"nobody's host":                 {ask{host: "nowhere.example.com"}, http.StatusNoContent},
+		"nobody's host and certificate": {ask{host: "nowhere.example.com", server: r.mtls, client: mine}, http.StatusOK},
+	} {
+		tt.ask.method, tt.ask.path = http.MethodGet, "csrattrs"
+		if got := r.do(tt.ask).StatusCode; got != tt.want {
+			t.Errorf("csrattrs at %s: %d, want %d", name, got, tt.want)
+		}
+	}
 	d.Rekey()
 	for name, who := range map[string]ask{
 		"by token":       {bearer: bearer},

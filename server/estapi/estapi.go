@@ -173,11 +173,17 @@ func (c *call) caCertificates() error {
 }
 
 // csrAttributes asks for an attestation where the tenant wants one. Nothing to ask
-// for is 204 (est-interop.md §2 item 6), and so is a host of no tenant.
+// for is 204 (est-interop.md §2 item 6), and so is a host of no tenant, unless a
+// device shows its certificate there.
 func (c *call) csrAttributes() error {
 	tenant, err := c.tenant(c.r)
 	if err != nil && c.label != "" {
 		return err
+	}
+	if err != nil && c.r.TLS != nil && len(c.r.TLS.PeerCertificates) > 0 {
+		var p platform.Principal
+		p, err = c.auth.ReEnrolling(c.r)
+		tenant = p.Tenant
 	}
 	wanted := false
 	if err == nil {
