@@ -43,8 +43,14 @@ func newService(p *program, place *place) *service {
 func (s *service) run(c config.Config) error {
 	signal.Notify(s.hangUp, syscall.SIGHUP)
 	defer signal.Stop(s.hangUp)
-	defer func() { _ = s.manager.Stopping() }() // systemd sees the end itself
-	var proven *config.Config                   // the agent has started with it before
+	stopping := func() { _ = s.manager.Stopping() } // systemd sees the end itself
+	told := context.AfterFunc(s.p.ctx, stopping)
+	defer func() {
+		if told() { // it ends, and nobody said so
+			stopping()
+		}
+	}()
+	var proven *config.Config // the agent has started with it before
 	for {
 		next, err := s.serve(c)
 		switch {
