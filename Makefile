@@ -51,7 +51,7 @@ test: go-version ## every test, real parts included; installs missing Debian pac
 	@tools/test-packages.sh
 	REQUIRE_HSM=1 $(GO) test -timeout 20m $(TESTFLAGS) ./...
 
-test-cuts: go-version ## every power cut and crash that can be enumerated, with its count; half an hour (make test tries some)
+test-cuts: go-version ## every power cut and crash that can be enumerated, with its count; five minutes (make test tries some)
 	@tools/test-packages.sh
 	ALL_CUTS=1 REQUIRE_HSM=1 $(GO) test -timeout 60m -count=1 -v $(TESTFLAGS) -run 'PowerCut|CrashMatrix|Killed|AtEvery' \
 		./internal/durable ./hsm/... ./agent/... ./interop | grep -Ev '^=== |^ *--- PASS'
