@@ -168,16 +168,11 @@ func (p *program) giveUpLost(c config.Config) error {
 	defer release()
 	ctx, cancel := context.WithTimeout(p.ctx, keystoreLimit)
 	defer cancel()
-	keys, err := p.openKeys(ctx, c.KeyURI())
+	keys, ids, err := p.openIdentity(ctx, c)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = keys.Close() }()
-	agent.PrepareKeys(p.fsys, c, keys)
-	ids, err := identity.Open(p.fsys, c.State, keys)
-	if err != nil {
-		return err
-	}
+	defer func() { _ = keys.Close() }() // what it was opened for has been done
 	found, err := ids.Find(ctx)
 	if err == nil && found.Current != nil {
 		err = pki.SignVerify(found.Current.Signer)

@@ -13,6 +13,7 @@ import (
 	"mooring/agent"
 	"mooring/agent/config"
 	"mooring/agent/identity"
+	"mooring/hsm/key"
 	"mooring/internal/durable"
 	"mooring/internal/jwt"
 	"mooring/internal/secret"
@@ -182,4 +183,19 @@ func (p *program) stateError(dir string, err error) error {
 		return fault
 	}
 	return agent.WithHint(err, "the state directory is at fault: move what is in the way of that file, and look whether its disk is writable")
+}
+
+// openIdentity opens the key store, which the caller closes, and what is on disk of
+// the identity, for a command that does without an agent.
+func (p *program) openIdentity(ctx context.Context, c config.Config) (key.Store, *identity.Store, error) {
+	keys, err := p.openKeys(ctx, c.KeyURI())
+	if err != nil {
+		return nil, nil, err
+	}
+	agent.PrepareKeys(p.fsys, c, keys)
+	ids, err := identity.Open(p.fsys, c.State, keys)
+	if err != nil {
+		return nil, nil, errors.Join(err, keys.Close())
+	}
+	return keys, ids, nil
 }

@@ -15,7 +15,6 @@ import (
 
 	"mooring/agent"
 	"mooring/agent/config"
-	"mooring/agent/identity"
 	"mooring/internal/pki"
 )
 
@@ -125,16 +124,11 @@ func (p *program) prove(place *place, code string) error {
 	}
 	ctx, cancel := context.WithTimeout(p.ctx, time.Minute+2*agent.MeasuredSignLimit(p.fsys, c))
 	defer cancel()
-	keys, err := p.openKeys(ctx, c.KeyURI())
+	keys, ids, err := p.openIdentity(ctx, c)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = keys.Close() }()
-	agent.PrepareKeys(p.fsys, c, keys)
-	ids, err := identity.Open(p.fsys, c.State, keys)
-	if err != nil {
-		return err
-	}
+	defer func() { _ = keys.Close() }() // what it was opened for has been done
 	found, err := ids.Find(ctx)
 	if err != nil {
 		return err
