@@ -4,14 +4,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"slices"
-	"sync"
 	"testing"
 	"testing/synctest"
-	"text/tabwriter"
 	"time"
 
 	"mooring/hsm/key"
@@ -22,7 +19,7 @@ import (
 
 func TestMain(m *testing.M) {
 	code := p11test.Main(m)
-	cuts.print(os.Stdout)
+	cuts.Print(os.Stdout)
 	os.Exit(code)
 }
 
@@ -45,7 +42,7 @@ func powerCuts(t *testing.T, keys string, ways []wayFound, open func(*durabletes
 			if p.before != nil && len(ways) > 2 {
 				ways = ways[:2] // a process that was killed finds what enrolling would find
 			}
-			synctest.Test(t, func(t *testing.T) { cuts.add(keys, p.name, len(ways), cutEverywhere(t, p, ways, open)) })
+			synctest.Test(t, func(t *testing.T) { cuts.Add(keys, p.name, cutEverywhere(t, p, ways, open), len(ways)) })
 		})
 	}
 }
@@ -147,32 +144,5 @@ func without(all, some []key.Ref) []key.Ref {
 	return slices.DeleteFunc(slices.Clone(all), func(r key.Ref) bool { return slices.Contains(some, r) })
 }
 
-// cutTable is printed when all tests of the package are done.
-type cutTable struct {
-	mu   sync.Mutex // guards rows
-	rows []string
-	sum  int
-}
-
-var cuts cutTable
-
-func (c *cutTable) add(keys, part string, ways, points int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.rows = append(c.rows, fmt.Sprintf("%s\t%s\t%d\t%d\n", keys, part, points, ways))
-	c.sum += points
-}
-
-func (c *cutTable) print(w io.Writer) {
-	if !testing.Verbose() || len(c.rows) == 0 {
-		return
-	}
-	slices.Sort(c.rows)
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprint(tw, "keys\tpower cuts while\tcut points (ALL_CUTS=1 tries all)\tways each\n")
-	for _, row := range c.rows {
-		fmt.Fprint(tw, row)
-	}
-	fmt.Fprintf(tw, "all\tcome back and connect\t%d\n", c.sum)
-	_ = tw.Flush() // to the terminal of a test
-}
+// cuts is printed when all tests of the package are done.
+var cuts = durabletest.Cuts{Each: "ways each", End: "come back and connect"}

@@ -64,7 +64,7 @@ func TestLogLinks(t *testing.T) {
 // of logs.
 func TestForeignDirectoryLink(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("needs root, to make a link of another user")
+		t.Skip("needs root, to make a link of another user") // as CI is; nobody else can, whatever is installed
 	}
 	r := newRig(t, func(o *config.Operations, dir string) {
 		o.Log.Files = []config.Named{{Name: "app", Value: filepath.Join(dir, "home/logs/*.log")}}

@@ -10,15 +10,11 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
-	"fmt"
-	"io"
 	"math/big"
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 	"testing"
-	"text/tabwriter"
 	"time"
 
 	"mooring/agent/identity"
@@ -193,30 +189,4 @@ func (d *cutDevice) expired() {
 }
 
 // commandCuts is printed when all tests of the package are done.
-var commandCuts cutRows
-
-type cutRows struct {
-	mu   sync.Mutex // guards what follows
-	rows []string
-	sum  int
-}
-
-func (c *cutRows) add(keys, part string, points, lives int) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.rows = append(c.rows, fmt.Sprintf("%s\t%s\t%d\t%d\n", keys, part, points, lives))
-	c.sum += points
-}
-
-func (c *cutRows) print(w io.Writer) {
-	if !testing.Verbose() || len(c.rows) == 0 {
-		return
-	}
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprint(tw, "keys\tpower cuts while\tcut points (ALL_CUTS=1 tries all)\tlives\n")
-	for _, row := range c.rows {
-		fmt.Fprint(tw, row)
-	}
-	fmt.Fprintf(tw, "all\tthe old identity or the new one, no orphans, repeatable\t%d\n", c.sum)
-	_ = tw.Flush() // to the terminal of a test
-}
+var commandCuts = durabletest.Cuts{Each: "lives", End: "the old identity or the new one, no orphans, repeatable"}

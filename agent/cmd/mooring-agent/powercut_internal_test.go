@@ -224,7 +224,7 @@ func cutCommand(t *testing.T, p commandPart, keys string, ways []func(*durablete
 				}
 			}
 		}
-		commandCuts.add(keys, p.name, points, lives)
+		commandCuts.Add(keys, p.name, points, lives)
 	})
 }
 

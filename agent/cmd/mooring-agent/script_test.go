@@ -25,7 +25,7 @@ type tests struct{ *testing.M }
 
 func (t tests) Run() int {
 	code := p11test.Main(t.M)
-	commandCuts.print(os.Stdout)
+	commandCuts.Print(os.Stdout)
 	return code
 }
 
